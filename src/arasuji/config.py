@@ -1,0 +1,194 @@
+"""An experiment: all that a run needs, in one TOML file. Every field says what it is, in what unit.
+
+Which options a model family or a tokenizer has is theirs to say: here their tables are raw.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from arasuji.errors import OptionError, nearest
+
+
+class Strict(BaseModel):
+    """Unknown fields are errors, and the docstring below a field is its description."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, validate_assignment=True)
+
+
+class TrainConfig(Strict):
+    """How a model is trained."""
+
+    seed: int = Field(0, ge=0, lt=2**32)
+    """Seeds initial weights, dropout, and the order of the documents."""
+    layout: Literal["documents", "stream"] = "documents"
+    """`documents`: each text alone, similar lengths together. `stream`: all texts joined end to end and cut into
+    `batch_size` parallel rows, the state carried from batch to batch and zeroed at each epoch (the article's LSTM)."""
+    epochs: int = Field(5, ge=1)
+    """Passes over the training split."""
+    batch_size: int = Field(10, ge=1)
+    """Documents, or rows of the stream, in a batch."""
+    accumulate: int = Field(1, ge=1)
+    """Batches whose gradients are added up before a step; the loss is the mean over all their tokens."""
+    max_length: int = Field(300, ge=2)
+    """Tokens of a document that are read, its end included; longer ones are cut, counted, and not taught to end
+    there. In a stream: the tokens of a row in one batch."""
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    """Adam (Kingma and Ba 2015), or AdamW with decoupled decay (Loshchilov and Hutter 2019)."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """The highest learning rate."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Decay of matrices a step, times the learning rate."""
+    schedule: Literal["constant", "linear", "cosine", "plateau"] = "constant"
+    """After the warm-up: stay; fall to zero at the last step, straight or as a half cosine; or be halved when the
+    epoch's training loss has not fallen for `plateau_patience` epochs."""
+    warmup_steps: int = Field(0, ge=0)
+    """Steps in which the learning rate climbs from zero."""
+    plateau_patience: int = Field(2, ge=0)
+    """Epochs of standing still that are borne before the learning rate is halved (schedule `plateau`)."""
+    clip_norm: float = Field(0.0, ge=0)
+    """The gradient's norm is clipped to this; 0 leaves it alone."""
+    validations: int = Field(1, ge=1)
+    """Validations in an epoch, evenly spaced; the last is at its end."""
+    validation_documents: int = Field(0, ge=0)
+    """Documents of the validation split that are scored each time, drawn once by the seed; 0 scores all of them."""
+    patience: int = Field(0, ge=0)
+    """Validations without a better score after which training stops early; 0 never does."""
+    checkpoint_steps: int = Field(0, ge=0)
+    """Steps between checkpoints to resume from; 0 writes them as often as costs 3 % of the time."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the matrix products in training; `auto` is bf16 where the chip has it. Sums and optimizer stay fp32."""
+
+
+class SamplingConfig(Strict):
+    """How a text is written. Lengths count new tokens; the order is that of the fields."""
+
+    min_length: int = Field(0, ge=0)
+    """Tokens before the text may end."""
+    max_length: int = Field(200, ge=1)
+    """Tokens after which writing stops, ended or not."""
+    repetition_penalty: float = Field(1.0, gt=0)
+    """Scores of tokens already there are divided by this (multiplied where negative; Keskar et al. 2019); 1 is off."""
+    no_repeat_ngram_size: int = Field(0, ge=0)
+    """No run of so many tokens is written twice; 0 is off."""
+    temperature: float = Field(1.0, ge=0)
+    """Scores are divided by this; 0 always takes the likeliest token."""
+    top_k: int = Field(0, ge=0)
+    """Only so many of the likeliest tokens are kept (Fan et al. 2018); 0 keeps all."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Then the fewest likeliest tokens whose probabilities reach this (Holtzman et al. 2020); 1 keeps all."""
+    min_p: float = Field(0.0, ge=0, le=1)
+    """Then those at least this share of the likeliest one's probability (Nguyen et al. 2024); 0 keeps all."""
+    num_beams: int = Field(1, ge=1)
+    """Texts kept in parallel, of which the one with the best mean score is given; 1 is plain sampling."""
+
+
+class TokenizerConfig(BaseModel):
+    """The tokenizer's name; its other options are read by it alone."""
+
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+
+    name: str
+    """word, bpe or pretrained."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class Experiment(Strict):
+    """All that a run needs."""
+
+    description: str = ""
+    """One line for `arasuji presets`."""
+    family: str
+    """The model family: a file in `models/`."""
+    base: str = ""
+    """A pretrained model to begin from: a known name, a folder, or a name on the Hugging Face hub. Empty: none."""
+    tokenizer: TokenizerConfig
+    """How texts become tokens."""
+    model: dict[str, Any] = Field(default_factory=dict)
+    """The family's own options."""
+    train: TrainConfig = Field(default_factory=TrainConfig)
+    """How it is trained."""
+    sampling: SamplingConfig = Field(default_factory=SamplingConfig)
+    """How it writes where nothing else is said."""
+
+
+SECTIONS = ("tokenizer", "model", "train", "sampling")
+
+
+def checked(kind: type[BaseModel], values: dict[str, Any], where: str) -> Any:
+    """`kind(**values)`, with pydantic's complaint as one line that names the option."""
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known: Any = kind.model_fields
+            for part in first["loc"][:-1]:
+                known = getattr(known[part].annotation, "model_fields", {})
+            raise OptionError(f"{where}: unknown option {option!r}; {nearest(str(first['loc'][-1]), known)}") from error
+        raise OptionError(f"{where}: {option or 'value'}: {first['msg']}, not {first.get('input')!r}") from error
+
+
+def preset_names() -> list[str]:
+    """The presets that ship."""
+    return sorted(f.name.removesuffix(".toml") for f in resources.files("arasuji.presets").iterdir()
+                  if f.name.endswith(".toml"))  # fmt: skip
+
+
+def preset_text(name: str) -> str:
+    """A preset's TOML, comments and all."""
+    if name not in preset_names():
+        raise OptionError(f"unknown preset {name!r}; {nearest(name, preset_names())}")
+    return (resources.files("arasuji.presets") / f"{name}.toml").read_text("utf-8")
+
+
+def load_experiment(preset: str) -> dict[str, Any]:
+    """The raw tables of a preset, or of a TOML file (a name that ends in .toml)."""
+    if preset.endswith(".toml"):
+        try:
+            text = Path(preset).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise OptionError(f"cannot read the experiment {preset}: {error}") from error
+    else:
+        text = preset_text(preset)
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise OptionError(f"{preset} is not TOML: {error}") from error
+
+
+def override(tables: dict[str, Any], setting: str, known: dict[str, set[str]]) -> None:
+    """Apply one `key=value` to an experiment's raw tables, in place.
+
+    The key is a field of the experiment (`base`), of one of its sections (`learning_rate`, where a single
+    section has it), or both (`sampling.max_length`). `known` gives the fields of every section. The value
+    is read as TOML, and as plain text where that fails.
+    """
+    key, equals, raw = setting.partition("=")
+    if not equals:
+        raise OptionError(f"--set takes key=value, not {setting!r}")
+    try:
+        value = tomllib.loads(f"x = {raw}")["x"]
+    except tomllib.TOMLDecodeError:
+        value = raw
+    section, dot, field = key.strip().rpartition(".")
+    if not dot and field in ("base", "description", "family"):
+        tables[field] = str(value)
+        return
+    homes = [s for s in SECTIONS if field in known[s] and section in ("", s)]
+    if len(homes) > 1:
+        choices = " or ".join(f"{s}.{field}" for s in homes)
+        raise OptionError(f"--set {field} is ambiguous: say {choices}")
+    if not homes:
+        names = ["base"] + [name for s in SECTIONS for name in (known[s] | {f"{s}.{n}" for n in known[s]})]
+        raise OptionError(f"--set: unknown option {key!r}; {nearest(key, names)}")
+    tables.setdefault(homes[0], {})[field] = value

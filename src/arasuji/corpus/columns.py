@@ -1,0 +1,136 @@
+"""Which column is the text, the title, the genres: by the names that real files use, or by an option."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from arasuji.corpus import Record
+from arasuji.errors import SourceError, nearest
+
+# Of several, the name that stands first here wins; case, spaces and hyphens do not count.
+KNOWN: dict[str, list[str]] = {
+    "text": [
+        *(
+            "synopsis",
+            "sypnopsis",
+            "text",
+            "description",
+            "overview",
+            "plot",
+            "plot_summary",
+            "summary",
+            "blurb",
+        ),
+        *(
+            "story",
+            "abstract",
+            "completion",
+            "content",
+            "body",
+        ),  # "sypnopsis" is a well-known file's spelling
+    ],
+    "title": ["title", "anime_name", "name", "main_title", "title_romaji", "title_english"],
+    "genres": ["genres", "genre"],
+    "year": ["year", "aired", "release_year", "start_year", "release_date", "start_date", "premiered"],
+    "type": ["type", "media_type", "format"],
+    "id": ["mal_id", "anime_id", "uid", "id"],
+}
+
+_FLAGS = {"", "0", "1", "0.0", "1.0", "false", "true"}
+_RAISED = {"1", "1.0", "true"}
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The names of a file's columns by what they hold; None where it has no such column."""
+
+    text: str
+    title: str | None
+    genres: str | None
+    year: str | None
+    type: str | None
+    id: str | None
+    flags: tuple[str, ...]  # one column per genre, of zeros and ones
+
+
+def find_columns(path: Path, rows: Sequence[Mapping[str, Any]], chosen: Mapping[str, str | None]) -> Columns:
+    """Choose the columns of a table. `chosen` maps "text", "title", "genres" to a name that an option gave.
+
+    Raises SourceError where there is no column of texts, or not the one that an option names.
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text, *found = (_find(path, what, names, chosen.get(what)) for what in KNOWN)
+    if text is None:
+        raise SourceError(f"{path}: no column of texts among {', '.join(names)}: name it with --text-column")
+    others = [name for name in names if name not in (text, *found)]
+    title, genres, year, kind, identity = found
+    flags = [] if genres else [name for name in others if _is_flag(row.get(name) for row in rows)]
+    return Columns(text, title, genres, year, kind, identity, tuple(flags))
+
+
+def _find(path: Path, what: str, names: Sequence[str], option: str | None) -> str | None:
+    if option is None:
+        plain = {_plain(name): name for name in reversed(names)}
+        return next((plain[known] for known in KNOWN[what] if known in plain), None)
+    if option in names:
+        return option
+    for name in names:
+        if name.casefold() == option.casefold():
+            return name
+    raise SourceError(f"{path}: no column {option!r}: {nearest(option, names)}")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s-]+", "_", name.strip().casefold())
+
+
+def _is_flag(values: Iterable[Any]) -> bool:
+    seen = {_string(value).strip().lower() for value in values}
+    return seen <= _FLAGS and bool(seen & _RAISED)
+
+
+def make_record(row: Mapping[str, Any], columns: Columns) -> Record:
+    """One row as a Record, its text untouched ("" where it is missing)."""
+    text = _string(row.get(columns.text))
+    title = _string(row.get(columns.title)).strip() if columns.title else ""
+    metadata: dict[str, Any] = {"title": title} if title else {}
+    if columns.genres:
+        metadata["genres"] = genre_list(row.get(columns.genres))
+    elif columns.flags:
+        metadata["genres"] = [name for name in columns.flags if _string(row.get(name)).strip().lower() in _RAISED]
+    if columns.year and (year := re.search(r"(?<!\d)(?:1[89]|2[01])\d\d(?!\d)", _string(row.get(columns.year)))):
+        metadata["year"] = int(year[0])
+    if columns.type and (kind := _string(row.get(columns.type)).strip()):
+        metadata["type"] = kind
+    given = _string(row.get(columns.id)).strip() if columns.id else ""
+    return Record(id=given or text_id(title, text), text=text, metadata=metadata)
+
+
+def text_id(title: str, text: str) -> str:
+    """An id for a record that came without: it depends on nothing but the record."""
+    return hashlib.sha256(f"{title}\n{text}".encode()).hexdigest()[:16]
+
+
+def genre_list(value: Any) -> list[str]:
+    """Genres from "A, B", a list, a list of {"name": "A"}, or a list written as text ("['A', 'B']")."""
+    if isinstance(value, str) and value.strip().startswith("["):
+        try:
+            value = ast.literal_eval(value.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            value = value.strip(" []")
+    if not isinstance(value, list | tuple):
+        value = re.split(r"[,|;]", _string(value))
+    names = (item.get("name") if isinstance(item, dict) else item for item in value)
+    return [name for name in (_string(item).strip(" '\"") for item in names) if name]
+
+
+def _string(value: Any) -> str:
+    """A cell as text that UTF-8 can hold: JSON may carry half of a surrogate pair."""
+    text = "" if value is None else str(value)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,26 @@
+"""The corpus hash: one SHA-256 over the documents, their splits, the rules and the seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from arasuji.corpus import SPLITS, Record
+from arasuji.corpus.clean import RuleSet
+
+
+def corpus_hash(splits: Mapping[str, Sequence[Record]], ruleset: RuleSet, seed: int) -> str:
+    """SHA-256 in hexadecimal. Canonical JSON, so that it is the same on every machine and Python."""
+    digest = hashlib.sha256()
+    digest.update(_canonical({"seed": seed, "rules": [[step.rule, step.parameters] for step in ruleset.steps]}))
+    for name in SPLITS:
+        for record in splits[name]:
+            digest.update(_canonical({**asdict(record), "split": name}))
+    return digest.hexdigest()
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n"

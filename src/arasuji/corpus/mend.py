@@ -1,0 +1,113 @@
+"""Rules that mend a text and remove nothing: HTML, broken encodings, white space, source notes.
+
+Each is idempotent: a mended text is left as it is.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+
+import ftfy
+
+from arasuji.corpus import Record
+from arasuji.corpus.registry import Texts, mended, rule
+
+# Names, not anything in angle brackets: "<3", "a < b" and a title in "<...>" are text.
+_TAG_NAMES = (
+    "a|abbr|b|big|blockquote|br|center|cite|code|dd|del|div|dl|dt|em|font|h[1-6]|hr|i|img|ins|li|ol|p|pre|q|s|small|"
+    "span|strike|strong|sub|sup|table|tbody|td|th|tr|tt|u|ul"
+)
+_TAG = re.compile(rf"<(/?)({_TAG_NAMES})(?:\s+[\w-]+\s*=[^<>]*)?\s*/?>", re.IGNORECASE)
+_COMMENT = re.compile(r"<!--[^<>]*-->")
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+_BREAKING = {"br", "p", "div", "li", "tr", "hr", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6"}
+
+# What ftfy may touch: encodings that went wrong, and nothing that only looks unusual.
+_FTFY = ftfy.TextFixerConfig(
+    unescape_html=False,
+    remove_terminal_escapes=False,
+    fix_latin_ligatures=False,
+    fix_character_width=False,
+    uncurl_quotes=False,
+    fix_line_breaks=False,
+    remove_control_chars=False,
+    normalization="NFC",
+    explain=False,
+)
+
+# A control character, a byte order mark or a zero-width space becomes a space.
+_INVISIBLE = dict.fromkeys([*range(9), *range(14, 28), 127, 0x200B, 0xFEFF], " ")
+
+_INSIDE = r"(?:[^()\[\]]|\([^()]*\)|\[[^\[\]]*\])*"
+_NOTE = re.compile(
+    rf"(?<!\s)\s*(?:[(（]\s*sources?\s*[:：]{_INSIDE}[)）]"
+    rf"|\[\s*(?:sources?\s*[:：]|(?:written|translated|edited) by\b){_INSIDE}\])",
+    re.IGNORECASE,
+)
+# Without brackets, or with one that never closes, a note is trusted at the very end only.
+_LAST_NOTE = re.compile(
+    r"(?:\A|\n|(?<=[.!?…\"”')。」]))[^\S\n]*(?:[(（\[]\s*)?(?:sources?\s*[:：]|\[\s*written by\b)[^\n]{0,80}\Z",
+    re.IGNORECASE,
+)
+
+
+@rule("html")
+def strip_html(records: Sequence[Record]) -> Texts:
+    """Tags and comments out (a break becomes a line end), entities turned into their characters."""
+    return mended(records, _without_html)
+
+
+def _without_html(text: str) -> str:
+    before = None
+    while text != before:  # "&amp;lt;b&amp;gt;" takes several rounds; every round makes the text shorter
+        before = text
+        if "&" in text:
+            text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
+        if "<" in text:
+            text = _TAG.sub(lambda match: "\n" if match[2].lower() in _BREAKING else "", _COMMENT.sub("", text))
+    return text
+
+
+@rule("repair")
+def repair(records: Sequence[Record]) -> Texts:
+    """Text that was decoded wrongly put right (`â€™` back to `’`); quotes and accents stay as they are."""
+    return mended(records, lambda text: text if text.isascii() else _repaired(text))
+
+
+def _repaired(text: str) -> str:
+    fixed = _fix_lines(text)
+    # Tidy white space can bring a broken letter to light ("Â" and a tab), so ask again how it will look then.
+    while (tidy := _tidy(fixed)) != (again := _fix_lines(tidy)):
+        fixed = again
+    return fixed
+
+
+def _fix_lines(text: str) -> str:
+    return "\n".join(ftfy.fix_text_segment(line, _FTFY) for line in text.split("\n"))
+
+
+@rule("whitespace")
+def tidy_whitespace(records: Sequence[Record]) -> Texts:
+    """Runs of white space become one space, empty lines go, a paragraph ends in a single line end."""
+    return mended(records, _tidy)
+
+
+def _tidy(text: str) -> str:
+    lines = (" ".join(line.split()) for line in text.translate(_INVISIBLE).splitlines())
+    return "\n".join(line for line in lines if line)
+
+
+@rule("source-notes")
+def cut_source_notes(records: Sequence[Record]) -> Texts:
+    """Out with who wrote it: "(Source: ...)", "[Written by ...]", and "Source: ..." as the last words."""
+    return mended(records, _without_notes)
+
+
+def _without_notes(text: str) -> str:
+    before = None
+    while text != before:
+        before = text
+        text = _LAST_NOTE.sub("", _NOTE.sub("", text)).strip()
+    return text

@@ -1,0 +1,48 @@
+"""Where things run and in what precision. Accelerate decides the place; nothing names a device by hand."""
+
+from __future__ import annotations
+
+import random
+from typing import Literal
+
+import torch
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+def here() -> torch.device:
+    """The device that accelerate picks on this machine: CUDA, MPS or CPU."""
+    from accelerate import PartialState
+
+    device: torch.device = PartialState().device
+    return device
+
+
+def has_bf16() -> bool:
+    """Whether the chip multiplies bfloat16 matrices natively, so that it pays."""
+    kind = here().type
+    if kind == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if kind == "cpu":
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return False
+
+
+def dtype(precision: Precision) -> torch.dtype:
+    """The torch type of a precision's name; `auto` is bfloat16 where the chip has it, else float32."""
+    bf16 = precision == "bf16" or (precision == "auto" and has_bf16())
+    return torch.bfloat16 if bf16 else torch.float32
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's and torch's generators: initial weights and dropout."""
+    random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def release() -> None:
+    """Give cached accelerator memory back; nothing to do on a CPU."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()

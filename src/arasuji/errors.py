@@ -1,0 +1,58 @@
+"""The tree of what can go wrong.
+
+    ArasujiError
+    ├── SourceError       a file of texts that cannot be read
+    ├── CorpusError       texts that can be read but not made into a corpus, or a damaged corpus
+    ├── OptionError       an unknown preset, rule, option or value
+    ├── BaseModelError    a pretrained model that cannot be had, or must not be opened
+    ├── RunError          a run folder that is missing, damaged, or does not fit
+    ├── StorageError      a disk that is full or read-only
+    └── PromptError       a prompt that cannot be answered
+
+Every message is one line that says what is wrong, where, and what to do next. The command line prints it
+and exits with 2; a notebook sees an ordinary exception.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ArasujiError(Exception):
+    """Anything that the person at the keyboard can mend."""
+
+
+class SourceError(ArasujiError):
+    """A source file is missing, empty, binary, truncated, undecodable, or has no column of texts."""
+
+
+class CorpusError(ArasujiError):
+    """The texts do not make a corpus, or a corpus folder is damaged."""
+
+
+class OptionError(ArasujiError):
+    """An unknown name or a value out of range."""
+
+
+class BaseModelError(ArasujiError):
+    """A pretrained model cannot be found, fetched, or opened safely."""
+
+
+class RunError(ArasujiError):
+    """A run folder is missing, damaged, half-written, or does not fit what is asked of it."""
+
+
+class StorageError(ArasujiError):
+    """The disk refused a write; what stood there before is intact."""
+
+
+class PromptError(ArasujiError):
+    """A prompt that the model cannot continue."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint naming the closest of the `known` names, or all of them where none is close."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names) or 'none'}"

@@ -1,0 +1,130 @@
+"""Atomic writes: a reader sees the old file or the new one, never half of either.
+
+A file is written under a temporary name, synced and renamed. A folder is written beside its place, sealed with
+a manifest of sizes and SHA-256 sums (its last file), and swapped in before the old one goes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from arasuji.errors import StorageError
+
+MANIFEST = "manifest.json"
+
+
+@contextmanager
+def disk_errors(target: Path) -> Iterator[None]:
+    """Turn a refused write (disk full, read-only, no permission) into one line."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise StorageError(f"cannot write {target}: {reason}; what stood there before is intact") from error
+
+
+def sync(path: Path) -> None:
+    """Ask the system to put a file or a folder's entries on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file: temporary name, fsync, rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with disk_errors(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            sync(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`write_text` of readable JSON."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seal(folder: Path, facts: dict[str, Any]) -> None:
+    """Sync every file of a folder and write its manifest, which makes the folder whole."""
+    entries = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST):
+        sync(path)
+        entries[path.relative_to(folder).as_posix()] = {
+            "bytes": path.stat().st_size,
+            "sha256": file_hash(path),
+        }
+    write_json(folder / MANIFEST, {**facts, "files": entries})
+
+
+def verified(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a sealed folder whose files all have the recorded sizes and sums; else None."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        for name, entry in manifest["files"].items():
+            path = folder / name
+            if path.stat().st_size != entry["bytes"] or file_hash(path) != entry["sha256"]:
+                return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return manifest
+
+
+def _sibling(folder: Path, suffix: str) -> Path:
+    return folder.with_name(f".{folder.name}.{suffix}")
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """A folder to fill and `seal`; at the end of the block it takes `target`'s place, and only then the old one goes.
+
+    An error inside the block removes what was written and leaves `target` as it was.
+    """
+    fresh, old = _sibling(target, "new"), _sibling(target, "old")
+    with disk_errors(target):
+        try:
+            if target.exists():
+                shutil.rmtree(old, ignore_errors=True)
+            shutil.rmtree(fresh, ignore_errors=True)
+            fresh.mkdir(parents=True)
+            yield fresh
+            sync(fresh)
+            if target.exists():
+                target.rename(old)
+            fresh.rename(target)
+            sync(target.parent)
+            shutil.rmtree(old, ignore_errors=True)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+
+def open_folder(target: Path) -> tuple[Path, dict[str, Any]] | None:
+    """The first of `target`, the one about to replace it and the one it replaced that verifies, with its manifest."""
+    for folder in (target, _sibling(target, "new"), _sibling(target, "old")):
+        manifest = verified(folder)
+        if manifest is not None:
+            return folder, manifest
+    return None

@@ -1,0 +1,1 @@
+"""Writing: pure functions on scores, and one loop for every model."""

@@ -1,0 +1,119 @@
+"""The LSTM (Hochreiter and Schmidhuber 1997) as a language model: embedding, layers, dropout, linear."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from arasuji.errors import OptionError
+from arasuji.models import IGNORED, LanguageModel, Vocabulary
+from arasuji.models._head import priced
+
+
+class Config(BaseModel):
+    """Options of the family `lstm`; the defaults are the article's."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    embedding: int = Field(100, ge=1)
+    """Size of a token's vector."""
+    hidden: int = Field(512, ge=1)
+    """Size of each layer's state."""
+    layers: int = Field(3, ge=1)
+    """Layers of LSTM, one above the other."""
+    dropout: float = Field(0.3, ge=0, lt=1)
+    """Share of the last layer's outputs dropped before the linear layer, in training."""
+    layer_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share dropped between layers, in training (Zaremba et al. 2014); needs two layers."""
+    tie_weights: bool = False
+    """The linear layer shares the embedding's matrix (Press and Wolf 2017); needs embedding = hidden."""
+
+
+@dataclass
+class LstmState:
+    """(h, c) of every layer; each (layers, B, hidden)."""
+
+    hidden: Tensor
+    cell: Tensor
+
+    def select(self, rows: Tensor) -> Self:
+        return type(self)(self.hidden[:, rows], self.cell[:, rows])
+
+    def join(self, other: Self) -> Self:
+        return type(self)(torch.cat([self.hidden, other.hidden], dim=1), torch.cat([self.cell, other.cell], dim=1))
+
+    def detach(self) -> Self:
+        return type(self)(self.hidden.detach(), self.cell.detach())
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"hidden": self.hidden, "cell": self.cell}
+
+
+class Lstm(LanguageModel):
+    """See `LanguageModel` for the shapes."""
+
+    def __init__(self, config: Config, vocabulary_size: int) -> None:
+        super().__init__()
+        if config.tie_weights and config.embedding != config.hidden:
+            raise OptionError(f"tie_weights needs embedding = hidden, not {config.embedding} and {config.hidden}")
+        self.config, self.vocabulary_size = config, vocabulary_size
+        self.embedding = nn.Embedding(vocabulary_size, config.embedding)
+        self.lstm = nn.LSTM(
+            config.embedding,
+            config.hidden,
+            config.layers,
+            batch_first=True,
+            dropout=config.layer_dropout if config.layers > 1 else 0.0,
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        self.linear = nn.Linear(config.hidden, vocabulary_size)
+        if config.tie_weights:
+            nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
+            self.linear.weight = self.embedding.weight
+
+    def forward(self, ids: Tensor, targets: Tensor, state: LstmState | None = None) -> tuple[Tensor, LstmState]:
+        carried = (state.hidden, state.cell) if state else None
+        outputs, (hidden, cell) = self.lstm(self.embedding(ids), carried)
+        nats = priced(self.dropout(outputs), targets, self.linear, IGNORED)
+        return nats, LstmState(hidden, cell)
+
+    def step(self, ids: Tensor, lengths: Tensor, state: LstmState | None = None) -> tuple[Tensor, LstmState]:
+        carried = (state.hidden, state.cell) if state else None
+        rows = self.embedding(ids)
+        if ids.shape[1] > 1:  # packed, so that a short row's state is the one after its own last token
+            rows = pack_padded_sequence(rows, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        _, (hidden, cell) = self.lstm(rows, carried)
+        return self.linear(self.dropout(hidden[-1])).float(), LstmState(hidden, cell)
+
+    def state_from(self, tensors: dict[str, Tensor]) -> LstmState:
+        return LstmState(tensors["hidden"], tensors["cell"])
+
+    def save(self, folder: Path) -> None:
+        options = {"vocabulary_size": self.vocabulary_size, "options": self.config.model_dump()}
+        weights = {n: p.detach().contiguous() for n, p in self.named_parameters()}
+        save_file(weights, folder / "model.safetensors")
+        (folder / "config.json").write_text(json.dumps(options, indent=1) + "\n", "utf-8")
+
+
+def build(config: Config, tokenizer: Vocabulary, base: Path | None = None) -> Lstm:
+    """A new LSTM; it has no pretrained base."""
+    if base is not None:
+        raise OptionError("the family 'lstm' trains from nothing; drop the option base")
+    return Lstm(config, tokenizer.vocabulary_size)
+
+
+def load(folder: Path, precision: torch.dtype = torch.float32) -> Lstm:
+    """A saved LSTM in the given precision, in evaluation mode."""
+    saved = json.loads((folder / "config.json").read_text("utf-8"))
+    model = Lstm(Config(**saved["options"]), saved["vocabulary_size"])
+    weights = load_file(folder / "model.safetensors")
+    model.load_state_dict(weights, strict=False)  # a tied matrix is stored once
+    return model.to(precision).eval()

@@ -1,0 +1,211 @@
+"""Attention decoders through transformers: GPT-2 from a hub, a folder or from nothing; any of them with LoRA."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, DynamicCache, GPT2Config, GPT2LMHeadModel
+
+from arasuji.device import dtype
+from arasuji.errors import BaseModelError, OptionError
+from arasuji.models import IGNORED, LanguageModel, Vocabulary
+from arasuji.models._head import priced
+
+
+class Config(BaseModel):
+    """Options of the family `transformer`. The shape counts only without a `base`."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    layers: int = Field(12, ge=1)
+    """Blocks of attention and feed-forward."""
+    heads: int = Field(12, ge=1)
+    """Attention heads in a block; divides `width`."""
+    width: int = Field(768, ge=1)
+    """Size of a token's vector."""
+    context_length: int = Field(1024, ge=2)
+    """The most tokens of a text."""
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """Share of activations dropped in training."""
+    lora_rank: int = Field(0, ge=0)
+    """Rank of the low-rank updates (LoRA, Hu et al. 2021) that are trained in place of the weights; 0 trains all
+    weights."""
+    lora_alpha: float = Field(32, gt=0)
+    """The updates are scaled by this over the rank."""
+    lora_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the updates' inputs dropped in training."""
+
+
+@dataclass
+class CacheState:
+    """Keys and values of what was read, one pair a layer, each (B, heads, S, size); `seen` (B, S) is False at pads,
+    so that every row has a length of its own."""
+
+    layers: list[tuple[Tensor, Tensor]]
+    seen: Tensor
+
+    def select(self, rows: Tensor) -> Self:
+        return type(self)([(k[rows], v[rows]) for k, v in self.layers], self.seen[rows])
+
+    def join(self, other: Self) -> Self:
+        length = max(self.seen.shape[1], other.seen.shape[1])
+        mine, theirs = self._padded(length), other._padded(length)
+        layers = [
+            (torch.cat([k, k2]), torch.cat([v, v2]))
+            for (k, v), (k2, v2) in zip(mine.layers, theirs.layers, strict=True)
+        ]
+        return type(self)(layers, torch.cat([mine.seen, theirs.seen]))
+
+    def _padded(self, length: int) -> Self:
+        """The same with unseen columns on the left."""
+        extra = length - self.seen.shape[1]
+
+        def pad(x: Tensor) -> Tensor:
+            return nn.functional.pad(x, (0, 0, extra, 0))
+
+        return type(self)([(pad(k), pad(v)) for k, v in self.layers], nn.functional.pad(self.seen, (extra, 0)))
+
+    def detach(self) -> Self:
+        return type(self)([(k.detach(), v.detach()) for k, v in self.layers], self.seen)
+
+    def tensors(self) -> dict[str, Tensor]:
+        named = {"seen": self.seen}
+        for i, (k, v) in enumerate(self.layers):
+            named |= {f"{i}.key": k, f"{i}.value": v}
+        return named
+
+
+class Transformer(LanguageModel):
+    """See `LanguageModel` for the shapes. `network` is a transformers `...ForCausalLM`, or peft's wrapper of one."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        inner = self._inner()
+        self.context_length = int(inner.config.max_position_embeddings)
+
+    def _inner(self) -> Any:
+        """The `...ForCausalLM` itself, LoRA layers included, without peft's wrapper."""
+        wrapped = getattr(self.network, "get_base_model", None)
+        return wrapped() if wrapped else self.network
+
+    @property
+    def head(self) -> Callable[[Tensor], Tensor]:
+        """(n, D) -> (n, V)."""
+        layer: Callable[[Tensor], Tensor] = self._inner().get_output_embeddings()
+        return layer
+
+    def forward(self, ids: Tensor, targets: Tensor, state: Any = None) -> tuple[Tensor, None]:
+        # Pads are on the right, where a causal model's real tokens never look: no mask is needed.
+        hidden = self._inner().base_model(input_ids=ids, use_cache=False).last_hidden_state
+        return priced(hidden, targets, self.head, IGNORED), None
+
+    def step(self, ids: Tensor, lengths: Tensor, state: CacheState | None = None) -> tuple[Tensor, CacheState]:
+        columns = torch.arange(ids.shape[1], device=ids.device)
+        new = columns[None] < lengths[:, None]
+        before = state.seen if state else new[:, :0]
+        seen = torch.cat([before, new], dim=1)
+        positions = (before.sum(1, keepdim=True) + columns).clamp(max=self.context_length - 1)  # type: ignore[operator]
+        out = self._inner().base_model(
+            input_ids=ids,
+            attention_mask=None if state is None and bool(new.all()) else seen.long(),
+            position_ids=positions,
+            past_key_values=DynamicCache(state.layers) if state else DynamicCache(),
+            use_cache=True,
+        )
+        last = out.last_hidden_state[torch.arange(len(ids), device=ids.device), lengths - 1]
+        cache = [(layer.keys, layer.values) for layer in out.past_key_values.layers]
+        return self.head(last).float(), CacheState(cache, seen)
+
+    def save(self, folder: Path) -> None:
+        network = self.network
+        if network is not self._inner():  # LoRA: fold the updates in, on a copy
+            network = copy.deepcopy(network).merge_and_unload()
+        network.save_pretrained(folder, safe_serialization=True)  # type: ignore[operator]
+
+
+def build(config: Config, tokenizer: Vocabulary, base: Path | None = None) -> Transformer:
+    """GPT-2's architecture from nothing, or the weights in `base`, with LoRA where `lora_rank` says so."""
+    if base is None:
+        network = _new_gpt2(config, tokenizer)
+    else:
+        # A frozen base is kept in the chip's fast type; weights that are trained stay fp32 (autocast does the rest).
+        network = _open(base, dtype("auto") if config.lora_rank else torch.float32)
+        if tokenizer.vocabulary_size > network.get_input_embeddings().num_embeddings:  # a new pad token
+            network.resize_token_embeddings(tokenizer.vocabulary_size, mean_resizing=False)
+    network.config.use_cache = False
+    if config.lora_rank:
+        network = _with_lora(network, config)
+    return Transformer(network)
+
+
+def load(folder: Path, precision: torch.dtype = torch.float32) -> Transformer:
+    """A saved or pretrained model, in evaluation mode."""
+    return Transformer(_open(folder, precision)).eval()
+
+
+def _new_gpt2(config: Config, tokenizer: Vocabulary) -> Any:
+    if config.width % config.heads:
+        raise OptionError(f"heads ({config.heads}) must divide width ({config.width})")
+    shape = GPT2Config(
+        vocab_size=tokenizer.vocabulary_size,
+        n_positions=config.context_length,
+        n_embd=config.width,
+        n_layer=config.layers,
+        n_head=config.heads,
+        resid_pdrop=config.dropout,
+        embd_pdrop=config.dropout,
+        attn_pdrop=config.dropout,
+        bos_token_id=tokenizer.end_id,
+        eos_token_id=tokenizer.end_id,
+        pad_token_id=tokenizer.pad_id,
+    )
+    return GPT2LMHeadModel(shape)
+
+
+def _open(folder: Path, precision: torch.dtype) -> Any:
+    try:
+        network = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=precision, local_files_only=True, use_safetensors=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise BaseModelError(f"transformers cannot open {folder} as a causal language model: {reason}") from error
+    config = network.config
+    strange = [
+        name
+        for name in ("final_logit_softcapping", "logit_scale", "logits_scaling", "sliding_window")
+        if getattr(config, name, None) not in (None, 1, 1.0)
+    ]
+    if not hasattr(config, "max_position_embeddings") or config.is_encoder_decoder or strange:
+        kind = config.model_type + (f" with {strange[0]}" if strange else "")
+        raise BaseModelError(f"{folder}: the architecture {kind} is not served; GPT-2 and Llama shapes are")
+    return network
+
+
+def _with_lora(network: Any, config: Config) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    lora = LoraConfig(
+        r=config.lora_rank,
+        lora_alpha=config.lora_alpha,
+        lora_dropout=config.lora_dropout,
+        target_modules=_block_matrices(network),
+        fan_in_fan_out=network.config.model_type == "gpt2",  # GPT-2 keeps its matrices transposed (Conv1D)
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(network, lora)
+
+
+def _block_matrices(network: Any) -> list[str]:
+    """Every linear layer of the blocks, the output layer left alone (as QLoRA found best; Dettmers et al. 2023)."""
+    head = network.get_output_embeddings()
+    kinds = (nn.Linear, *(type(m) for m in network.modules() if type(m).__name__ == "Conv1D"))
+    return [name for name, m in network.named_modules() if isinstance(m, kinds) and m is not head]

@@ -1,0 +1,162 @@
+"""A run folder: what `train` leaves behind and everything else opens.
+
+    RUN/manifest.json    the experiment, the corpus's hash, the base and where it was found, versions
+    RUN/metrics.jsonl    a line a step, validations included
+    RUN/samples.jsonl    texts from fixed prompts, at each validation
+    RUN/best/            the model with the best validation score: weights, configuration, tokenizer, manifest
+    RUN/last/            what is needed to continue: learnt tensors, optimizer, generators, position, manifest
+
+`best` and `last` are sealed folders (see `files`): a half-written one is never opened.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from arasuji import bases, files, models, tokenizers
+from arasuji.config import Experiment, SamplingConfig
+from arasuji.errors import RunError
+from arasuji.models import LanguageModel
+from arasuji.tokenizers import Tokenizer
+
+BASE_FAMILY, BASE_TOKENIZER = "transformer", "pretrained"
+"""What a pretrained model's name stands for where a run is asked for."""
+
+
+@dataclass
+class TrainedModel:
+    """A model that can write and be scored, with its tokenizer and its way of writing."""
+
+    name: str
+    model: LanguageModel
+    tokenizer: Tokenizer
+    sampling: SamplingConfig
+    facts: dict[str, Any]
+    """The checkpoint's manifest: family, step, validation score; for a base model, where it was found."""
+
+
+def versions() -> dict[str, str]:
+    """The versions that a figure depends on."""
+    names = ("arasuji", "torch", "transformers", "tokenizers", "peft", "accelerate")
+    found = {name: importlib.metadata.version(name) for name in names}
+    return {"python": platform.python_version(), **found}
+
+
+class RunDirectory:
+    """The folder of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.metrics = path / "metrics.jsonl"
+        self.samples = path / "samples.jsonl"
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the run was started with."""
+        try:
+            content = json.loads((self.path / files.MANIFEST).read_text("utf-8"))
+            Experiment(**content["experiment"])
+        except FileNotFoundError as error:
+            raise RunError(f"{self.path} is not a run: it has no {files.MANIFEST}; make one with train") from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{self.path / files.MANIFEST} is damaged; train again into a new folder") from error
+        return dict(content)
+
+    def start(self, experiment: Experiment, facts: dict[str, Any]) -> None:
+        """Make the folder, with its manifest."""
+        content = {"experiment": experiment.model_dump(), **facts, "versions": versions()}
+        files.write_json(self.path / files.MANIFEST, content)
+
+    def log(self, path: Path, line: dict[str, Any]) -> None:
+        """Append a line to metrics or samples."""
+        with files.disk_errors(path), path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def rewind(self, step: int) -> None:
+        """Drop logged lines beyond a step: they will be written again."""
+        for path in (self.metrics, self.samples):
+            if path.exists():
+                kept = []
+                for line in path.read_text("utf-8").splitlines():
+                    try:
+                        entry = json.loads(line)
+                        if entry["step"] <= step and not entry.get("at_stop"):
+                            kept.append(line)
+                    except ValueError:  # the line that a kill cut short
+                        continue
+                files.write_text(path, "".join(line + "\n" for line in kept))
+
+    def save_best(self, family: str, model: LanguageModel, tokenizer: str, tok: Tokenizer, facts: dict) -> None:  # type: ignore[type-arg]
+        """Seal the model and its tokenizer as the best so far."""
+        with files.new_folder(self.path / "best") as folder:
+            model.save(folder)
+            tok.save(folder)
+            about = {"family": family, "tokenizer": tokenizer, **facts, "versions": versions()}
+            files.seal(folder, about)
+
+    def save_last(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Seal what is needed to continue."""
+        with files.new_folder(self.path / "last") as folder:
+            save_file(
+                {n: t.detach().cpu().contiguous().clone() for n, t in tensors.items()}, folder / "state.safetensors"
+            )
+            files.write_json(folder / "state.json", state)
+            files.seal(folder, {"step": state["progress"]["step"]})
+
+    def load_last(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """What `save_last` wrote; None before the first checkpoint."""
+        found = files.open_folder(self.path / "last")
+        if found is None:
+            if (self.path / "last").exists():
+                raise RunError(f"{self.path}/last is damaged and cannot be continued; train into a new folder")
+            return None
+        folder, _ = found
+        return load_file(folder / "state.safetensors"), json.loads((folder / "state.json").read_text("utf-8"))
+
+    def load_best(self, precision: torch.dtype) -> TrainedModel:
+        """The best model of the run, ready to write and to score."""
+        manifest = self.manifest
+        found = files.open_folder(self.path / "best")
+        if found is None:
+            if (self.path / "best").exists():
+                raise RunError(f"{self.path}/best is damaged (a file is missing or changed); train again")
+            raise RunError(f"{self.path} has no validated model yet; continue it with train --resume")
+        folder, facts = found
+        experiment = Experiment(**manifest["experiment"])
+        return TrainedModel(
+            name=self.path.name,
+            model=models.family(facts["family"]).load(folder, precision),
+            tokenizer=tokenizers.kind(facts["tokenizer"]).load(folder),
+            sampling=experiment.sampling,
+            facts={**facts, "corpus": manifest["corpus"]},
+        )
+
+
+def open_model(name: str, precision: torch.dtype) -> TrainedModel:
+    """A run folder's best model, or an untuned base model by its name or folder.
+
+    Raises:
+        RunError: a folder that is neither; BaseModelError: an unknown or unreachable base.
+    """
+    path = Path(name)
+    if (path / files.MANIFEST).exists() or (path.is_dir() and not (path / "config.json").exists()):
+        return RunDirectory(path).load_best(precision)
+    if not path.exists() and name not in bases.KNOWN and "/" in name and path.parent.is_dir():
+        raise RunError(f"no run {name}: train one there, or see `arasuji runs {path.parent}`")
+    folder, found = bases.find(name)
+    return TrainedModel(
+        name=name,
+        model=models.family(BASE_FAMILY).load(folder, precision),
+        tokenizer=tokenizers.kind(BASE_TOKENIZER).load(folder),
+        sampling=SamplingConfig(top_p=0.95),
+        facts={"family": BASE_FAMILY, "base": name, "found": found, "corpus": None},
+    )

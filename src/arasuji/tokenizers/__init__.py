@@ -1,0 +1,66 @@
+"""The contract of a tokenizer, and the registry: every module of this folder.
+
+A tokenizer is one file. It exports
+
+    Config                          a pydantic model of its options; unknown ones are errors
+    build(config, texts, base)      made from the texts of the training split, and no others; or from `base`,
+                                    a verified folder of a pretrained model
+    load(folder)                    read back what `save` wrote
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+from arasuji.errors import OptionError, nearest
+
+
+class Tokenizer(ABC):
+    """Texts to token ids and back."""
+
+    vocabulary_size: int
+    end_id: int
+    """Stands before and after every text; no text encodes to it."""
+    pad_id: int
+    """Fills short rows; no loss sees it."""
+
+    @property
+    def never_written(self) -> list[int]:
+        """Ids that no text is ever written with: the pad, and what stands for unknown words."""
+        return [self.pad_id] if self.pad_id != self.end_id else []
+
+    @abstractmethod
+    def encode(self, text: str) -> list[int]:
+        """Ids of any text, without end tokens; never an error."""
+
+    @abstractmethod
+    def decode(self, ids: list[int]) -> str:
+        """A text with natural spacing and case."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write into an existing folder: JSON and plain text only."""
+
+    def continuation(self, prompt: list[int], ids: list[int]) -> str:
+        """What `ids` add to the text of `prompt`, the space between them included."""
+        before, whole = self.decode(prompt), self.decode(prompt + ids)
+        shared = 0
+        while shared < min(len(before), len(whole)) and before[shared] == whole[shared]:
+            shared += 1
+        return whole[shared:]
+
+
+def names() -> list[str]:
+    """The tokenizers there are."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__))
+
+
+def kind(name: str) -> Any:
+    """The module of a tokenizer."""
+    if name not in names():
+        raise OptionError(f"unknown tokenizer {name!r}; {nearest(name, names())}")
+    return importlib.import_module(f"{__name__}.{name}")

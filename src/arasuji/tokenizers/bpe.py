@@ -1,0 +1,77 @@
+"""Byte-level BPE (Sennrich et al. 2016; Radford et al. 2019) of one's own corpus: lossless, no unknown words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import tokenizers as hf
+from pydantic import BaseModel, ConfigDict, Field
+
+from arasuji.errors import OptionError
+from arasuji.tokenizers import Tokenizer
+
+END, PAD = "<|endoftext|>", "<|pad|>"
+
+
+class Config(BaseModel):
+    """Options of the tokenizer `bpe`."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    size: int = Field(8192, ge=300)
+    """Tokens in the vocabulary: 256 bytes, the end, the pad, and merges learnt from the training split."""
+
+
+class Bpe(Tokenizer):
+    """See `Tokenizer`. `inner` is a tokenizer of the tokenizers library."""
+
+    def __init__(self, inner: hf.Tokenizer) -> None:
+        inner.encode_special_tokens = True  # "<|endoftext|>" typed in a text is text
+        self.inner = inner
+        self.vocabulary_size = inner.get_vocab_size()
+        self.end_id, self.pad_id = inner.token_to_id(END), inner.token_to_id(PAD)
+
+    def encode(self, text: str) -> list[int]:
+        ids: list[int] = self.inner.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def decode(self, ids: list[int]) -> str:
+        text: str = self.inner.decode(ids, skip_special_tokens=True)
+        return text
+
+    def save(self, folder: Path) -> None:
+        self.inner.save(str(folder / "tokenizer.json"))
+        names = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "eos_token": END,
+            "bos_token": END,
+            "pad_token": PAD,
+        }
+        text = json.dumps(names, indent=1) + "\n"  # with this, AutoTokenizer opens the folder too
+        (folder / "tokenizer_config.json").write_text(text, "utf-8")
+
+
+def build(config: Config, texts: Iterable[str], base: Path | None = None) -> Bpe:
+    """Learn the merges from the texts."""
+    if base is not None:
+        raise OptionError("the tokenizer 'bpe' is made from the corpus; a base brings its own: say 'pretrained'")
+    inner = hf.Tokenizer(hf.models.BPE())
+    inner.pre_tokenizer = hf.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = hf.decoders.ByteLevel()
+    trainer: Any = hf.trainers.BpeTrainer(
+        vocab_size=config.size,
+        min_frequency=2,
+        special_tokens=[END, PAD],
+        initial_alphabet=hf.pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    inner.train_from_iterator(texts, trainer)
+    return Bpe(inner)
+
+
+def load(folder: Path) -> Bpe:
+    """Read back what `save` wrote."""
+    return Bpe(hf.Tokenizer.from_file(str(folder / "tokenizer.json")))

@@ -1,0 +1,79 @@
+"""The tokenizer that came with a pretrained model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from arasuji.errors import BaseModelError, OptionError
+from arasuji.tokenizers import Tokenizer
+
+ENDS = ("<|endoftext|>", "<|end_of_text|>", "</s>")
+"""What parted the documents that such models were pretrained on; a chat model's own eos ends turns, not texts."""
+
+
+class Config(BaseModel):
+    """Options of the tokenizer `pretrained`."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    pad_token: str = ""
+    """A token added as the pad, with a row of its own in the model; empty keeps what the tokenizer has."""
+
+
+class Pretrained(Tokenizer):
+    """See `Tokenizer`. `inner` is a fast tokenizer of transformers."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        vocabulary = inner.get_vocab()
+        ends = [token for token in (*ENDS, inner.eos_token) if token in vocabulary]
+        if not ends:
+            raise BaseModelError(f"{inner.name_or_path}: its tokenizer has no end-of-text token")
+        self.end_id = vocabulary[ends[0]]
+        self.pad_id = inner.pad_token_id if inner.pad_token_id is not None else self.end_id
+        self.vocabulary_size = max(vocabulary.values()) + 1
+        self._special = sorted(set(inner.all_special_ids) - {self.end_id})
+
+    @property
+    def never_written(self) -> list[int]:
+        return self._special
+
+    def encode(self, text: str) -> list[int]:
+        ids: list[int] = self.inner.encode(text, add_special_tokens=False, split_special_tokens=True)
+        return ids
+
+    def decode(self, ids: list[int]) -> str:
+        text: str = self.inner.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
+
+    def save(self, folder: Path) -> None:
+        self.inner.save_pretrained(folder)
+
+
+def build(config: Config, texts: Iterable[str], base: Path | None = None) -> Pretrained:
+    """The tokenizer of `base`, with a pad of its own where asked for."""
+    if base is None:
+        raise OptionError("the tokenizer 'pretrained' needs a base: --set base=NAME or a folder")
+    inner = _open(base)
+    if config.pad_token:
+        inner.add_special_tokens({"pad_token": config.pad_token})
+    return Pretrained(inner)
+
+
+def load(folder: Path) -> Pretrained:
+    """Read back what `save` wrote, or what came with a pretrained model."""
+    return Pretrained(_open(folder))
+
+
+def _open(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # transformers and tokenizers raise bare Exceptions for damaged files
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BaseModelError(f"transformers cannot open the tokenizer in {folder}: {reason}") from error

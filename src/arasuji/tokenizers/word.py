@@ -1,0 +1,113 @@
+"""Words and punctuation marks, lower-cased, as in the article: NLTK's word tokenizer and two dictionaries."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from arasuji.errors import OptionError
+from arasuji.tokenizers import Tokenizer
+
+END, UNKNOWN, PAD = "<end>", "<unk>", "<pad>"
+SENTENCE_END = re.compile(r"(?<=[.!?…。])[\"'”’)\]]*\s+")
+"""NLTK's sentence splitter needs a download, so sentences are split by this rule."""
+
+CLOSING = {".", ",", "!", "?", ";", ":", ")", "]", "}", "%", "…", "...", "”", "''", "。", "、"}
+OPENING = {"(", "[", "{", "“", "``", "$", "#"}
+SUFFIX = re.compile(r"^(n't|'(s|m|d|re|ve|ll|t|em))$")
+"""Parts that NLTK cuts off a word: "do" + "n't", "girl" + "'s"."""
+
+
+class Config(BaseModel):
+    """Options of the tokenizer `word`."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    min_count: int = Field(2, ge=1)
+    """Words seen fewer times in the training split become `<unk>`."""
+
+
+@cache
+def _treebank() -> Any:
+    from nltk.tokenize import NLTKWordTokenizer
+
+    return NLTKWordTokenizer()
+
+
+def words_of(text: str) -> list[str]:
+    """The lower-cased words and marks of a text, in order (NLTK's Treebank rules, sentence by sentence)."""
+    return [word for sentence in SENTENCE_END.split(text.lower()) for word in _treebank().tokenize(sentence)]
+
+
+def join_words(words: list[str]) -> str:
+    """Words and marks as a person would write them: spacing, capitals after a full stop, "I"."""
+    text, sentence_begins, glue = "", True, True
+    double_open = single_open = False
+    for word in words:
+        closing = word in CLOSING or bool(SUFFIX.match(word))
+        opening = word in OPENING
+        if word == '"':
+            closing, opening = double_open, not double_open
+            double_open = not double_open
+        elif word == "'":
+            closing, opening = single_open, not single_open
+            single_open = not single_open
+        shown = {"``": '"', "''": '"', "i": "I"}.get(word, word)
+        if sentence_begins and word[0].isalnum():
+            shown, sentence_begins = shown[0].upper() + shown[1:], False
+        text += shown if glue or closing else " " + shown
+        glue = opening
+        if word in {".", "!", "?", "...", "…", "。"}:
+            sentence_begins = word not in {"...", "…"}
+    return text
+
+
+class Word(Tokenizer):
+    """See `Tokenizer`. `index_of` and `word_at` are the article's two dictionaries."""
+
+    def __init__(self, words: list[str]) -> None:
+        self.word_at = dict(enumerate(words))
+        self.index_of = {word: index for index, word in self.word_at.items()}
+        self.vocabulary_size = len(words)
+        self.end_id, self.unknown_id = self.index_of[END], self.index_of[UNKNOWN]
+        self.pad_id = self.index_of[PAD]
+
+    @property
+    def never_written(self) -> list[int]:
+        return [self.pad_id, self.unknown_id]
+
+    def encode(self, text: str) -> list[int]:
+        special = {END, UNKNOWN, PAD}
+        return [
+            self.unknown_id if word in special else self.index_of.get(word, self.unknown_id) for word in words_of(text)
+        ]
+
+    def decode(self, ids: list[int]) -> str:
+        return join_words([self.word_at[i] for i in ids if i not in (self.end_id, self.pad_id)])
+
+    def save(self, folder: Path) -> None:
+        words = json.dumps(list(self.word_at.values()), ensure_ascii=False, indent=0)
+        (folder / "words.json").write_text(words + "\n", "utf-8")
+
+
+def build(config: Config, texts: Iterable[str], base: Path | None = None) -> Word:
+    """The words of the texts, the most frequent first."""
+    if base is not None:
+        raise OptionError("the tokenizer 'word' is made from the corpus; a base brings its own: say 'pretrained'")
+    counts = Counter(word for text in texts for word in words_of(text))
+    for special in (END, UNKNOWN, PAD):
+        counts.pop(special, None)
+    known = sorted((w for w, n in counts.items() if n >= config.min_count), key=lambda w: (-counts[w], w))
+    return Word([END, UNKNOWN, PAD, *known])
+
+
+def load(folder: Path) -> Word:
+    """Read back what `save` wrote."""
+    return Word(json.loads((folder / "words.json").read_text("utf-8")))

@@ -1,0 +1,1 @@
+"""Training: batches, the schedule of the learning rate, and one loop for every family."""

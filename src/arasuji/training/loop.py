@@ -1,0 +1,252 @@
+"""The training loop: a plain generator of events. Whoever calls it decides how to show them.
+
+Only real tokens count. A step's loss is the sum of nats over its batches divided by the sum of their counted
+targets, so unequal batches weigh as they should. All that changes is in a checkpoint: what the model has learnt,
+the optimizer, the generators, the position in the data, the carried state. A resumed run equals an undisturbed one
+bit for bit on the same machine, versions and number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from arasuji.config import TrainConfig
+from arasuji.models import LanguageModel
+from arasuji.training.batches import Batch
+from arasuji.training.plan import Plan
+from arasuji.training.schedule import Plateau, learning_rate
+
+CHECKPOINT_SHARE = 0.03
+"""Most of the training time that checkpoints may take."""
+FIRST_CHECKPOINT_SECONDS = 15.0
+"""Training before the first checkpoint, whose cost is not known yet."""
+
+
+@dataclass
+class Progress:
+    """Where a run stands; all of it is in the checkpoint."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    """Batches of this epoch that were read."""
+    tokens: int = 0
+    seconds: float = 0.0
+    epoch_nats: float = 0.0
+    epoch_tokens: int = 0
+    best_step: int = 0
+    best_bits: float = math.inf
+    waited: int = 0
+    """Validations since the best one."""
+    plateau: Plateau = field(default_factory=Plateau)
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """A step was taken. `loss` is in nats a token."""
+
+    step: int
+    tokens: int
+    seconds: float
+    loss: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Validated:
+    """The validation split was scored; `best` says that no score before was as good."""
+
+    step: int
+    bits_per_byte: float
+    best: bool
+    at_stop: bool
+    """Out of turn, because the run was stopped."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint to resume from was written."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The run ended, and why."""
+
+    reason: str
+    progress: Progress
+
+
+Event = Stepped | Validated | Saved | Stopped
+
+
+@dataclass
+class Trainer:
+    """What the loop works with. The callables belong to the caller: the loop knows no files and no texts."""
+
+    model: LanguageModel
+    config: TrainConfig
+    plan: Plan
+    accelerator: Accelerator
+    epoch_batches: Callable[[int], list[Batch]]
+    validate: Callable[[], float]
+    """Bits per byte of the validation split."""
+    save_best: Callable[[Progress], None]
+    save_last: Callable[[dict[str, Tensor], dict[str, Any]], None]
+    should_stop: Callable[[], str]
+    """Asked after every step; a reason ends the run, an empty string does not."""
+
+    def __post_init__(self) -> None:
+        self.progress = Progress()
+        self.state: Any = None
+        groups = self.model.parameter_groups(self.config)
+        self.optimizer: torch.optim.Optimizer | None = None
+        if groups:  # a model without parameters learns by reading
+            kind = torch.optim.AdamW if self.config.optimizer == "adamw" else torch.optim.Adam
+            self.optimizer = kind(groups, lr=self.config.learning_rate, fused=True)
+
+    def checkpoint(self) -> Saved:
+        """Write all that `restore` needs."""
+        began = time.perf_counter()
+        tensors = {f"model.{n}": t for n, t in self.model.learned().items()}
+        tensors |= {f"generator.{n}": t for n, t in _generators().items()}
+        if self.optimizer:
+            for i, values in self.optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer.{i}.{name}": t for name, t in values.items()}
+        if self.state is not None:
+            tensors |= {f"state.{n}": t for n, t in self.state.tensors().items()}
+        self.save_last(tensors, {"progress": asdict(self.progress), "plan": asdict(self.plan)})
+        self._checkpointed = time.perf_counter()
+        self._checkpoint_cost = self._checkpointed - began
+        return Saved(self.progress.step)
+
+    def restore(self, tensors: dict[str, Tensor], saved: dict[str, Any]) -> None:
+        """Continue where a checkpoint was written."""
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+        device = self.accelerator.device
+        values = dict(saved["progress"])
+        self.progress = Progress(**{**values, "plateau": Plateau(**values["plateau"])})
+        self.model.restore(part("model."))
+        if self.optimizer:
+            state: dict[int, dict[str, Tensor]] = {}
+            for name, tensor in part("optimizer.").items():
+                index, _, key = name.partition(".")
+                state.setdefault(int(index), {})[key] = tensor
+            self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        carried = {n: t.to(device) for n, t in part("state.").items()}
+        self.state = self.model.state_from(carried) if carried else None
+        _set_generators(part("generator."))
+
+    def run(self) -> Iterator[Event]:
+        """Train to the plan's last step, or until early stopping or `should_stop` gives a reason."""
+        at = self.progress
+        self.model.train()
+        self._began = time.perf_counter() - at.seconds
+        self._checkpointed, self._checkpoint_cost = time.perf_counter(), 0.0
+        reason = self._reason()
+        while not reason:
+            for event in self._epoch():
+                yield event
+                if at.step % self.plan.validate_every == 0 or at.step == self.plan.steps:
+                    yield self._validate()
+                reason = self._reason() or self.should_stop()
+                if reason:
+                    break
+                if self._checkpoint_is_due():
+                    yield self.checkpoint()
+        yield self.checkpoint()
+        if at.step % self.plan.validate_every and at.step != self.plan.steps:
+            # Stopped between validations: the model is scored so that it can be used, but the checkpoint does
+            # not know of it, so that a resumed run still equals an undisturbed one.
+            yield self._validate(at_stop=True)
+        yield Stopped(reason, at)
+
+    def _reason(self) -> str:
+        """Why the run is over by itself, if it is."""
+        at, patience = self.progress, self.config.patience
+        if at.step >= self.plan.steps:
+            return "the plan's last step"
+        return f"no better score in {at.waited} validations" if patience and at.waited >= patience else ""
+
+    def _checkpoint_is_due(self) -> bool:
+        if self.config.checkpoint_steps:
+            return self.progress.step % self.config.checkpoint_steps == 0
+        wait = max(FIRST_CHECKPOINT_SECONDS, self._checkpoint_cost / CHECKPOINT_SHARE)
+        return time.perf_counter() - self._checkpointed >= wait
+
+    def _epoch(self) -> Iterator[Event]:
+        """The steps left in this epoch; then the position moves to the next one."""
+        at = self.progress
+        batches = self.epoch_batches(at.epoch)
+        while at.batch < len(batches):
+            yield self._step(batches[at.batch : at.batch + self.config.accumulate])
+        at.plateau.epoch(at.epoch_nats / max(1, at.epoch_tokens), self.config.plateau_patience)
+        at.epoch, at.batch, at.epoch_nats, at.epoch_tokens = at.epoch + 1, 0, 0.0, 0
+        self.state = None
+
+    def _step(self, batches: list[Batch]) -> Stepped:
+        """One optimizer step over a few batches."""
+        at, device = self.progress, self.accelerator.device
+        rate = learning_rate(self.config, at.step, self.plan.steps, at.plateau)
+        counted = sum(batch.counted for batch in batches)
+        total = 0.0
+        for batch in batches:
+            carried = self.state.detach() if batch.continues and self.state is not None else None
+            with self.accelerator.autocast():
+                nats, state = self.model(batch.ids.to(device), batch.targets.to(device), carried)
+            self.state = state.detach() if state is not None and self.config.layout == "stream" else None
+            loss = nats.sum()
+            if loss.requires_grad:
+                self.accelerator.backward(loss / counted)
+            total += float(loss.detach())
+        if self.optimizer:
+            if self.config.clip_norm:
+                self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        at.step += 1
+        at.seconds = time.perf_counter() - self._began
+        at.batch += len(batches)
+        at.tokens += counted
+        at.epoch_nats += total
+        at.epoch_tokens += counted
+        return Stepped(at.step, at.tokens, at.seconds, total / counted, rate)
+
+    def _validate(self, at_stop: bool = False) -> Validated:
+        at = self.progress
+        bits = self.validate()
+        best = bits < at.best_bits
+        if best:
+            at.best_bits, at.best_step, at.waited = bits, at.step, 0
+            self.save_best(at)
+        else:
+            at.waited += 1
+        return Validated(at.step, bits, best, at_stop)
+
+
+def _generators() -> dict[str, Tensor]:
+    """The state of torch's generators."""
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def _set_generators(states: dict[str, Tensor]) -> None:
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"])

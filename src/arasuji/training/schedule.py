@@ -1,0 +1,43 @@
+"""The learning rate of each step, a pure function of the steps really run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from arasuji.config import TrainConfig
+
+THRESHOLD = 1e-4
+"""A loss must fall by this share to count as falling, as in torch's ReduceLROnPlateau."""
+
+
+@dataclass
+class Plateau:
+    """Halves the rate when the epoch's training loss stands still; the same rule as torch's ReduceLROnPlateau."""
+
+    best: float = math.inf
+    waited: int = 0
+    factor: float = 1.0
+
+    def epoch(self, loss: float, patience: int) -> None:
+        """Take note of an epoch's mean training loss."""
+        if loss < self.best * (1 - THRESHOLD):
+            self.best, self.waited = loss, 0
+            return
+        self.waited += 1
+        if self.waited > patience:
+            self.factor, self.waited = self.factor / 2, 0
+
+
+def learning_rate(config: TrainConfig, step: int, total: int, plateau: Plateau) -> float:
+    """The rate of step number `step` (from 0) of `total`."""
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    done = (step - config.warmup_steps) / max(1, total - config.warmup_steps)
+    if config.schedule == "linear":
+        return config.learning_rate * max(0.0, 1 - done)
+    if config.schedule == "cosine":
+        return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    if config.schedule == "plateau":
+        return config.learning_rate * plateau.factor
+    return config.learning_rate
