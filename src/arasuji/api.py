@@ -148,7 +148,7 @@ def evaluate(trained: TrainedModel, texts: Sequence[str], groups: Sequence[str] 
 
 def train(
     chosen: Experiment,
-    corpus: Corpus,
+    corpus: Corpus | Path,
     out: Path,
     max_minutes: float | None = None,
     max_steps: int | None = None,
@@ -156,9 +156,10 @@ def train(
     should_stop: Callable[[], str] = lambda: "",
     name: str = "",
 ) -> Iterator[TrainEvent]:
-    """Train an experiment on a corpus into the run folder `out`; yields what happens as it happens.
+    """Train an experiment on a corpus (or the folder of one) into the run folder `out`; yields what happens.
 
-    A resumed run keeps the experiment and the plan it was started with.
+    A resumed run keeps the experiment and the plan it was started with. `should_stop` is asked after every step;
+    a reason stops the run cleanly.
 
     Raises:
         RunError: `out` exists and `resume` is not said, or is damaged, or belongs to another corpus.
@@ -166,6 +167,9 @@ def train(
     began = time.monotonic()
     run = RunDirectory(out)
     saved = None
+    folder = str(corpus.resolve()) if isinstance(corpus, Path) else ""
+    if isinstance(corpus, Path):
+        corpus = Corpus.load(corpus)
     if out.exists() and any(not p.name.startswith(".") for p in out.iterdir()):
         if not resume:
             raise RunError(f"{out} exists already; continue it with --resume, or say another --out")
@@ -178,7 +182,7 @@ def train(
     base, found = bases.find(chosen.base) if chosen.base else (None, "")
     tokenizer, model = _build(chosen, corpus, base)
     if saved is None:
-        facts = {"name": name, "corpus": {"hash": corpus.hash}, "base": found}
+        facts = {"name": name, "corpus": {"hash": corpus.hash, "folder": folder}, "base": found}
         run.start(chosen, facts)
         run.rewind(-1)
     accelerator = Accelerator(mixed_precision="bf16" if _is_bf16(chosen) else "no")

@@ -114,9 +114,9 @@ class Experiment(Strict):
     """How texts become tokens."""
     model: dict[str, Any] = Field(default_factory=dict)
     """The family's own options."""
-    train: TrainConfig = Field(default_factory=TrainConfig)
+    train: TrainConfig = TrainConfig.model_validate({})
     """How it is trained."""
-    sampling: SamplingConfig = Field(default_factory=SamplingConfig)
+    sampling: SamplingConfig = SamplingConfig.model_validate({})
     """How it writes where nothing else is said."""
 
 

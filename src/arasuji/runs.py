@@ -30,6 +30,8 @@ from arasuji.tokenizers import Tokenizer
 
 BASE_FAMILY, BASE_TOKENIZER = "transformer", "pretrained"
 """What a pretrained model's name stands for where a run is asked for."""
+BASE_SAMPLING = SamplingConfig.model_validate({"top_p": 0.95})
+"""How an untuned model writes."""
 
 
 @dataclass
@@ -95,7 +97,9 @@ class RunDirectory:
                         continue
                 files.write_text(path, "".join(line + "\n" for line in kept))
 
-    def save_best(self, family: str, model: LanguageModel, tokenizer: str, tok: Tokenizer, facts: dict) -> None:  # type: ignore[type-arg]
+    def save_best(
+        self, family: str, model: LanguageModel, tokenizer: str, tok: Tokenizer, facts: dict[str, Any]
+    ) -> None:
         """Seal the model and its tokenizer as the best so far."""
         with files.new_folder(self.path / "best") as folder:
             model.save(folder)
@@ -141,6 +145,14 @@ class RunDirectory:
         )
 
 
+def best_of(run: Path) -> dict[str, Any] | None:
+    """The manifest of a run's best model, read without verifying its weights; None where there is none yet."""
+    try:
+        return dict(json.loads((run / "best" / files.MANIFEST).read_text("utf-8")))
+    except (OSError, ValueError):
+        return None
+
+
 def open_model(name: str, precision: torch.dtype) -> TrainedModel:
     """A run folder's best model, or an untuned base model by its name or folder.
 
@@ -157,6 +169,6 @@ def open_model(name: str, precision: torch.dtype) -> TrainedModel:
         name=name,
         model=models.family(BASE_FAMILY).load(folder, precision),
         tokenizer=tokenizers.kind(BASE_TOKENIZER).load(folder),
-        sampling=SamplingConfig(top_p=0.95),
+        sampling=BASE_SAMPLING,
         facts={"family": BASE_FAMILY, "base": name, "found": found, "corpus": None},
     )

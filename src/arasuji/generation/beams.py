@@ -29,7 +29,9 @@ class Beams:
         else:
             chosen = flat.softmax(0).multinomial(wanted, generator=self.generator)
             chosen = chosen[flat[chosen].argsort(descending=True, stable=True)]
-        parents, running, sums = [], [], []
+        parents: list[int] = []
+        running: list[list[int]] = []
+        sums: list[Tensor] = []
         for rank, place in enumerate(chosen.tolist()):
             row, token = divmod(place, total.shape[1])
             tokens = [*self.running[row], token]

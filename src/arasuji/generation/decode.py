@@ -120,7 +120,9 @@ def decode(
             state = state.join(fresh_state) if active else fresh_state
             active += fresh
         parents, tokens = _advance(scores, active, tokenizer, config)
-        staying, rows, first = [], [], 0
+        staying: list[_Text] = []
+        rows: list[int] = []
+        first = 0
         for text in active:
             count = len(text.rows)
             if pieces and not text.beams and (new := text.piece()):

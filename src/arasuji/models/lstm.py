@@ -75,19 +75,21 @@ class Lstm(LanguageModel):
         )
         self.dropout = nn.Dropout(config.dropout)
         self.linear = nn.Linear(config.hidden, vocabulary_size)
-        if config.tie_weights:
+        self.scale = 1.0
+        if config.tie_weights:  # small for the output, scaled up for the input (Vaswani et al. 2017, section 3.4)
             nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
             self.linear.weight = self.embedding.weight
+            self.scale = config.embedding**0.5
 
     def forward(self, ids: Tensor, targets: Tensor, state: LstmState | None = None) -> tuple[Tensor, LstmState]:
         carried = (state.hidden, state.cell) if state else None
-        outputs, (hidden, cell) = self.lstm(self.embedding(ids), carried)
+        outputs, (hidden, cell) = self.lstm(self.embedding(ids) * self.scale, carried)
         nats = priced(self.dropout(outputs), targets, self.linear, IGNORED)
         return nats, LstmState(hidden, cell)
 
     def step(self, ids: Tensor, lengths: Tensor, state: LstmState | None = None) -> tuple[Tensor, LstmState]:
         carried = (state.hidden, state.cell) if state else None
-        rows = self.embedding(ids)
+        rows = self.embedding(ids) * self.scale
         if ids.shape[1] > 1:  # packed, so that a short row's state is the one after its own last token
             rows = pack_padded_sequence(rows, lengths.cpu(), batch_first=True, enforce_sorted=False)
         _, (hidden, cell) = self.lstm(rows, carried)

@@ -88,8 +88,8 @@ class Transformer(LanguageModel):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        inner = self._inner()
-        self.context_length = int(inner.config.max_position_embeddings)
+        self.longest: int = self._inner().config.max_position_embeddings
+        self.context_length = self.longest
 
     def _inner(self) -> Any:
         """The `...ForCausalLM` itself, LoRA layers included, without peft's wrapper."""
@@ -112,7 +112,7 @@ class Transformer(LanguageModel):
         new = columns[None] < lengths[:, None]
         before = state.seen if state else new[:, :0]
         seen = torch.cat([before, new], dim=1)
-        positions = (before.sum(1, keepdim=True) + columns).clamp(max=self.context_length - 1)  # type: ignore[operator]
+        positions = (before.sum(1, keepdim=True) + columns).clamp(max=self.longest - 1)
         out = self._inner().base_model(
             input_ids=ids,
             attention_mask=None if state is None and bool(new.all()) else seen.long(),
@@ -125,10 +125,10 @@ class Transformer(LanguageModel):
         return self.head(last).float(), CacheState(cache, seen)
 
     def save(self, folder: Path) -> None:
-        network = self.network
+        network: Any = self.network
         if network is not self._inner():  # LoRA: fold the updates in, on a copy
             network = copy.deepcopy(network).merge_and_unload()
-        network.save_pretrained(folder, safe_serialization=True)  # type: ignore[operator]
+        network.save_pretrained(folder, safe_serialization=True)
 
 
 def build(config: Config, tokenizer: Vocabulary, base: Path | None = None) -> Transformer:
@@ -162,7 +162,7 @@ def _new_gpt2(config: Config, tokenizer: Vocabulary) -> Any:
         n_head=config.heads,
         resid_pdrop=config.dropout,
         embd_pdrop=config.dropout,
-        attn_pdrop=config.dropout,
+        attn_pdrop=0.0,
         bos_token_id=tokenizer.end_id,
         eos_token_id=tokenizer.end_id,
         pad_token_id=tokenizer.pad_id,
@@ -207,5 +207,8 @@ def _with_lora(network: Any, config: Config) -> Any:
 def _block_matrices(network: Any) -> list[str]:
     """Every linear layer of the blocks, the output layer left alone (as QLoRA found best; Dettmers et al. 2023)."""
     head = network.get_output_embeddings()
-    kinds = (nn.Linear, *(type(m) for m in network.modules() if type(m).__name__ == "Conv1D"))
-    return [name for name, m in network.named_modules() if isinstance(m, kinds) and m is not head]
+    return [
+        name
+        for name, module in network.named_modules()
+        if type(module).__name__ in ("Linear", "Conv1D") and module is not head
+    ]

@@ -32,7 +32,8 @@ class Bpe(Tokenizer):
         inner.encode_special_tokens = True  # "<|endoftext|>" typed in a text is text
         self.inner = inner
         self.vocabulary_size = inner.get_vocab_size()
-        self.end_id, self.pad_id = inner.token_to_id(END), inner.token_to_id(PAD)
+        vocabulary = inner.get_vocab()
+        self.end_id, self.pad_id = vocabulary[END], vocabulary[PAD]
 
     def encode(self, text: str) -> list[int]:
         ids: list[int] = self.inner.encode(text, add_special_tokens=False).ids

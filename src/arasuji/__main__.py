@@ -1,0 +1,5 @@
+"""`python -m arasuji`."""
+
+from arasuji.cli import main
+
+main()

@@ -1,0 +1,109 @@
+"""`arasuji demo`: the whole way on the starter corpus, in minutes."""
+
+from __future__ import annotations
+
+import shutil
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Option
+
+from arasuji.cli.terminal import COLUMNS, say, table
+
+if TYPE_CHECKING:
+    from arasuji.generation.decode import Sample
+    from arasuji.runs import TrainedModel
+
+LSTM_MINUTES, TRANSFORMER_MINUTES = 1.5, 3.5
+LSTM_SETTINGS = ("size=2000", "embedding=256", "hidden=256", "layers=1", "epochs=40", "batch_size=8", "validations=1")
+TRANSFORMER_SETTINGS = ("validation_documents=12", "epochs=2")
+
+
+def demo(out: Annotated[Path, Option(help="The folder for the corpus and the two runs")] = Path("demo")) -> None:
+    """Prepare the starter corpus, train an LSTM, fine-tune a transformer, write with both, compare."""
+    from arasuji import api
+
+    say("1. prepare: the starter corpus, original synopses written for this project (CC0)")
+    with resources.as_file(resources.files("arasuji.data") / "starter.jsonl") as source:
+        corpus = api.prepare([source])
+    corpus.save(out / "corpus")
+    say(f"   {len(corpus.train)} texts to learn from, {len(corpus.validation)} to watch, {len(corpus.test)} to test")
+    for note in corpus.notes:
+        say(f"   {note}")
+    say("\n2. train: a small LSTM, from nothing")
+    lstm = _train("lstm-small", LSTM_SETTINGS, out, "lstm", LSTM_MINUTES)
+    base = _base()
+    say(f"\n3. fine-tune: {base} with LoRA")
+    settings = (*TRANSFORMER_SETTINGS, f"base={base}")
+    transformer = _train("pretrained-lora", settings, out, base, TRANSFORMER_MINUTES)
+    say("\n4. write: the article's eight prompts, both models, the same seeds")
+    both = [lstm, transformer]
+    samples = [list(api.generate(trained, api.PROMPTS)) for trained in both]
+    _side_by_side(both, samples)
+    _append(Path("samples.txt"), both, samples)
+    _compare(api, both, corpus)
+    print("the texts are in samples.txt, the runs in " + str(out))
+    print(f"next       arasuji generate {out / base} 'A lighthouse keeper' -n 3")
+
+
+def _train(preset: str, settings: tuple[str, ...], out: Path, name: str, minutes: float) -> TrainedModel:
+    """Train anew; an earlier demo's run of the same name goes."""
+    from arasuji import api
+    from arasuji.cli.train import show, stop_on_signal
+
+    folder = out / name
+    if (folder / "metrics.jsonl").exists():
+        shutil.rmtree(folder)
+    with stop_on_signal() as stop:
+        chosen = api.experiment(preset, settings)
+        show(api.train(chosen, out / "corpus", folder, max_minutes=minutes, should_stop=stop, name=preset))
+        if stop():
+            raise KeyboardInterrupt
+    return api.load(folder)
+
+
+def _base() -> str:
+    """GPT-2 where it can be had, SmolLM2 where it cannot."""
+    from arasuji import bases
+    from arasuji.errors import BaseModelError
+
+    try:
+        bases.find("gpt2")
+    except BaseModelError as error:
+        bases.get("smollm2-135m")
+        say(f"   GPT-2 cannot be had here ({str(error).partition(';')[0]}); SmolLM2-135M takes its place")
+        return "smollm2-135m"
+    return "gpt2"
+
+
+def _side_by_side(both: list[TrainedModel], samples: list[list[Sample]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = Table(box=box.SIMPLE_HEAD, show_lines=True, pad_edge=False, width=COLUMNS)
+    for trained in both:
+        columns.add_column(trained.name, ratio=1, overflow="fold")
+    for row in zip(*samples, strict=True):
+        columns.add_row(*(sample.text for sample in row))
+    Console(highlight=False, markup=False, width=COLUMNS).print(columns)
+
+
+def _append(path: Path, both: list[TrainedModel], samples: list[list[Sample]]) -> None:
+    from arasuji.files import disk_errors
+
+    with disk_errors(path), path.open("a", encoding="utf-8") as file:
+        for trained, texts in zip(both, samples, strict=True):
+            for sample in texts:
+                file.write(f"[{trained.name}, seed {sample.seed}] {sample.text}\n\n")
+
+
+def _compare(api: Any, both: list[TrainedModel], corpus: Any) -> None:
+    texts, groups = [r.text for r in corpus.test], [r.group for r in corpus.test]
+    rows = []
+    for trained in both:
+        score = api.evaluate(trained, texts, groups)
+        low, high = score.interval()
+        rows.append([trained.name, f"{score.bits_per_byte:.3f}", f"{low:.3f} to {high:.3f}"])
+    table(f"Bits per byte of the {len(texts)} held-out texts (less is better)", ["model", "bits", "95 %"], rows)

@@ -1,0 +1,134 @@
+"""`arasuji generate`: new texts from prompts."""
+
+from __future__ import annotations
+
+import json as json_
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+from arasuji.cli.terminal import say, show_json, working
+
+
+def generate(
+    run: Annotated[str, Argument(metavar="RUN", help="A run folder, or a base model's name")],
+    prompts: Annotated[
+        list[str] | None, Argument(metavar="[PROMPT]...", help="Beginnings; none is the empty one")
+    ] = None,
+    prompts_file: Annotated[Path | None, Option(help="A file with a prompt a line")] = None,
+    n: Annotated[int, Option("-n", min=1, help="Texts for each prompt")] = 1,
+    min_length: Annotated[int | None, Option(help="Tokens before a text may end")] = None,
+    max_length: Annotated[int | None, Option(help="Most new tokens")] = None,
+    temperature: Annotated[float | None, Option(help="0 always takes the likeliest token")] = None,
+    top_k: Annotated[int | None, Option(help="Only so many of the likeliest tokens; 0 is all")] = None,
+    top_p: Annotated[float | None, Option(help="Then the fewest whose probabilities reach this")] = None,
+    min_p: Annotated[float | None, Option(help="Then those at least this share of the likeliest's")] = None,
+    repetition_penalty: Annotated[float | None, Option(help="Makes tokens already there less likely; 1 is off")] = None,
+    no_repeat_ngram_size: Annotated[int | None, Option(help="No run of so many tokens twice; 0 is off")] = None,
+    num_beams: Annotated[int | None, Option(help="Texts kept in parallel, the best one given")] = None,
+    seed: Annotated[int, Option(min=0, help="Text i is drawn with seed + i")] = 0,
+    out: Annotated[Path | None, Option(help="Append to FILE.txt or FILE.jsonl")] = None,
+    json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
+) -> None:
+    """Write new texts. Settings not given are those of the run's preset."""
+    given = {
+        "min_length": min_length,
+        "max_length": max_length,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "min_p": min_p,
+        "repetition_penalty": repetition_penalty,
+        "no_repeat_ngram_size": no_repeat_ngram_size,
+        "num_beams": num_beams,
+    }
+    beginnings = [*(prompts or []), *(_prompts_in(prompts_file) if prompts_file else [])] or [""]
+    writer = _Writer(out) if out else None
+    with working(f"opening {run}"):
+        from arasuji import api
+        from arasuji.config import SamplingConfig, checked
+
+        trained = api.load(run)
+    sampling = checked(
+        SamplingConfig,
+        {**trained.sampling.model_dump(), **{k: v for k, v in given.items() if v is not None}},
+        "generate",
+    )
+    alone = len(beginnings) * n == 1 and sampling.num_beams == 1
+    samples = []
+    if alone and not json and sys.stdout.isatty():
+        samples = [_stream(api, trained, beginnings, seed, sampling)]
+        if writer:
+            writer.add(samples[0], trained.name, sampling)
+    else:
+        for sample in api.generate(trained, beginnings, n, seed, sampling):
+            samples.append(sample)
+            if writer:
+                writer.add(sample, trained.name, sampling)
+            if not json:
+                print(sample.text + "\n", flush=True)
+    if json:
+        keys = ("prompt", "completion", "text", "tokens", "finished", "seed")
+        show_json({"samples": [{k: getattr(s, k) for k in keys} for s in samples]})
+    if out:
+        say(f"{len(samples)} appended to {out}")
+
+
+def _stream(api: Any, trained: Any, beginnings: list[str], seed: int, sampling: Any) -> Any:
+    """Write one text to the terminal as it comes."""
+    print(beginnings[0].rstrip(), end="", flush=True)
+    shown, sample = "", None
+    for event in api.write(trained, beginnings, 1, seed, sampling, pieces=True):
+        if isinstance(event, api.Sample):
+            sample = event
+        else:
+            text = event.text if beginnings[0] or shown else event.text.lstrip()
+            shown += text
+            print(text, end="", flush=True)
+    assert sample is not None
+    rest = sample.completion if beginnings[0] else sample.completion.lstrip()
+    print(rest[len(shown) :] if rest.startswith(shown) else "")
+    return sample
+
+
+def _prompts_in(path: Path) -> list[str]:
+    from arasuji.errors import SourceError
+
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"cannot read the prompts in {path}: {error}") from error
+    prompts = [line for line in lines if line.strip()]
+    if not prompts:
+        raise SourceError(f"{path} holds no prompts: write one a line")
+    return prompts
+
+
+class _Writer:
+    """Appends samples to a file as they are finished: texts with a blank line between, or a JSON object a line."""
+
+    def __init__(self, path: Path) -> None:
+        from arasuji.errors import OptionError
+        from arasuji.files import disk_errors
+
+        if path.suffix not in {".txt", ".jsonl"}:
+            raise OptionError(f"--out takes a name ending in .txt or .jsonl, not {path.name!r}")
+        self.path = path
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.open("a", encoding="utf-8").close()
+
+    def add(self, sample: Any, model: str, sampling: Any) -> None:
+        from arasuji.files import disk_errors
+
+        if self.path.suffix == ".txt":
+            line = sample.text + "\n\n"
+        else:
+            keys = ("prompt", "completion", "text", "tokens", "finished", "seed")
+            content = {k: getattr(sample, k) for k in keys}
+            content |= {"model": model, "settings": sampling.model_dump()}
+            line = json_.dumps(content, ensure_ascii=False) + "\n"
+        with disk_errors(self.path), self.path.open("a", encoding="utf-8") as file:
+            file.write(line)

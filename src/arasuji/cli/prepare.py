@@ -1,0 +1,46 @@
+"""`arasuji prepare`: files of texts to a corpus folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from arasuji.cli.terminal import say, show_json, table
+
+
+def prepare(
+    sources: Annotated[
+        list[Path], Argument(metavar="SOURCE...", help="CSV, JSONL, Parquet, .txt, or a folder of .txt")
+    ],
+    out: Annotated[Path, Option(help="The corpus folder to write")],
+    rules: Annotated[str, Option(help="default, article, article-lstm, or a TOML file of rules")] = "default",
+    text_column: Annotated[str | None, Option(help="The column of the texts, where its name does not tell")] = None,
+    title_column: Annotated[str | None, Option(help="The column of the titles")] = None,
+    genre_column: Annotated[str | None, Option(help="The column of the genres")] = None,
+    seed: Annotated[int, Option(help="Seeds the split")] = 0,
+    json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
+) -> None:
+    """Clean a collection of texts and split it into training, validation and test."""
+    from arasuji.corpus import SPLITS
+    from arasuji.corpus import prepare as make
+
+    corpus = make(sources, rules, seed, text_column, title_column, genre_column, say)
+    corpus.save(out)
+    documents = {name: len(corpus.split(name)) for name in SPLITS}
+    counts = [{"rule": c.rule, "removed": c.removed, "changed": c.changed, "left": c.left} for c in corpus.rules]
+    if json:
+        show_json({"rules": counts, "documents": documents, "hash": corpus.hash})
+        return
+    table("What the rules did", ["rule", "removed", "changed", "left"], [list(c.values()) for c in counts])
+    for count in corpus.rules:
+        if count.example:
+            before, after = (" ".join(text.split()) for text in count.example)
+            print(f"{count.rule}\n  before  {before[:68]}\n  after   {after[:68] or '(removed)'}")
+    print()
+    print("documents  " + ", ".join(f"{n:,} {name}" for name, n in documents.items()))
+    for note in corpus.notes:
+        print(f"note       {note}")
+    print(f"hash       {corpus.hash}")
+    print(f"next       arasuji train lstm-small --corpus {out} --out runs/lstm")

@@ -1,0 +1,67 @@
+"""What the verbs print with: results on stdout, progress on stderr, 80 columns, readable without colour."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+ACCENT = "red"
+COLUMNS = 80
+
+
+def say(line: str = "") -> None:
+    """A line about what is going on, on stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def show_json(value: dict[str, Any]) -> None:
+    """The one object of `--json`."""
+    print(json.dumps(value, ensure_ascii=False))
+
+
+def table(title: str, headers: Sequence[str], rows: Sequence[Sequence[Any]], left: int = 1) -> None:
+    """A plain table on stdout; the first `left` columns are text, the others are numbers set to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, title_style="bold")
+    for i, header in enumerate(headers):
+        made.add_column(header, justify="left" if i < left else "right", overflow="fold")
+    for row in rows:
+        made.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+    console = Console(highlight=False, markup=False)
+    console.print(made, width=console.width if console.is_terminal else COLUMNS)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def size(count: float) -> str:
+    """Bytes as a person says them."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """One line that says what is being waited for, gone when it is done; silent where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
