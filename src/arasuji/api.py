@@ -46,6 +46,8 @@ PROMPTS = (
 """The article's prompts."""
 WATCHED_PROMPTS = ("", PROMPTS[0], PROMPTS[-1])
 """Prompts of the samples written at each validation; the first is the empty one."""
+PROBED_DOCUMENTS = 16
+"""Validation documents that are scored before the run, to estimate what a validation takes."""
 STOP_SECONDS = 5.0
 """Of `max_minutes`, kept back for the last checkpoint."""
 
@@ -193,16 +195,19 @@ def train(
     def batches_of(epoch: int) -> list[Any]:
         return epoch_batches(documents, chosen.train, epoch, tokenizer.end_id, tokenizer.pad_id)
 
+    def validate(records: Sequence[Record] = checked_on) -> float:
+        with accelerator.autocast():
+            return score(model, tokenizer, [r.text for r in records]).bits_per_byte
+
     if saved is None:
+        validate(checked_on[:PROBED_DOCUMENTS])  # the first time is slower
+        asked = time.monotonic()
+        validate(checked_on[:PROBED_DOCUMENTS])
+        seconds = (time.monotonic() - asked) * max(1.0, len(checked_on) / PROBED_DOCUMENTS)
         left = max_minutes * 60 - (time.monotonic() - began) if max_minutes is not None else None
-        tokens = sum(len(tokenizer.encode(r.text)) + 1 for r in checked_on)
-        plan = make_plan(model, batches_of(0), chosen.train, accelerator, tokens, max_steps, left)
+        plan = make_plan(model, batches_of(0), chosen.train, accelerator, seconds, max_steps, left)
     else:
         plan = Plan(**saved[1]["plan"])
-
-    def validate() -> float:
-        with accelerator.autocast():
-            return score(model, tokenizer, [r.text for r in checked_on]).bits_per_byte
 
     def stop() -> str:
         if max_minutes is not None and time.monotonic() - began > max_minutes * 60 - STOP_SECONDS:

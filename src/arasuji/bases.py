@@ -133,6 +133,8 @@ def check(folder: Path, inside: Path) -> None:
     for path in files:
         if not path.resolve().is_relative_to(inside.resolve()):
             raise BaseModelError(f"{path} leads outside its folder; refused")
+        if path.name == "adapter_config.json":
+            raise BaseModelError(f"{folder} holds an adapter for weights elsewhere; merge it into its base first")
         if path.suffix == ".json":
             _check_json(path)
     if not any(p.suffix == ".safetensors" for p in files):
@@ -150,16 +152,26 @@ def check(folder: Path, inside: Path) -> None:
 def _check_json(path: Path) -> None:
     try:
         content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        pairs = list(_walk(content)) if path.name != "tokenizer.json" else []
+    except (OSError, ValueError, RecursionError) as error:
         raise BaseModelError(f"{path} is not JSON: {error}") from error
-    for key, value in _walk(content) if path.name != "tokenizer.json" else ():
+    if path.name == "config.json" and not isinstance(content, dict):
+        raise BaseModelError(f"{path} is not the configuration of a pretrained model")
+    for key, value in pairs:
         if key == "auto_map":
             raise BaseModelError(f"{path} names code to run (auto_map); refused")
         if key == "base_model_name_or_path":
             raise BaseModelError(f"{path} names weights outside its folder ({value}); merge the adapter first")
-        names_file = key in {"vocab_file", "merges_file", "tokenizer_file"} or path.name.endswith(".index.json")
-        if names_file and isinstance(value, str) and Path(value).name != value:
+        if _names_file(path, key) and isinstance(value, str) and Path(value).name != value:
             raise BaseModelError(f"{path} names a file outside its folder ({value}); refused")
+
+
+def _names_file(path: Path, key: str) -> bool:
+    """Whether transformers would open what stands under this key. (It ignores the special tokens' map, where many
+    models name a path of the machine they were made on.)"""
+    if path.name.endswith(".index.json") or key == "transformers_weights":
+        return True
+    return key.endswith("_file") and key != "special_tokens_map_file"
 
 
 def _walk(value: Any) -> Any:
@@ -174,7 +186,7 @@ def _walk(value: Any) -> Any:
 
 
 def _looks_like_folder(name: str) -> bool:
-    return name.startswith((".", "/", "~")) or Path(name).is_dir() or (os.sep != "/" and os.sep in name)
+    return name.startswith((".", "/", "~")) or os.path.isdir(name) or (os.sep != "/" and os.sep in name)
 
 
 def _choices(name: str) -> str:
@@ -221,8 +233,12 @@ def _converted(base: Base) -> Path:
     gguf = _gguf(base)
     assert gguf is not None
     kept = home() / base.name
-    network = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    try:
+        network = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    except Exception as error:  # gguf and transformers raise whatever a damaged file makes them stumble over
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise BaseModelError(f"cannot read {gguf}: {reason}; install {base.distribution} again") from error
     del network.config.quantization_config  # the weights are no longer quantized
     network.hf_quantizer = None
     network.is_quantized = False

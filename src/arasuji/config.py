@@ -18,7 +18,9 @@ from arasuji.errors import OptionError, nearest
 class Strict(BaseModel):
     """Unknown fields are errors, and the docstring below a field is its description."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, validate_assignment=True)
+    model_config = ConfigDict(
+        extra="forbid", use_attribute_docstrings=True, validate_assignment=True, allow_inf_nan=False
+    )
 
 
 class TrainConfig(Strict):
@@ -162,7 +164,7 @@ def load_experiment(preset: str) -> dict[str, Any]:
         text = preset_text(preset)
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise OptionError(f"{preset} is not TOML: {error}") from error
 
 
@@ -178,11 +180,11 @@ def override(tables: dict[str, Any], setting: str, known: dict[str, set[str]]) -
         raise OptionError(f"--set takes key=value, not {setting!r}")
     try:
         value = tomllib.loads(f"x = {raw}")["x"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = raw
     section, dot, field = key.strip().rpartition(".")
-    if not dot and field in ("base", "description", "family"):
-        tables[field] = str(value)
+    if not dot and field in ("base", "description"):
+        tables[field] = value if isinstance(value, str) else raw
         return
     homes = [s for s in SECTIONS if field in known[s] and section in ("", s)]
     if len(homes) > 1:

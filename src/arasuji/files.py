@@ -43,8 +43,9 @@ def sync(path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a whole file: temporary name, fsync, rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with disk_errors(path):
+        path = path.resolve()  # a link stays a link, and "." has a name
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("w", encoding="utf-8") as file:
@@ -103,8 +104,9 @@ def new_folder(target: Path) -> Iterator[Path]:
 
     An error inside the block removes what was written and leaves `target` as it was.
     """
-    fresh, old = _sibling(target, "new"), _sibling(target, "old")
     with disk_errors(target):
+        target = target.resolve()  # a link stays a link, and "." has a name
+        fresh, old = _sibling(target, "new"), _sibling(target, "old")
         try:
             if target.exists():
                 shutil.rmtree(old, ignore_errors=True)
@@ -114,7 +116,12 @@ def new_folder(target: Path) -> Iterator[Path]:
             sync(fresh)
             if target.exists():
                 target.rename(old)
-            fresh.rename(target)
+            try:
+                fresh.rename(target)
+            except BaseException:
+                if old.exists():
+                    old.rename(target)
+                raise
             sync(target.parent)
             shutil.rmtree(old, ignore_errors=True)
         finally:
@@ -123,6 +130,7 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 def open_folder(target: Path) -> tuple[Path, dict[str, Any]] | None:
     """The first of `target`, the one about to replace it and the one it replaced that verifies, with its manifest."""
+    target = target.resolve()
     for folder in (target, _sibling(target, "new"), _sibling(target, "old")):
         manifest = verified(folder)
         if manifest is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-import click
 import typer
 
 from arasuji.cli import demo, evaluate, generate, listing, prepare, train
@@ -14,7 +13,6 @@ from arasuji.errors import ArasujiError
 app = typer.Typer(
     name="arasuji",
     help="Write new synopses from old ones: clean, train an LSTM, fine-tune a transformer, compare.",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -29,7 +27,7 @@ app.command()(listing.runs)
 app.command()(demo.demo)
 
 INTERRUPTED = 130
-"""The exit code of a program that Ctrl-C ended."""
+"""The exit code of a program that Ctrl-C ended; typer makes it of a KeyboardInterrupt."""
 
 
 def main() -> None:
@@ -39,15 +37,21 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     try:
-        code = app(standalone_mode=False)
-    except (ArasujiError, click.ClickException) as error:
-        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        print(f"error: {' '.join(message.split())}", file=sys.stderr)
-        code = 2
-    except (KeyboardInterrupt, click.Abort):
-        print("interrupted", file=sys.stderr)
-        code = INTERRUPTED
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        sys.stdout.flush()
+    except (ArasujiError, typer.TyperException) as error:
+        message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
+        code = _complain(message)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:  # what no verb foresaw: a name too long, a folder that may not be read
+        code = _complain(f"{error.filename or 'the system refuses'}: {error.strerror or error}")
+    if code == INTERRUPTED:
+        print("interrupted", file=sys.stderr)
     sys.exit(code)
+
+
+def _complain(message: str) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return 2

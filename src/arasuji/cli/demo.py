@@ -51,9 +51,10 @@ def _train(preset: str, settings: tuple[str, ...], out: Path, name: str, minutes
     """Train anew; an earlier demo's run of the same name goes."""
     from arasuji import api
     from arasuji.cli.train import show, stop_on_signal
+    from arasuji.files import MANIFEST
 
     folder = out / name
-    if (folder / "metrics.jsonl").exists():
+    if (folder / MANIFEST).exists():
         shutil.rmtree(folder)
     with stop_on_signal() as stop:
         chosen = api.experiment(preset, settings)

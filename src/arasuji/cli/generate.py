@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,7 +29,7 @@ def generate(
     repetition_penalty: Annotated[float | None, Option(help="Makes tokens already there less likely; 1 is off")] = None,
     no_repeat_ngram_size: Annotated[int | None, Option(help="No run of so many tokens twice; 0 is off")] = None,
     num_beams: Annotated[int | None, Option(help="Texts kept in parallel, the best one given")] = None,
-    seed: Annotated[int, Option(min=0, help="Text i is drawn with seed + i")] = 0,
+    seed: Annotated[int, Option(min=0, max=2**32 - 1, help="Text i is drawn with seed + i")] = 0,
     out: Annotated[Path | None, Option(help="Append to FILE.txt or FILE.jsonl")] = None,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
@@ -44,7 +45,7 @@ def generate(
         "no_repeat_ngram_size": no_repeat_ngram_size,
         "num_beams": num_beams,
     }
-    beginnings = [*(prompts or []), *(_prompts_in(prompts_file) if prompts_file else [])] or [""]
+    beginnings = [*map(_checked, prompts or []), *(_prompts_in(prompts_file) if prompts_file else [])] or [""]
     writer = _Writer(out) if out else None
     with working(f"opening {run}"):
         from arasuji import api
@@ -93,11 +94,20 @@ def _stream(api: Any, trained: Any, beginnings: list[str], seed: int, sampling: 
     return sample
 
 
+def _checked(prompt: str) -> str:
+    """A prompt of the command line, which is UTF-8 or cannot be read."""
+    from arasuji.errors import PromptError
+
+    if any("\ud800" <= letter <= "\udfff" for letter in prompt):
+        raise PromptError(f"the prompt {prompt!r} holds bytes that are not UTF-8")
+    return prompt
+
+
 def _prompts_in(path: Path) -> list[str]:
     from arasuji.errors import SourceError
 
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        lines = path.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"cannot read the prompts in {path}: {error}") from error
     prompts = [line for line in lines if line.strip()]
@@ -110,15 +120,16 @@ class _Writer:
     """Appends samples to a file as they are finished: texts with a blank line between, or a JSON object a line."""
 
     def __init__(self, path: Path) -> None:
-        from arasuji.errors import OptionError
-        from arasuji.files import disk_errors
+        from arasuji.errors import OptionError, StorageError
 
         if path.suffix not in {".txt", ".jsonl"}:
             raise OptionError(f"--out takes a name ending in .txt or .jsonl, not {path.name!r}")
+        # Nothing is made before there is a text, but a place that cannot be written is better known now.
+        place = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+        fits = place.is_file() if place == path.absolute() else place.is_dir()
+        if not fits or not os.access(place, os.W_OK):
+            raise StorageError(f"cannot write {path}: {place} is in the way, or may not be written")
         self.path = path
-        with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.open("a", encoding="utf-8").close()
 
     def add(self, sample: Any, model: str, sampling: Any) -> None:
         from arasuji.files import disk_errors
@@ -130,5 +141,13 @@ class _Writer:
             content = {k: getattr(sample, k) for k in keys}
             content |= {"model": model, "settings": sampling.model_dump()}
             line = json_.dumps(content, ensure_ascii=False) + "\n"
-        with disk_errors(self.path), self.path.open("a", encoding="utf-8") as file:
-            file.write(line)
+        with disk_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab", buffering=0) as file:
+                before, content = self.path.stat().st_size, line.encode()
+                try:
+                    while content:
+                        content = content[file.write(content) :]
+                except OSError:  # the disk is full: no half of a line stays
+                    file.truncate(before)
+                    raise

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import textwrap
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer import Argument
 
-from arasuji.cli.terminal import say, size, table, working
+from arasuji.cli.terminal import COLUMNS, say, size, table, working
 
 models = typer.Typer(help="Pretrained models: sizes, licences, where they are, how to get them.", rich_markup_mode=None)
 
@@ -19,7 +21,8 @@ def presets(name: Annotated[str | None, Argument(metavar="[NAME]", help="Show th
 
     if name is None:
         table("", ["preset", "what it is"], [[n, load_experiment(n)["description"]] for n in preset_names()], left=2)
-        print("arasuji presets NAME shows one; arasuji train NAME --corpus DIR --out RUN trains it")
+        print("next       arasuji presets NAME")
+        print("           arasuji train NAME --corpus DIR --out RUN")
         return
     print(preset_text(name))
     from arasuji import models as families
@@ -36,8 +39,8 @@ def presets(name: Annotated[str | None, Argument(metavar="[NAME]", help="Show th
     for section, config in sections.items():
         print(f"[{section}]  options for --set")
         for option, field in config.model_fields.items():
-            described = " ".join((field.description or "").split())
-            print(f"  {option} = {field.default!r}\n      {described}")
+            described = textwrap.wrap(field.description or "", COLUMNS - 6)
+            print("\n      ".join([f"  {option} = {field.default!r}", *described]))
 
 
 @models.callback(invoke_without_command=True)
@@ -69,19 +72,32 @@ def get_model(name: Annotated[str, Argument(help="A name of the list, or OWNER/N
 def runs(folder: Annotated[Path, Argument(metavar="[DIR]", help="Where runs are kept")] = Path("runs")) -> None:
     """The runs in a folder, with their best scores."""
     from arasuji.errors import RunError
-    from arasuji.files import MANIFEST
-    from arasuji.runs import RunDirectory, best_of
 
     if not folder.is_dir():
         raise RunError(f"no folder {folder}: train with --out {folder}/NAME first")
-    rows = []
-    for path in sorted(p for p in folder.iterdir() if (p / MANIFEST).is_file()):
-        manifest = RunDirectory(path).manifest
-        best = best_of(path)
-        score = f"{best['bits_per_byte']:.3f}" if best else "-"
-        taken = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
-        rows.append([path.name, manifest["name"], manifest["corpus"]["hash"][:8], score, size(taken)])
+    rows = [row for path in sorted(folder.iterdir()) if (row := _run_row(path))]
     if not rows:
         raise RunError(f"no runs in {folder}: train with --out {folder}/NAME first")
     table("", ["run", "preset", "corpus", "bits per byte", "size"], rows, left=3)
     print("bits per byte on the validation split, for `best`; arasuji evaluate RUN scores the test split")
+
+
+def _run_row(path: Path) -> list[str] | None:
+    """What there is to say about a run; None for a folder that is something else, such as a corpus."""
+    from arasuji.errors import RunError
+    from arasuji.files import MANIFEST
+    from arasuji.runs import RunDirectory, best_of
+
+    try:
+        manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+        if "experiment" not in manifest:
+            return None
+        manifest = RunDirectory(path).manifest
+        best = best_of(path)
+        score = f"{best['bits_per_byte']:.3f}" if best else "-"
+        about = [manifest["name"], manifest["corpus"]["hash"][:8], score]
+    except OSError:
+        return None
+    except (RunError, ValueError, KeyError, TypeError):
+        about = ["damaged", "-", "-"]
+    return [path.name, *about, size(sum(f.stat().st_size for f in path.rglob("*") if f.is_file()))]

@@ -17,6 +17,8 @@ from arasuji.cli.terminal import duration, say, show_json, size
 if TYPE_CHECKING:
     from arasuji.api import Started, TrainEvent
 
+A_YEAR = 366 * 24 * 60
+"""The most `--max-minutes`."""
 PLAIN_SECONDS = 15.0
 """Time between two lines of progress where stderr is no terminal."""
 
@@ -26,7 +28,9 @@ def train(
     corpus: Annotated[Path, Option(help="A corpus folder, made by prepare")],
     out: Annotated[Path, Option(help="The run folder to write")],
     set_: Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="Change an option; may repeat")] = None,
-    max_minutes: Annotated[float | None, Option(min=0.05, help="Plan the run to end within so many minutes")] = None,
+    max_minutes: Annotated[
+        float | None, Option(min=0.05, max=A_YEAR, help="Plan the run to end within so many minutes")
+    ] = None,
     max_steps: Annotated[int | None, Option(min=1, help="Plan the run to end after so many steps")] = None,
     resume: Annotated[bool, Option("--resume", help="Continue a run that was stopped")] = False,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,

@@ -26,8 +26,9 @@ class Beams:
         wanted = min(2 * self.count, allowed)
         if self.greedy:
             chosen = flat.topk(wanted).indices
-        else:
-            chosen = flat.softmax(0).multinomial(wanted, generator=self.generator)
+        else:  # without replacement by the Gumbel trick: unlikely tokens do not round to zero, as they do in a softmax
+            noise = -torch.empty_like(flat, dtype=torch.float64).exponential_(generator=self.generator).log()
+            chosen = (flat + noise).topk(wanted).indices
             chosen = chosen[flat[chosen].argsort(descending=True, stable=True)]
         parents: list[int] = []
         running: list[list[int]] = []

@@ -128,7 +128,10 @@ def decode(
             if pieces and not text.beams and (new := text.piece()):
                 yield Piece(text.index, new)
             if _ended(text, model, tokenizer):
-                yield text.sample()
+                sample = text.sample()
+                if pieces and (rest := sample.completion[len(text.shown) :]):  # half a character, or all of a beam
+                    yield Piece(text.index, rest)
+                yield sample
             else:
                 staying.append(text)
                 rows += range(first, first + count)

@@ -82,6 +82,7 @@ def shaped(
     if config.min_length:
         short = torch.tensor([n < config.min_length for n in new], device=scores.device)
         scores[short, end_id] = NEVER
+    scores[scores.isneginf().all(-1), end_id] = 0.0  # where nothing may be written, the text ends
     if config.temperature == 0:
         return scores
     scores = scores / config.temperature

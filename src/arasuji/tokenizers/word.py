@@ -16,13 +16,15 @@ from arasuji.errors import OptionError
 from arasuji.tokenizers import Tokenizer
 
 END, UNKNOWN, PAD = "<end>", "<unk>", "<pad>"
-SENTENCE_END = re.compile(r"(?<=[.!?…。])[\"'”’)\]]*\s+")
-"""NLTK's sentence splitter needs a download, so sentences are split by this rule."""
+SENTENCE = re.compile(r".+?(?:[.!?…。][\"'”’)\]]*(?= )|$)")
+"""NLTK's sentence splitter needs a download; by this rule closing quotes and brackets stay with their sentence."""
 
 CLOSING = {".", ",", "!", "?", ";", ":", ")", "]", "}", "%", "…", "...", "”", "''", "。", "、"}
 OPENING = {"(", "[", "{", "“", "``", "$", "#"}
 SUFFIX = re.compile(r"^(n't|'(s|m|d|re|ve|ll|t|em))$")
 """Parts that NLTK cuts off a word: "do" + "n't", "girl" + "'s"."""
+HALVES = {("can", "not"), ("gim", "me"), ("gon", "na"), ("got", "ta"), ("lem", "me"), ("wan", "na")}
+"""Words that NLTK cuts in two."""
 
 
 class Config(BaseModel):
@@ -43,15 +45,16 @@ def _treebank() -> Any:
 
 def words_of(text: str) -> list[str]:
     """The lower-cased words and marks of a text, in order (NLTK's Treebank rules, sentence by sentence)."""
-    return [word for sentence in SENTENCE_END.split(text.lower()) for word in _treebank().tokenize(sentence)]
+    plain = " ".join(text.lower().split())  # NLTK tells opening quotes by the space before them
+    return [word for sentence in SENTENCE.findall(plain) for word in _treebank().tokenize(sentence)]
 
 
 def join_words(words: list[str]) -> str:
     """Words and marks as a person would write them: spacing, capitals after a full stop, "I"."""
-    text, sentence_begins, glue = "", True, True
+    text, before, sentence_begins, glue = "", "", True, True
     double_open = single_open = False
     for word in words:
-        closing = word in CLOSING or bool(SUFFIX.match(word))
+        closing = word in CLOSING or bool(SUFFIX.match(word)) or (before, word) in HALVES
         opening = word in OPENING
         if word == '"':
             closing, opening = double_open, not double_open
@@ -60,10 +63,10 @@ def join_words(words: list[str]) -> str:
             closing, opening = single_open, not single_open
             single_open = not single_open
         shown = {"``": '"', "''": '"', "i": "I"}.get(word, word)
-        if sentence_begins and word[0].isalnum():
+        if sentence_begins and (word[0].isalnum() or word == UNKNOWN):
             shown, sentence_begins = shown[0].upper() + shown[1:], False
         text += shown if glue or closing else " " + shown
-        glue = opening
+        glue, before = opening, word
         if word in {".", "!", "?", "...", "…", "。"}:
             sentence_begins = word not in {"...", "…"}
     return text

@@ -20,7 +20,9 @@ PROBES = 4
 RESERVE = 0.06
 """Share of `--max-minutes` kept back for checkpoints and for what the probes did not see."""
 FEWEST_VALIDATIONS = 4
-"""Validations of a run that is shorter than an epoch."""
+"""Validations of a run that is shorter than an epoch, where they cost no more than `VALIDATION_SHARE`."""
+VALIDATION_SHARE = 0.25
+"""Most of a short run that validations may take."""
 
 
 @dataclass(frozen=True)
@@ -45,37 +47,41 @@ def make_plan(
     batches: Sequence[Batch],
     config: TrainConfig,
     accelerator: Accelerator,
-    validation_tokens: int,
+    validation_seconds: float,
     max_steps: int | None,
     seconds_left: float | None,
 ) -> Plan:
-    """Time a few batches, forwards and backwards, without a step; the model and the generators stay as they were."""
+    """Time a few batches, forwards and backwards, without a step; the model and the generators stay as they were.
+
+    `validation_seconds` is what one validation is expected to take, `seconds_left` what the run may take.
+    """
     per_epoch = -(-len(batches) // config.accumulate)
     tokens = sum(batch.counted for batch in batches)
-    trained, scored = _token_seconds(model, batches, accelerator)
+    trained = _token_seconds(model, batches, accelerator)
     steps = per_epoch * config.epochs
     if max_steps is not None:
         steps = min(steps, max_steps)
     step_seconds = trained * tokens / per_epoch
-    validation_seconds = scored * validation_tokens
     every = max(1, per_epoch // config.validations)
+    few = FEWEST_VALIDATIONS
     if seconds_left is not None:
         room = seconds_left * (1 - RESERVE)
-        with_every = step_seconds + validation_seconds / every
-        by_rate = int(room / with_every)
-        by_few = int((room - FEWEST_VALIDATIONS * validation_seconds) / step_seconds)
-        steps = max(1, min(steps, by_rate if by_rate >= FEWEST_VALIDATIONS * every else by_few))
-    every = max(1, min(every, -(-steps // FEWEST_VALIDATIONS)))
+        possible = int(room / (step_seconds + validation_seconds / every))
+        if possible < few * every:
+            few = max(1, min(few, int(VALIDATION_SHARE * room / validation_seconds)))
+            possible = int((room - few * validation_seconds) / step_seconds)
+        steps = max(1, min(steps, possible))
+    every = max(1, min(every, -(-steps // few)))
     seconds = steps * step_seconds + -(-steps // every) * validation_seconds
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return Plan(steps, per_epoch, every, tokens, seconds, peak)
 
 
-def _token_seconds(model: LanguageModel, batches: Sequence[Batch], accelerator: Accelerator) -> tuple[float, float]:
-    """Seconds a counted token in training and in scoring."""
+def _token_seconds(model: LanguageModel, batches: Sequence[Batch], accelerator: Accelerator) -> float:
+    """Seconds a counted token."""
     generators, learned = torch.get_rng_state(), {n: t.clone() for n, t in model.learned().items()}
     chosen = [batches[i * len(batches) // PROBES] for i in range(min(PROBES, len(batches)))]
-    trained = scored = counted = 0.0
+    seconds = counted = 0.0
     for probe, batch in enumerate([chosen[0], *chosen]):
         ids, targets = batch.ids.to(accelerator.device), batch.targets.to(accelerator.device)
         began = time.perf_counter()
@@ -83,15 +89,11 @@ def _token_seconds(model: LanguageModel, batches: Sequence[Batch], accelerator: 
             nats, _ = model(ids, targets)
         if nats.requires_grad:
             accelerator.backward(nats.sum() / batch.counted)
-        middle = time.perf_counter()
-        with torch.inference_mode(), accelerator.autocast():
-            model(ids, targets)
         if probe:
-            trained += middle - began
-            scored += time.perf_counter() - middle
+            seconds += time.perf_counter() - began
             counted += batch.counted
         for parameter in model.parameters():
             parameter.grad = None
     model.restore(learned)
     torch.set_rng_state(generators)
-    return trained / counted, scored / counted
+    return seconds / counted

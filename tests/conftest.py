@@ -1,0 +1,38 @@
+"""What many tests share: our own starter texts, and one small model of every family."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any
+
+import pytest
+import torch
+
+from arasuji import models, tokenizers
+
+SMALL: dict[str, dict[str, Any]] = {
+    "lstm": {"embedding": 24, "hidden": 32, "layers": 2, "dropout": 0.0},
+    "ngram": {"order": 4},
+    "transformer": {"layers": 2, "heads": 2, "width": 32, "context_length": 64, "dropout": 0.0},
+}
+"""Options that make each family small; a new family is added here and meets every promise of the suite."""
+
+
+@pytest.fixture(scope="session")
+def starter_texts() -> list[str]:
+    lines = (resources.files("arasuji.data") / "starter.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line)["synopsis"] for line in lines]
+
+
+@pytest.fixture(scope="session")
+def bpe(starter_texts):
+    kind = tokenizers.kind("bpe")
+    return kind.build(kind.Config(size=400), starter_texts[:60])
+
+
+def small_model(family: str, tokenizer, **options):
+    """A new small model, the same each time."""
+    torch.manual_seed(0)
+    module = models.family(family)
+    return module.build(module.Config(**SMALL[family] | options), tokenizer, None)

@@ -1,0 +1,203 @@
+"""What the steps from scores to a token promise: transformers' own results, and honest draws."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import (
+    LogitsProcessorList,
+    MinLengthLogitsProcessor,
+    MinPLogitsWarper,
+    NoRepeatNGramLogitsProcessor,
+    RepetitionPenaltyLogitsProcessor,
+    SuppressTokensLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from arasuji.config import SamplingConfig
+from arasuji.generation.sampling import (
+    draw,
+    forbid_repeated_ngrams,
+    keep_min_p,
+    keep_top_k,
+    keep_top_p,
+    penalize_repetition,
+    shaped,
+)
+
+ROWS, VOCABULARY, LENGTH, END = 6, 40, 12, 0
+
+
+def scores_of(seed: int, vocabulary: int = VOCABULARY) -> torch.Tensor:
+    return 3 * torch.randn(ROWS, vocabulary, generator=torch.Generator().manual_seed(seed))
+
+
+def written_of(seed: int, vocabulary: int = 6, length: int = LENGTH) -> torch.Tensor:
+    """Tokens of few kinds, so that runs repeat."""
+    return torch.randint(1, vocabulary, (ROWS, length), generator=torch.Generator().manual_seed(seed))
+
+
+SINGLE = {
+    "repetition 1.3": (lambda s, w: penalize_repetition(s, w, 1.3), RepetitionPenaltyLogitsProcessor(1.3)),
+    "repetition 0.7": (lambda s, w: penalize_repetition(s, w, 0.7), RepetitionPenaltyLogitsProcessor(0.7)),
+    "runs of 1": (lambda s, w: forbid_repeated_ngrams(s, w, 1), NoRepeatNGramLogitsProcessor(1)),
+    "runs of 2": (lambda s, w: forbid_repeated_ngrams(s, w, 2), NoRepeatNGramLogitsProcessor(2)),
+    "runs of 3": (lambda s, w: forbid_repeated_ngrams(s, w, 3), NoRepeatNGramLogitsProcessor(3)),
+    "runs as long as the text": (lambda s, w: forbid_repeated_ngrams(s, w, 12), NoRepeatNGramLogitsProcessor(12)),
+    "runs longer than the text": (lambda s, w: forbid_repeated_ngrams(s, w, 20), NoRepeatNGramLogitsProcessor(20)),
+    "top-k 1": (lambda s, w: keep_top_k(s, 1), TopKLogitsWarper(1)),
+    "top-k 7": (lambda s, w: keep_top_k(s, 7), TopKLogitsWarper(7)),
+    "top-k beyond the vocabulary": (lambda s, w: keep_top_k(s, 99), TopKLogitsWarper(99)),
+    "top-p 0.9": (lambda s, w: keep_top_p(s, 0.9), TopPLogitsWarper(0.9)),
+    "top-p 0.3": (lambda s, w: keep_top_p(s, 0.3), TopPLogitsWarper(0.3)),
+    "top-p 1e-6": (lambda s, w: keep_top_p(s, 1e-6), TopPLogitsWarper(1e-6)),
+    "min-p 0.05": (lambda s, w: keep_min_p(s, 0.05), MinPLogitsWarper(0.05)),
+    "min-p 1": (lambda s, w: keep_min_p(s, 1.0), MinPLogitsWarper(1.0)),
+}
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_each_step_equals_that_of_transformers(name):
+    ours, theirs = SINGLE[name]
+    for seed in range(5):
+        scores, written = scores_of(seed), written_of(seed)
+        before = scores.clone()
+        expected = theirs(written, scores.clone())
+        torch.testing.assert_close(ours(scores, written.tolist()), expected, rtol=0, atol=0)
+        torch.testing.assert_close(scores, before, rtol=0, atol=0)  # the scores given are left alone
+
+
+def theirs_of(config: SamplingConfig, prompt: int, never: list[int]) -> LogitsProcessorList:
+    """What transformers' `generate` composes from the same settings, in its order."""
+    steps = LogitsProcessorList([SuppressTokensLogitsProcessor(never)])
+    if config.repetition_penalty != 1:
+        steps.append(RepetitionPenaltyLogitsProcessor(config.repetition_penalty))
+    if config.no_repeat_ngram_size:
+        steps.append(NoRepeatNGramLogitsProcessor(config.no_repeat_ngram_size))
+    if config.min_length:
+        steps.append(MinLengthLogitsProcessor(prompt + config.min_length, END))
+    if config.temperature:
+        if config.temperature != 1:
+            steps.append(TemperatureLogitsWarper(config.temperature))
+        if config.top_k:
+            steps.append(TopKLogitsWarper(config.top_k))
+        if config.top_p < 1:
+            steps.append(TopPLogitsWarper(config.top_p))
+        if config.min_p:
+            steps.append(MinPLogitsWarper(config.min_p))
+    return steps
+
+
+@settings(deadline=None, max_examples=150, derandomize=True)
+@given(
+    config=st.builds(
+        SamplingConfig,
+        min_length=st.sampled_from([0, 3, 8]),
+        repetition_penalty=st.sampled_from([1.0, 1.2, 2.0]),
+        no_repeat_ngram_size=st.integers(0, 3),
+        temperature=st.sampled_from([0.0, 0.6, 1.0, 1.7]),
+        top_k=st.sampled_from([0, 1, 5, 1000]),
+        top_p=st.sampled_from([0.5, 0.95, 1.0]),
+        min_p=st.sampled_from([0.0, 0.1]),
+    ),
+    seed=st.integers(0, 1000),
+    new=st.integers(0, LENGTH),
+)
+def test_all_steps_together_equal_transformers_composition(config, seed, new):
+    scores, written, never = scores_of(seed), written_of(seed), [1, 39]
+    ours = shaped(scores, written.tolist(), [new] * ROWS, config, END, never)
+    expected = theirs_of(config, LENGTH - new, never)(written, scores.clone())
+    torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_rows_of_different_lengths_are_shaped_as_each_alone():
+    config = SamplingConfig(min_length=3, repetition_penalty=1.5, no_repeat_ngram_size=2, top_k=8, top_p=0.9)
+    scores = scores_of(0)
+    written = [written_of(1)[i, : 2 * i].tolist() for i in range(ROWS)]
+    new = list(range(ROWS))
+    together = shaped(scores, written, new, config, END, [1])
+    for i in range(ROWS):
+        alone = shaped(scores[i : i + 1], written[i : i + 1], new[i : i + 1], config, END, [1])
+        torch.testing.assert_close(together[i : i + 1], alone, rtol=0, atol=0)
+
+
+def test_a_text_that_may_write_nothing_more_ends():
+    config = SamplingConfig(min_length=50, no_repeat_ngram_size=1)
+    every = [list(range(1, VOCABULARY))] * ROWS
+    for temperature in (0.0, 1.0):
+        chosen = shaped(scores_of(0), every, [5] * ROWS, config.model_copy(update={"temperature": temperature}), END, [])
+        assert chosen.isfinite().sum(1).tolist() == [1] * ROWS
+        assert chosen.argmax(1).tolist() == [END] * ROWS
+
+
+def drawn(scores: torch.Tensor, count: int, seed: int = 0) -> torch.Tensor:
+    """How often each token is drawn from one row of scores (V,)."""
+    generator = torch.Generator().manual_seed(seed)
+    tokens = torch.cat([draw(scores[None].expand(500, -1), [generator] * 500) for _ in range(count // 500)])
+    return torch.bincount(tokens, minlength=len(scores))
+
+
+def chi_square(counts: torch.Tensor, probabilities: torch.Tensor) -> float:
+    expected = probabilities * counts.sum()
+    return float(((counts - expected) ** 2 / expected).sum())
+
+
+def limit(kinds: int) -> float:
+    """The chi-square value that chance exceeds once in a thousand (Wilson and Hilferty's approximation)."""
+    freedom = kinds - 1
+    return freedom * (1 - 2 / (9 * freedom) + 3.09 * math.sqrt(2 / (9 * freedom))) ** 3
+
+
+def test_draws_follow_the_probabilities():
+    scores = scores_of(3, vocabulary=12)[0] / 3
+    assert chi_square(drawn(scores, 20_000), scores.softmax(0)) < limit(12)
+
+
+def test_the_top_k_are_drawn_by_their_renormalised_probability_and_not_alike():
+    """The article drew uniformly among them."""
+    scores = torch.tensor([2.0, 1.0, 0.0, -1.0, -2.0, 1.5])
+    counts = drawn(shaped(scores[None], [[]], [0], SamplingConfig(top_k=3), END, [])[0], 10_000)
+    assert counts[[2, 3, 4]].tolist() == [0, 0, 0]
+    kept = torch.tensor([0, 1, 5])
+    assert chi_square(counts[kept], scores[kept].softmax(0)) < limit(3)
+    assert chi_square(counts[kept], torch.full((3,), 1 / 3)) > 100 * limit(3)
+
+
+@settings(deadline=None, max_examples=100, derandomize=True)
+@given(allowed=st.sets(st.integers(0, VOCABULARY - 1), min_size=1), seed=st.integers(0, 10**6))
+def test_what_is_forbidden_is_not_drawn(allowed, seed):
+    scores = torch.full((ROWS, VOCABULARY), float("-inf"))
+    kept = sorted(allowed)
+    scores[:, kept] = 20 * scores_of(seed)[:, kept]
+    assert set(draw(scores, [torch.Generator().manual_seed(seed + i) for i in range(ROWS)]).tolist()) <= allowed
+
+
+def test_a_row_is_drawn_by_its_own_generator_alone():
+    scores = scores_of(5)
+
+    def generators(seeds):
+        return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    together = draw(scores, generators(range(ROWS)))
+    for i in range(ROWS):
+        assert draw(scores[i : i + 1], generators([i])).item() == together[i]
+    others = draw(scores.flip(0), generators(reversed(range(ROWS)))).flip(0)
+    assert torch.equal(others, together)
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    draw(scores, generators(range(ROWS)))
+    assert torch.equal(torch.random.get_rng_state(), before)  # the global generator is not touched
+
+
+def test_temperature_towards_zero_draws_the_likeliest():
+    scores = scores_of(6)
+    cold = shaped(scores, [[]] * ROWS, [0] * ROWS, SamplingConfig(temperature=1e-3), END, [])
+    greedy = shaped(scores, [[]] * ROWS, [0] * ROWS, SamplingConfig(temperature=0), END, [])
+    tokens = draw(cold, [torch.Generator().manual_seed(i) for i in range(ROWS)])
+    assert torch.equal(tokens, greedy.argmax(-1))

@@ -1,0 +1,262 @@
+"""Whatever interrupts a write, a reader finds the old content or the new, whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from arasuji import files
+from arasuji.errors import StorageError
+
+KILLED = 9
+MOMENTS = range(1, 18)
+"""Changes of the file system that replacing a folder makes, each of which may be the last."""
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """A sealed folder that says "old", alone in its parent."""
+    folder = tmp_path / "place" / "best"
+    replace(folder, "old")
+    return folder
+
+
+def replace(folder: Path, text: str) -> None:
+    with files.new_folder(folder) as fresh:
+        (fresh / "text.txt").write_text(text)
+        (fresh / "inner").mkdir()
+        (fresh / "inner" / "more.bin").write_bytes(bytes(range(256)) * 8)
+        files.seal(fresh, {"says": text})
+
+
+def said(folder: Path) -> str:
+    """What the folder that a reader would open says; its file and its manifest agree."""
+    opened = files.open_folder(folder)
+    assert opened is not None
+    assert (opened[0] / "text.txt").read_text() == opened[1]["says"]
+    return opened[1]["says"]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def at_call(monkeypatch, number: int, act) -> None:
+    """Call `act` just before the `number`-th change of the file system that a replacement makes."""
+    calls = 0
+
+    def counted(function):
+        def wrapper(*args, **options):
+            nonlocal calls
+            calls += 1
+            if calls == number:
+                act()
+            return function(*args, **options)
+
+        return wrapper
+
+    for owner, name in ((Path, "rename"), (Path, "replace"), (Path, "mkdir"), (files, "sync"), (shutil, "rmtree")):
+        monkeypatch.setattr(owner, name, counted(getattr(owner, name)))
+
+
+@contextmanager
+def full_disk(limit: int = 1000):
+    """Inside, no file can grow beyond `limit` bytes: a real refusal by the system, in the middle of a write."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+# One file
+
+
+def test_a_text_is_written_whole_and_leaves_nothing_beside_it(tmp_path):
+    files.write_text(tmp_path / "new" / "a.txt", "日本\n")
+    files.write_text(tmp_path / "new" / "a.txt", "newer")
+    assert (tmp_path / "new" / "a.txt").read_text("utf-8") == "newer"
+    assert names(tmp_path / "new") == ["a.txt"]
+
+
+def test_a_full_disk_keeps_the_old_text_and_is_one_line(tmp_path):
+    path = tmp_path / "a.txt"
+    files.write_text(path, "old")
+    with full_disk(), pytest.raises(StorageError) as caught:
+        files.write_text(path, "x" * 5000)
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_text_that_cannot_be_encoded_keeps_the_old_one(tmp_path):
+    path = tmp_path / "a.txt"
+    files.write_text(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        files.write_text(path, "half a character: \ud83d")
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("place", [".", "file/x.txt", "file/deeper/x.txt"])
+def test_a_place_that_cannot_be_a_file_is_refused(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError):
+        files.write_text(Path(place), "x")
+    assert names(tmp_path) == ["file"]
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_link_to_a_file_stays_a_link(tmp_path):
+    (tmp_path / "real.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("real.txt")
+    files.write_text(tmp_path / "link.txt", "new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "real.txt").read_text() == "new"
+
+
+# A folder
+
+
+def test_a_new_folder_takes_the_old_ones_place_and_leaves_no_litter(target):
+    replace(target, "new")
+    assert said(target) == "new"
+    assert names(target.parent) == ["best"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, OSError])
+def test_an_error_while_filling_leaves_the_old_folder_alone(target, error):
+    def fill():
+        with files.new_folder(target) as fresh:
+            (fresh / "text.txt").write_text("half")
+            raise error("in the middle")
+
+    with pytest.raises(StorageError if error is OSError else error):
+        fill()
+    assert said(target) == "old"
+    assert names(target.parent) == ["best"]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_an_error_at_any_moment_leaves_old_or_new(target, monkeypatch, moment):
+    def refuse():
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        at_call(patched, moment, refuse)
+        try:
+            replace(target, "new")
+            assert said(target) == "new"
+        except StorageError:
+            assert said(target) in ("old", "new")
+            assert target.is_dir()
+    replace(target, "newest")
+    assert said(target) == "newest"
+    assert names(target.parent) == ["best"]
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["nothing there before", "an old one there"])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_kill_at_any_moment_leaves_old_or_new(target, monkeypatch, moment, first):
+    if first:
+        shutil.rmtree(target)
+    child = os.fork()
+    if child == 0:  # a kill runs no `finally`
+        at_call(monkeypatch, moment, lambda: os._exit(KILLED))
+        replace(target, "new")
+        os._exit(0)
+    killed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == KILLED
+    if not killed:
+        assert said(target) == "new"
+    elif first:
+        assert files.open_folder(target) is None or said(target) == "new"
+    else:
+        assert said(target) in ("old", "new")
+    replace(target, "newest")
+    assert said(target) == "newest"
+    assert names(target.parent) == ["best"]
+
+
+def test_the_moments_above_cover_a_whole_replacement(target, monkeypatch):
+    child = os.fork()
+    if child == 0:
+        at_call(monkeypatch, MOMENTS.stop, lambda: os._exit(KILLED))
+        replace(target, "new")
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_full_disk_keeps_the_old_weights(target):
+    with full_disk(), pytest.raises(StorageError) as caught, files.new_folder(target) as fresh:
+        save_file({"weights": np.zeros(10_000, np.float32)}, fresh / "model.safetensors")
+    assert said(target) == "old"
+    assert names(target.parent) == ["best"]
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["flip", "shorten", "lengthen", "remove"])
+@pytest.mark.parametrize("name", ["text.txt", "inner/more.bin", files.MANIFEST])
+def test_a_damaged_folder_does_not_verify(target, name, damage):
+    path = target / name
+    content = bytearray(path.read_bytes())
+    if damage == "flip":
+        content[0] ^= 1
+    changed = {"shorten": content[:-2], "lengthen": content + b"x"}.get(damage, content)
+    path.unlink() if damage == "remove" else path.write_bytes(changed)
+    assert files.verified(target) is None
+    assert files.open_folder(target) is None
+
+
+@pytest.mark.parametrize("manifest", ["", "[]", "null", "{}", '{"files": []}', '{"files": {"text.txt": 3}}', "\udcff"])
+def test_a_manifest_that_says_something_else_does_not_verify(target, manifest):
+    (target / files.MANIFEST).write_bytes(manifest.encode("utf-8", "surrogateescape"))
+    assert files.verified(target) is None
+
+
+def test_a_damaged_folder_is_stood_in_for_by_the_one_it_replaced(target):
+    target.rename(target.with_name(".best.old"))
+    target.mkdir()
+    (target / "text.txt").write_text("half-written")
+    assert said(target) == "old"
+
+
+def test_dot_means_the_folder_one_stands_in(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    replace(Path("."), "dot")
+    monkeypatch.chdir(tmp_path / "here")  # the folder is a new one
+    assert said(Path(".")) == "dot"
+    assert names(tmp_path) == ["here"]
+
+
+def test_a_relative_place_is_taken_from_where_one_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    replace(Path("a/../b"), "relative")
+    assert said(tmp_path / "b") == "relative"
+
+
+def test_a_link_to_a_folder_stays_a_link(target):
+    link = target.parent / "link"
+    link.symlink_to("best")
+    replace(link, "new")
+    assert link.is_symlink()
+    assert said(target) == said(link) == "new"
+    assert names(target.parent) == ["best", "link"]
+
+
+def test_a_folder_below_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError):
+        replace(tmp_path / "file" / "best", "new")
+    assert names(tmp_path) == ["file"]

@@ -1,0 +1,61 @@
+"""The starter corpus is ours, varied, and large enough to measure on."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from importlib import resources
+from itertools import combinations
+
+import pytest
+
+from arasuji.corpus import prepare
+
+
+@pytest.fixture(scope="module")
+def documents() -> list[dict]:
+    text = (resources.files("arasuji.data") / "starter.jsonl").read_text("utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def grams(text: str, n: int = 5) -> set[tuple[str, ...]]:
+    words = text.lower().split()
+    return {tuple(words[i : i + n]) for i in range(len(words) - n + 1)}
+
+
+def test_there_are_at_least_120(documents):
+    assert len(documents) >= 120
+
+
+def test_every_document_says_the_same_things(documents):
+    for document in documents:
+        assert list(document) == ["title", "type", "year", "genres", "synopsis"]
+        assert isinstance(document["year"], int)
+        assert all(document[key].strip() for key in ("title", "type", "genres", "synopsis"))
+
+
+def test_every_synopsis_has_45_to_160_words(documents):
+    assert [d["title"] for d in documents if not 45 <= len(d["synopsis"].split()) <= 160] == []
+
+
+def test_no_title_stands_twice(documents):
+    assert len({d["title"].casefold() for d in documents}) == len(documents)
+
+
+def test_no_opening_of_four_words_is_shared_by_more_than_three(documents):
+    openings = Counter(tuple(d["synopsis"].lower().split()[:4]) for d in documents)
+    assert [opening for opening, times in openings.items() if times > 3] == []
+
+
+def test_no_two_synopses_are_nearly_the_same(documents):
+    kept = [(d["title"], grams(d["synopsis"])) for d in documents]
+    alike = [(a, b) for (a, x), (b, y) in combinations(kept, 2) if len(x & y) >= 0.2 * len(x | y)]
+    assert alike == []
+
+
+def test_nothing_is_removed_and_at_least_20_are_held_out():
+    with resources.as_file(resources.files("arasuji.data") / "starter.jsonl") as source:
+        corpus = prepare([source])
+    assert sum(count.removed for count in corpus.rules) == 0
+    assert len(corpus.test) >= 20
+    assert any("test split" in note for note in corpus.notes)  # and it says so

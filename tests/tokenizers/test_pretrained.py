@@ -1,0 +1,114 @@
+"""What the tokenizer of a pretrained model promises, on GPT-2's real vocabulary."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arasuji.errors import BaseModelError, OptionError
+from arasuji.tokenizers import pretrained
+
+END = "<|endoftext|>"
+ANYTHING = st.text(max_size=60) | st.lists(st.sampled_from([END, "<|pad|>", " ", "👩‍🚀", "é", "海", " n't ,"])).map("".join)
+
+
+@pytest.fixture(scope="session")
+def gpt2(gpt2_folder):
+    return pretrained.build(pretrained.Config(), [], gpt2_folder)
+
+
+@pytest.fixture(scope="session")
+def padded(gpt2_folder):
+    return pretrained.build(pretrained.Config(pad_token="<|pad|>"), [], gpt2_folder)
+
+
+def test_gpt2_has_50257_tokens_and_ends_with_the_last(gpt2):
+    assert gpt2.vocabulary_size == 50257
+    assert gpt2.end_id == gpt2.pad_id == 50256
+    assert gpt2.never_written == []
+
+
+def test_gpt2_cuts_texts_as_openai_does(gpt2):
+    assert gpt2.encode("Hello world") == [15496, 995]  # the first example of every GPT-2 tutorial
+
+
+def test_a_pad_of_its_own_comes_after_the_vocabulary_and_is_never_written(padded):
+    assert padded.vocabulary_size == 50258
+    assert padded.end_id == 50256
+    assert padded.pad_id == 50257
+    assert padded.never_written == [50257]
+
+
+@pytest.mark.parametrize("name", ["gpt2", "padded"])
+@settings(deadline=None, max_examples=100, derandomize=True)
+@given(text=ANYTHING)
+def test_any_text_survives_and_none_holds_the_end_or_the_pad(request, name, text):
+    tokenizer = request.getfixturevalue(name)
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids) == text
+    assert max(ids, default=0) < 50256
+
+
+@settings(deadline=None, max_examples=100, derandomize=True)
+@given(prompt=ANYTHING, more=ANYTHING)
+def test_a_continuation_is_what_was_added(gpt2, prompt, more):
+    assert gpt2.continuation(gpt2.encode(prompt), gpt2.encode(more)) == more
+
+
+def test_the_end_is_no_part_of_the_text(padded):
+    assert padded.decode([padded.end_id, *padded.encode("The sea"), padded.pad_id]) == "The sea"
+
+
+def test_what_is_saved_loads_as_it_was(padded, tmp_path, starter_texts):
+    padded.save(tmp_path)
+    loaded = pretrained.load(tmp_path)
+    for one in ("end_id", "pad_id", "vocabulary_size", "never_written"):
+        assert getattr(loaded, one) == getattr(padded, one)
+    for text in [*starter_texts[:10], END, "<|pad|>"]:
+        assert loaded.encode(text) == padded.encode(text)
+    assert {path.suffix for path in tmp_path.iterdir()} <= {".json", ".txt"}
+
+
+def test_without_a_base_the_option_to_give_is_named():
+    with pytest.raises(OptionError, match="base"):
+        pretrained.build(pretrained.Config(), [])
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"model": 3}'])
+def test_a_damaged_tokenizer_is_refused_in_one_line(gpt2, tmp_path, content):
+    gpt2.save(tmp_path)
+    (tmp_path / "tokenizer.json").write_text(content, "utf-8")
+    for name in ("vocab.json", "merges.txt"):
+        (tmp_path / name).unlink(missing_ok=True)
+    with pytest.raises(BaseModelError) as caught:
+        pretrained.load(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(BaseModelError):
+        pretrained.load(tmp_path)
+
+
+def test_a_tokenizer_without_an_end_is_refused(bpe, tmp_path):
+    bpe.save(tmp_path)
+    text = (tmp_path / "tokenizer.json").read_text("utf-8").replace(END, "<|other|>")
+    (tmp_path / "tokenizer.json").write_text(text, "utf-8")
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}', "utf-8")
+    with pytest.raises(BaseModelError, match="no end-of-text token"):
+        pretrained.load(tmp_path)
+
+
+def test_a_folder_with_a_chat_models_eos_still_ends_texts_with_end_of_text(gpt2_folder, tmp_path):
+    folder = tmp_path / "chat"
+    shutil.copytree(gpt2_folder, folder)
+    inner = pretrained.load(folder).inner
+    inner.add_special_tokens({"eos_token": "<|im_end|>"})
+    inner.save_pretrained(folder)
+    loaded = pretrained.load(folder)
+    assert loaded.end_id == 50256
+    assert loaded.never_written == [50257]

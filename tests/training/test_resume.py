@@ -1,0 +1,160 @@
+"""A resumed run equals an undisturbed one, bit for bit, however it was stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib import resources
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from arasuji import api, files
+from arasuji.corpus import prepare
+from arasuji.errors import RunError
+from arasuji.training.loop import Saved, Stepped, Stopped
+
+STEPS = 12
+TINY = {
+    "ngram": ("size=400", "batch_size=4", "epochs=2"),
+    "lstm-article": ("embedding=16", "hidden=16", "layers=2", "batch_size=4", "train.max_length=20"),
+    "lstm-small": ("size=400", "embedding=16", "hidden=16", "batch_size=4", "accumulate=2", "train.max_length=40"),
+    "gpt2-mini": ("size=400", "layers=1", "heads=2", "width=16", "context_length=64", "batch_size=4",
+                  "train.max_length=40", "lora_rank=0"),
+    "lora": ("size=400", "layers=1", "heads=2", "width=16", "context_length=64", "batch_size=4",
+             "train.max_length=40", "lora_rank=4", "lora_dropout=0.1"),
+}  # fmt: skip
+"""Small forms of the presets: a stream with a carried state, accumulated gradients, dropout, adapters."""
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    with resources.as_file(resources.files("arasuji.data") / "starter.jsonl") as source:
+        made = prepare([source])
+    folder = tmp_path_factory.mktemp("corpus") / "starter"
+    made.save(folder)
+    return folder
+
+
+def small(name):
+    preset = "gpt2-mini" if name == "lora" else name
+    settings = ["validation_documents=4", "checkpoint_steps=5", "seed=3", *TINY[name]]
+    if name != "lora":
+        settings.append("validations=60")
+    return api.experiment(preset, settings)
+
+
+def train(name, corpus, out, **options):
+    return api.train(small(name), corpus, out, max_steps=options.pop("max_steps", STEPS), **options)
+
+
+def outcome(run):
+    """All that must be equal: what was learnt, the optimizer, the generators, and the log without its clock."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        line.pop("seconds", None)
+    folder, _ = files.open_folder(run / "last")
+    tensors = load_file(folder / "state.safetensors")
+    return {n: t.reshape(-1).view(torch.uint8).numpy().tobytes() for n, t in tensors.items()}, lines
+
+
+@pytest.fixture(params=TINY)
+def name(request):
+    return request.param
+
+
+def test_a_run_that_is_killed_and_resumed_equals_an_undisturbed_one(name, corpus, tmp_path):
+    list(train(name, corpus, tmp_path / "whole"))
+    for event in (events := train(name, corpus, tmp_path / "broken")):
+        if isinstance(event, Stepped) and event.step == 8:  # beyond the checkpoint of step 5
+            events.close()
+            break
+    resumed = list(train(name, corpus, tmp_path / "broken", resume=True))
+    assert resumed[0].resumed_step == 5
+    assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
+
+
+def test_a_run_that_is_stopped_politely_and_resumed_equals_an_undisturbed_one(name, corpus, tmp_path):
+    list(train(name, corpus, tmp_path / "whole"))
+    asked = []
+
+    def stop():
+        asked.append(1)
+        return "enough" if len(asked) == 7 else ""
+
+    first = list(train(name, corpus, tmp_path / "stopped", should_stop=stop))
+    assert first[-1].reason == "enough"
+    assert first[-1].progress.step == 7
+    list(train(name, corpus, tmp_path / "stopped", resume=True))
+    assert outcome(tmp_path / "stopped") == outcome(tmp_path / "whole")
+
+
+def test_a_stopped_run_leaves_a_validated_model_that_opens(corpus, tmp_path):
+    list(train("lstm-small", corpus, tmp_path / "run", should_stop=lambda: "at once"))
+    assert api.load(tmp_path / "run").facts["step"] == 1
+
+
+def test_resuming_a_finished_run_changes_nothing(corpus, tmp_path):
+    list(train("lstm-small", corpus, tmp_path / "run"))
+    before = outcome(tmp_path / "run")
+    events = list(train("lstm-small", corpus, tmp_path / "run", resume=True))
+    assert not [e for e in events if isinstance(e, Stepped)]
+    assert isinstance(events[-1], Stopped)
+    assert outcome(tmp_path / "run") == before
+
+
+def test_a_run_killed_before_its_first_checkpoint_starts_over(corpus, tmp_path):
+    list(train("lstm-small", corpus, tmp_path / "whole"))
+    for event in (events := train("lstm-small", corpus, tmp_path / "broken")):
+        if isinstance(event, Stepped) and event.step == 3:
+            events.close()
+            break
+    resumed = list(train("lstm-small", corpus, tmp_path / "broken", resume=True))
+    assert resumed[0].resumed_step == 0
+    assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
+
+
+def test_an_existing_run_is_refused_without_resume(corpus, tmp_path):
+    list(train("ngram", corpus, tmp_path / "run", max_steps=1))
+    with pytest.raises(RunError, match="--resume"):
+        next(train("ngram", corpus, tmp_path / "run"))
+
+
+def test_a_checkpoint_that_was_tampered_with_is_refused(corpus, tmp_path):
+    list(train("lstm-small", corpus, tmp_path / "run", max_steps=2))
+    state = tmp_path / "run/last/state.json"
+    state.write_text(state.read_text().replace("0", "1"))
+    with pytest.raises(RunError, match="damaged"):
+        next(train("lstm-small", corpus, tmp_path / "run", resume=True))
+
+
+def test_a_real_kill_between_checkpoints_is_survived(corpus, tmp_path):
+    list(train("lstm-article", corpus, tmp_path / "whole", max_steps=60))
+    settings = ["validation_documents=4", "checkpoint_steps=5", "seed=3", "validations=60", *TINY["lstm-article"]]
+    command = [sys.executable, "-m", "arasuji", "train", "lstm-article", "--corpus", str(corpus),
+               "--out", str(tmp_path / "run"), "--max-steps", "60"]  # fmt: skip
+    command += [part for setting in settings for part in ("--set", setting)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": threads()})
+    while not (tmp_path / "run/last/manifest.json").exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    events = list(train("lstm-article", corpus, tmp_path / "run", max_steps=60, resume=True))
+    assert events[0].resumed_step >= 5
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
+    assert not [p for p in (tmp_path / "run").iterdir() if p.name.startswith(".")], "no litter"
+
+
+def threads():
+    """The promise holds for the same number of threads."""
+    return str(torch.get_num_threads())
+
+
+def test_checkpoints_are_written_by_the_step_where_asked(corpus, tmp_path):
+    saved = [e.step for e in train("lstm-small", corpus, tmp_path / "run") if isinstance(e, Saved)]
+    assert saved == [5, 10, STEPS]
