@@ -171,7 +171,9 @@ def made_up(count: int, seed: int = 0, groups=None) -> Score:
     generator = torch.Generator().manual_seed(seed)
     size = torch.randint(100, 900, (count,), generator=generator).tolist()
     rate = (0.9 + 0.2 * torch.randn(count, generator=generator)).tolist()
-    return Score([b * r for b, r in zip(size, rate, strict=True)], size, 1, groups or [str(i) for i in range(count)], 0.0)
+    return Score(
+        [b * r for b, r in zip(size, rate, strict=True)], size, 1, groups or [str(i) for i in range(count)], 0.0
+    )
 
 
 def width(scored: Score) -> float:
@@ -229,7 +231,7 @@ def test_each_text_is_its_own_group_unless_groups_are_given(bpe):
 def test_no_texts_and_empty_texts_are_borne(model, bpe):
     nothing = score(model, bpe, [])
     assert (nothing.nats, nothing.tokens, nothing.bits_per_byte) == ([], 0, 0)
-    assert all(math.isnan(x) for x in nothing.interval())
+    assert nothing.interval() == (0, 0)
     empty = score(model, bpe, [""])
     assert empty.bytes == [0]
     assert empty.tokens == 1
@@ -241,8 +243,8 @@ def test_what_a_lossless_tokenizer_throws_away_is_nothing(bpe, starter_texts):
     assert score(Uniform(9), bpe, [*TEXTS, *starter_texts[:5]]).charge == 0.0
 
 
-@pytest.mark.parametrize("texts", [["The Keeper of Zorblax sails."], ["So."], [""], []])
-def test_the_charge_of_words_is_not_known_whatever_the_texts(texts):
-    """Words drop case and spacing, and a text that happens to come back as it was had to be told from its variants."""
-    tokenizer = word.build(word.Config(min_count=1), ["so the keeper"])
+@pytest.mark.parametrize("texts", [["The Keeper of Zorblax sails."], ["So the keeper."], [""], []])
+def test_the_charge_of_words_is_not_known_even_for_texts_that_come_back_as_they_were(texts):
+    """Words drop case and spacing: that "So" was not "so" costs something too."""
+    tokenizer = word.build(word.Config(min_count=1), ["so the keeper."])
     assert score(Uniform(9), tokenizer, texts).charge is None

@@ -73,7 +73,7 @@ def test_at_temperature_zero_a_ragged_batch_equals_transformers_generate_on_each
     theirs = {"no_repeat_ngram_size": ours.get("no_repeat_ngram_size"), "min_new_tokens": ours.get("min_length")}
     ended = set()
     for seed in range(4):
-        model = ending(make("transformer", words, seed), words, 1.0)
+        model = ending(make("transformer", words, seed), words, eagerness=0.8 * seed)
         for sample in samples(model, words, [Request(p, 0) for p in PROMPTS], sampling(temperature=0, **ours)):
             expected = transformers_continuation(model, words, sample.prompt, **theirs)
             assert (sample.completion, sample.tokens, sample.finished) == expected
@@ -86,7 +86,7 @@ def test_beams_at_temperature_zero_equal_transformers_beam_search(make, words, o
     theirs = {"no_repeat_ngram_size": ours.get("no_repeat_ngram_size"), "min_new_tokens": ours.get("min_length")}
     ended = set()
     for seed in range(6):
-        model = ending(make("transformer", words, seed), words, 0.5)
+        model = ending(make("transformer", words, seed), words, eagerness=0.5 * seed)
         config = sampling(temperature=0, num_beams=5, **ours)
         for sample in samples(model, words, [Request(p, 0) for p in PROMPTS], config):
             expected = transformers_continuation(
@@ -97,7 +97,9 @@ def test_beams_at_temperature_zero_equal_transformers_beam_search(make, words, o
     assert ended == {True, False}
 
 
-@pytest.mark.parametrize("settings", [{}, ARTICLE, ARTICLE | {"num_beams": 2}, {"repetition_penalty": 1.5, "min_p": 0.02}])
+@pytest.mark.parametrize(
+    "settings", [{}, ARTICLE, ARTICLE | {"num_beams": 2}, {"repetition_penalty": 1.5, "min_p": 0.02}]
+)
 def test_a_text_does_not_depend_on_the_batch_it_is_written_in(model, words, settings, monkeypatch):
     config = sampling(**settings)
     requests = [Request(PROMPTS[i % len(PROMPTS)], 70 + i) for i in range(20)]
@@ -275,14 +277,19 @@ def test_beams_find_a_text_at_least_as_likely_as_the_greedy_one(make, words):
 def test_repetition_is_penalised_over_prompt_and_text(make, words):
     def repeats(penalty: float) -> int:
         config = sampling(repetition_penalty=penalty, max_length=30, min_length=30, temperature=0.7)
-        ids = [words.encode(s.text) for s in samples(make("transformer", words), words, [Request("the old", i) for i in range(6)], config)]
+        ids = [
+            words.encode(s.text)
+            for s in samples(make("transformer", words), words, [Request("the old", i) for i in range(6)], config)
+        ]
         return sum(len(one) - len(set(one)) for one in ids)
 
     assert repeats(3.0) < repeats(1.0)
 
 
 def test_neighbouring_seeds_give_unrelated_first_words(make, words):
-    written = samples(make("lstm", words), words, [Request("", seed) for seed in range(40)], sampling(max_length=1, temperature=3))
+    written = samples(
+        make("lstm", words), words, [Request("", seed) for seed in range(40)], sampling(max_length=1, temperature=3)
+    )
     first = [s.completion for s in written]
     assert len(set(first)) > 10
     assert sum(a == b for a, b in pairwise(first)) < 20

@@ -131,7 +131,9 @@ def test_a_text_that_may_write_nothing_more_ends():
     config = SamplingConfig(min_length=50, no_repeat_ngram_size=1)
     every = [list(range(1, VOCABULARY))] * ROWS
     for temperature in (0.0, 1.0):
-        chosen = shaped(scores_of(0), every, [5] * ROWS, config.model_copy(update={"temperature": temperature}), END, [])
+        chosen = shaped(
+            scores_of(0), every, [5] * ROWS, config.model_copy(update={"temperature": temperature}), END, []
+        )
         assert chosen.isfinite().sum(1).tolist() == [1] * ROWS
         assert chosen.argmax(1).tolist() == [END] * ROWS
 

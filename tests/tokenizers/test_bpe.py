@@ -11,7 +11,9 @@ from arasuji.errors import OptionError
 from arasuji.tokenizers import bpe as module
 
 SPECIAL = [module.END, module.PAD]
-ANYTHING = st.text(max_size=60) | st.lists(st.sampled_from([*SPECIAL, " ", "🌊", "👩‍🚀", "é", "海", "\n\n", " the"])).map("".join)
+ANYTHING = st.text(max_size=60) | st.lists(
+    st.sampled_from([*SPECIAL, " ", "🌊", "👩‍🚀", "é", "海", "\n\n", " the"])
+).map("".join)
 """Any Unicode text (lone surrogates are none), and texts in which the special tokens are typed."""
 
 

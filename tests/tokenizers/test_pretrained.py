@@ -12,7 +12,9 @@ from arasuji.errors import BaseModelError, OptionError
 from arasuji.tokenizers import pretrained
 
 END = "<|endoftext|>"
-ANYTHING = st.text(max_size=60) | st.lists(st.sampled_from([END, "<|pad|>", " ", "👩‍🚀", "é", "海", " n't ,"])).map("".join)
+ANYTHING = st.text(max_size=60) | st.lists(st.sampled_from([END, "<|pad|>", " ", "👩‍🚀", "é", "海", " n't ,"])).map(
+    "".join
+)
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ def test_no_character_of_a_text_is_lost_among_its_words(text):
     [
         ("She doesn't know.", "she does n't know ."),
         ("It's the girls' turn, isn't it?", "it 's the girls ' turn , is n't it ?"),
-        ("Good muffins cost $3.88 in New York.  Please buy me two.", "good muffins cost $ 3.88 in new york . please buy me two ."),
+        ("Muffins cost $3.88 in New York.  Buy me two.", "muffins cost $ 3.88 in new york . buy me two ."),
         ("They'll save and invest more; we've 5%!", "they 'll save and invest more ; we 've 5 % !"),
         ("He cannot wait...", "he can not wait ..."),
         ('"Why?" I ask (softly).', "`` why ? '' i ask ( softly ) ."),

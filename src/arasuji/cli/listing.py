@@ -79,7 +79,8 @@ def runs(folder: Annotated[Path, Argument(metavar="[DIR]", help="Where runs are 
     if not rows:
         raise RunError(f"no runs in {folder}: train with --out {folder}/NAME first")
     table("", ["run", "preset", "corpus", "bits per byte", "size"], rows, left=3)
-    print("bits per byte on the validation split, for `best`; arasuji evaluate RUN scores the test split")
+    print("bits per byte of `best` on the validation split")
+    print(f"next       arasuji evaluate {folder}/NAME")
 
 
 def _run_row(path: Path) -> list[str] | None:

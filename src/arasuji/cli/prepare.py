@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Option
 
-from arasuji.cli.terminal import say, show_json, table
+from arasuji.cli.terminal import COLUMNS, say, show_json, table
 
 
 def prepare(
@@ -34,13 +35,22 @@ def prepare(
         show_json({"rules": counts, "documents": documents, "hash": corpus.hash})
         return
     table("What the rules did", ["rule", "removed", "changed", "left"], [list(c.values()) for c in counts])
+    print("One example of each")
     for count in corpus.rules:
         if count.example:
-            before, after = (" ".join(text.split()) for text in count.example)
-            print(f"{count.rule}\n  before  {before[:68]}\n  after   {after[:68] or '(removed)'}")
+            before, after = count.example
+            print(f" {count.rule}")
+            print(_wrapped("before  ", before))
+            print(_wrapped("after   ", after or "(removed)"))
     print()
     print("documents  " + ", ".join(f"{n:,} {name}" for name, n in documents.items()))
     for note in corpus.notes:
         print(f"note       {note}")
     print(f"hash       {corpus.hash}")
     print(f"next       arasuji train lstm-small --corpus {out} --out runs/lstm")
+
+
+def _wrapped(label: str, text: str) -> str:
+    """A text in the columns after its label; a line break shows as a mark."""
+    shown = " ".join(text.replace("\n", " ⏎ ").split())
+    return textwrap.fill(shown, COLUMNS, initial_indent="   " + label, subsequent_indent=" " * (3 + len(label)))

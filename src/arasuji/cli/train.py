@@ -119,7 +119,7 @@ class _ProgressLine:
         self.shown = 0.0
         self.total = self.first_tokens = 0
         self.first_seconds: float | None = None
-        self.loss: float | None = None
+        self.loss = 0.0
         if self.live:
             print("\rmeasuring a few steps ...", end="", file=sys.stderr, flush=True)
 
@@ -129,14 +129,16 @@ class _ProgressLine:
     def step(self, event: Any) -> None:
         if self.first_seconds is None:
             self.first_seconds, self.first_tokens, self.first_step = event.seconds, event.tokens, event.step
-        self.loss = event.loss if self.loss is None else 0.95 * self.loss + 0.05 * event.loss
+            self.loss = event.loss
+            return  # a rate needs two steps
+        self.loss = 0.95 * self.loss + 0.05 * event.loss
         now = time.monotonic()
         if now - self.shown < (0.2 if self.live else PLAIN_SECONDS):
             return
         self.shown = now
         spent = max(1e-6, event.seconds - self.first_seconds)
         rate = (event.tokens - self.first_tokens) / spent
-        left = spent / max(1, event.step - self.first_step) * (self.total - event.step)
+        left = spent / (event.step - self.first_step) * (self.total - event.step)
         text = (
             f"step {event.step:>6,} of {self.total:,}  loss {self.loss:.3f}  "
             f"{rate:,.0f} tokens/s  {duration(left)} left"

@@ -44,7 +44,8 @@ class Score:
         return (sum(self.nats) + (self.charge or 0)) / max(1, sum(self.bytes)) / math.log(2)
 
     def interval(self, seed: int = 0) -> tuple[float, float]:
-        """95 % of the bootstrap distribution of the ratio, groups drawn with replacement."""
+        """95 % of the bootstrap distribution of the ratio, groups drawn with replacement; each byte bears its share of
+        the charge."""
         names = sorted(set(self.groups))
         place = {name: i for i, name in enumerate(names)}
         nats, size = np.zeros(len(names)), np.zeros(len(names))
@@ -56,6 +57,7 @@ class Score:
         for start in range(0, RESAMPLES, 500):
             drawn = rng.integers(len(names), size=(500, len(names)))
             ratios[start : start + 500] = nats[drawn].sum(1) / np.maximum(size[drawn].sum(1), 1)
+        ratios += (self.charge or 0) / max(1, sum(self.bytes))
         low, high = np.quantile(ratios, [0.025, 0.975]) / math.log(2)
         return float(low), float(high)
 
@@ -100,11 +102,11 @@ def score(
         priced, _ = model(ids.to(device), targets.to(device))
         nats.index_add_(0, torch.tensor([row[0] for row in batch]), priced.double().sum(1).cpu())
     model.train(training)
-    lossless = all(tokenizer.decode(ids) == text for ids, text in zip(encoded, texts, strict=True))
+    returned = all(tokenizer.decode(ids) == text for ids, text in zip(encoded, texts, strict=True))
     return Score(
         nats=nats.tolist(),
         bytes=[len(text.encode()) for text in texts],
         tokens=sum(len(ids) + 1 for ids in encoded),
         groups=list(groups) if groups is not None else [str(i) for i in range(len(texts))],
-        charge=0.0 if lossless else None,
+        charge=0.0 if tokenizer.lossless and returned else None,
     )

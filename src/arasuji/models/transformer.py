@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, DynamicCache, GPT2Config, GPT2LMHeadModel
 
@@ -175,7 +176,7 @@ def _open(folder: Path, precision: torch.dtype) -> Any:
         network = AutoModelForCausalLM.from_pretrained(
             folder, dtype=precision, local_files_only=True, use_safetensors=True, trust_remote_code=False
         )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise BaseModelError(f"transformers cannot open {folder} as a causal language model: {reason}") from error
     config = network.config

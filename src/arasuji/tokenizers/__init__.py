@@ -27,6 +27,8 @@ class Tokenizer(ABC):
     """Stands before and after every text; no text encodes to it."""
     pad_id: int
     """Fills short rows; no loss sees it."""
+    lossless: bool = True
+    """False where different texts, such as those that differ in case, become the same tokens."""
 
     @property
     def never_written(self) -> list[int]:

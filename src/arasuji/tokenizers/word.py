@@ -75,6 +75,8 @@ def join_words(words: list[str]) -> str:
 class Word(Tokenizer):
     """See `Tokenizer`. `index_of` and `word_at` are the article's two dictionaries."""
 
+    lossless = False
+
     def __init__(self, words: list[str]) -> None:
         self.word_at = dict(enumerate(words))
         self.index_of = {word: index for index, word in self.word_at.items()}

@@ -1,0 +1,343 @@
+"""The verbs' keys, options and files are a contract: other tools call them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+KEYS = {
+    "prepare": {"rules", "documents", "hash"},
+    "train": {"run", "steps", "tokens", "seconds", "best"},
+    "evaluate": {"bits_per_byte", "low", "high", "documents", "bytes", "tokens", "charge"},
+}
+SAMPLE = {"prompt", "completion", "text", "tokens", "finished", "seed"}
+
+
+# Help
+
+
+def test_help_imports_nothing_heavy():
+    heavy = ("torch", "transformers", "polars", "tokenizers", "peft", "accelerate", "numpy", "pydantic.main")
+    code = (
+        "import sys, arasuji.cli; sys.argv = ['arasuji', '--help']\n"
+        "try: arasuji.cli.main()\n"
+        f"finally: print([m for m in {heavy} if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stderr.strip() == "[]"
+
+
+def test_help_names_every_verb(arasuji_):
+    for words in (["--help"], ["-h"], []):
+        outcome = arasuji_(*words)
+        assert (outcome.code, outcome.err) == (0, "")
+        for verb in ("prepare", "train", "generate", "evaluate", "presets", "models", "runs", "demo"):
+            assert f"\n  {verb} " in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("prepare", "--out --rules --text-column --title-column --genre-column --seed --json"),
+        ("train", "--corpus --out --set --max-minutes --max-steps --resume --json"),
+        (
+            "generate",
+            "--prompts-file -n --min-length --max-length --temperature --top-k --top-p --min-p --repetition-penalty"
+            " --no-repeat-ngram-size --num-beams --seed --out --json",
+        ),
+        ("evaluate", "--corpus --split --texts --json"),
+    ],
+)
+def test_a_verb_has_the_options_of_the_contract(arasuji_, verb, options):
+    outcome = arasuji_(verb, "--help")
+    assert outcome.code == 0
+    assert [option for option in options.split() if f" {option} " not in outcome.out] == []
+
+
+# JSON: one object on stdout, with these keys
+
+
+def test_prepare_counts_rules_and_documents(prepared):
+    found = prepared[1].json
+    assert found.keys() == KEYS["prepare"]
+    assert all(rule.keys() == {"rule", "removed", "changed", "left"} for rule in found["rules"])
+    assert found["documents"].keys() == {"train", "validation", "test"}
+    assert sum(found["documents"].values()) == found["rules"][-1]["left"]
+
+
+def test_preparing_again_gives_the_same_hash_and_another_seed_another(arasuji_, starter, prepared, tmp_path):
+    folder = tmp_path / "corpus"
+    assert arasuji_("prepare", starter, "--out", folder, "--json").json == prepared[1].json
+    other = arasuji_("prepare", starter, "--out", folder, "--seed", 1, "--json").json
+    assert other["hash"] != prepared[1].json["hash"]
+
+
+def test_train_says_what_was_done(trained):
+    found = trained[1].json
+    assert found.keys() == KEYS["train"]
+    assert found["best"].keys() == {"step", "bits_per_byte"}
+    assert found["run"] == str(trained[0])
+    assert found["steps"] == 4
+    assert 1 <= found["best"]["step"] <= 4
+
+
+def test_metrics_hold_steps_losses_and_validations(run):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert all({"step", "tokens", "loss"} <= line.keys() for line in lines)
+    assert any("bits_per_byte" in line for line in lines)
+
+
+def test_evaluate_scores_the_test_split_of_the_runs_own_corpus(arasuji_, run, corpus, prepared):
+    found = arasuji_("evaluate", run, "--json").json
+    assert found.keys() == KEYS["evaluate"]
+    assert found["documents"] == prepared[1].json["documents"]["test"]
+    assert found["low"] < found["bits_per_byte"] < found["high"]
+    assert found["charge"] == 0
+    assert arasuji_("evaluate", run, "--corpus", corpus, "--split", "test", "--json").json == found
+    assert arasuji_("evaluate", run, "--split", "validation", "--json").json != found
+
+
+def test_evaluate_scores_a_file_as_it_is(arasuji_, run, tmp_path):
+    texts = ["A lighthouse <b>keeper</b>.", "日本 🦊", "A lighthouse <b>keeper</b>."]
+    path = tmp_path / "texts.csv"
+    path.write_text("title,plot\n" + "".join(f"t,{text}\n" for text in texts), "utf-8")
+    found = arasuji_("evaluate", run, "--texts", path, "--json").json
+    assert found["documents"] == 3
+    assert found["bytes"] == sum(len(text.encode()) for text in texts)
+
+
+def test_a_word_tokenizer_has_no_charge_and_says_so(arasuji_, corpus, tmp_path):
+    small = ("embedding=8", "hidden=8", "layers=1", "validation_documents=4", "batch_size=4")
+    changes = [word for setting in small for word in ("--set", setting)]
+    outcome = arasuji_(
+        "train", "lstm-article", "--corpus", corpus, "--out", tmp_path / "run", "--max-steps", 1, *changes
+    )
+    assert outcome.code == 0, outcome.err
+    assert arasuji_("evaluate", tmp_path / "run", "--json").json["charge"] is None
+    shown = arasuji_("evaluate", tmp_path / "run").out
+    assert shown.startswith("at least ")
+    assert "lower bound" in shown
+
+
+# Generate
+
+
+def samples(outcome) -> list[dict]:
+    found = outcome.json
+    assert found.keys() == {"samples"}
+    assert all(sample.keys() == SAMPLE for sample in found["samples"])
+    return found["samples"]
+
+
+def test_sample_i_has_seed_s_plus_i_and_is_written_again_alone(arasuji_, run):
+    many = samples(arasuji_("generate", run, "After years", "A young man", "-n", 2, "--seed", 7, "--json"))
+    assert [sample["seed"] for sample in many] == [7, 8, 9, 10]
+    assert [sample["prompt"] for sample in many] == ["After years"] * 2 + ["A young man"] * 2
+    for sample in many:
+        again = arasuji_("generate", run, sample["prompt"], "-n", 1, "--seed", sample["seed"], "--json")
+        assert samples(again) == [sample]
+
+
+def test_no_prompt_is_the_empty_prompt(arasuji_, run):
+    none, empty = arasuji_("generate", run, "--json"), arasuji_("generate", run, "", "--json")
+    assert samples(none) == samples(empty)
+    assert samples(none)[0]["prompt"] == ""
+
+
+def test_the_text_is_the_prompt_and_its_completion(arasuji_, run):
+    [sample] = samples(arasuji_("generate", run, "After years", "--json"))
+    assert sample["text"] == ("After years" + sample["completion"]).strip()
+    assert 1 <= sample["tokens"] <= 12  # the preset's own setting
+
+
+def test_lengths_count_new_tokens(arasuji_, run):
+    options = ("--min-length", 5, "--max-length", 5, "--json")
+    assert [s["tokens"] for s in samples(arasuji_("generate", run, "After years", "-n", 3, *options))] == [5, 5, 5]
+
+
+def test_temperature_zero_is_greedy_whatever_the_seed(arasuji_, run):
+    texts = {
+        samples(arasuji_("generate", run, "A", "--temperature", 0, "--seed", seed, "--json"))[0]["text"]
+        for seed in (0, 1)
+    }
+    assert len(texts) == 1
+
+
+def test_every_option_is_taken_together(arasuji_, run):
+    options = "--min-length 1 --max-length 4 --temperature 0.7 --top-k 9 --top-p 0.9 --min-p 0.01 --num-beams 2"
+    more = "--repetition-penalty 1.1 --no-repeat-ngram-size 2 --seed 3 --json"
+    assert len(samples(arasuji_("generate", run, "A", *options.split(), *more.split()))) == 1
+
+
+@pytest.mark.parametrize("prompt", ["🦊", "日本の話", "zzyzx qwrtp", "   ", "<|endoftext|>", "line\nbreak", "a" * 300])
+def test_any_prompt_is_answered(arasuji_, run, prompt):
+    [sample] = samples(arasuji_("generate", run, prompt, "--json"))
+    assert sample["prompt"] == prompt
+    assert sample["text"].startswith(prompt.strip())
+
+
+def test_plain_output_is_the_texts_and_nothing_else(arasuji_, run):
+    texts = [s["text"] for s in samples(arasuji_("generate", run, "A", "-n", 2, "--json"))]
+    assert arasuji_("generate", run, "A", "-n", 2).out == "".join(text + "\n\n" for text in texts)
+
+
+def test_prompts_come_from_a_file_a_line_each(arasuji_, run, tmp_path):
+    path = tmp_path / "prompts.txt"
+    path.write_bytes("\ufeffAfter years\r\n\nA young\u2028man\n".encode())
+    found = samples(arasuji_("generate", run, "First", "--prompts-file", path, "--json"))
+    assert [sample["prompt"] for sample in found] == ["First", "After years", "A young\u2028man"]
+
+
+def test_out_txt_appends_texts(arasuji_, run, tmp_path):
+    path = tmp_path / "deep" / "texts.txt"
+    first = arasuji_("generate", run, "A", "-n", 2, "--out", path)
+    second = arasuji_("generate", run, "B", "--out", path)
+    assert path.read_text("utf-8") == first.out + second.out
+
+
+def test_out_jsonl_appends_lines_that_carry_model_settings_and_seed(arasuji_, run, tmp_path):
+    path = tmp_path / "texts.jsonl"
+    found = samples(arasuji_("generate", run, "A", "-n", 2, "--seed", 5, "--top-k", 9, "--out", path, "--json"))
+    arasuji_("generate", run, "B", "--out", path)
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert [line["seed"] for line in lines] == [5, 6, 0]
+    assert [{key: line[key] for key in SAMPLE} for line in lines[:2]] == found
+    assert all(line.keys() == SAMPLE | {"model", "settings"} for line in lines)
+    assert all(line["model"] == run.name for line in lines)
+    assert [line["settings"]["top_k"] for line in lines] == [9, 9, 0]
+
+
+def test_a_full_disk_leaves_whole_lines_only(arasuji_, run, tmp_path, disk_of):
+    path = tmp_path / "texts.jsonl"
+    arasuji_("generate", run, "A", "--out", path)
+    before = path.read_bytes()
+    with disk_of(len(before) + 100):
+        outcome = arasuji_("generate", run, "A", "--out", path, "--json")
+    assert str(path) in outcome.complaint
+    assert path.read_bytes() == before
+
+
+# Train
+
+
+def test_resuming_a_finished_run_changes_nothing_and_succeeds(arasuji_, run, corpus, trained, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "run")
+    again = arasuji_("train", "lstm-small", "--corpus", corpus, "--out", copy, "--resume", "--json").json
+    assert {**again, "run": ""} == {**trained[1].json, "run": ""}
+    assert (copy / "metrics.jsonl").read_text() == (run / "metrics.jsonl").read_text()
+    assert (copy / "best" / "model.safetensors").read_bytes() == (run / "best" / "model.safetensors").read_bytes()
+
+
+def test_a_full_disk_while_training_leaves_a_run_that_can_be_continued(
+    arasuji_, corpus, tmp_path, disk_of, tiny_settings
+):
+    words = ("train", "lstm-small", "--corpus", corpus, "--out", tmp_path / "run", "--max-steps", 3)
+    changes = tiny_settings("checkpoint_steps=1")
+    with disk_of(60_000):  # the weights fit (30 kB), the checkpoint (95 kB) does not
+        assert "last" in arasuji_(*words, *changes, "--json").complaint
+    assert not (tmp_path / "run" / "last").exists()
+    assert [p.name for p in (tmp_path / "run").iterdir() if p.name.startswith(".")] == []
+    assert arasuji_(*words, *changes, "--resume", "--json").json["steps"] == 3
+
+
+def test_text_for_a_person_ends_with_the_next_command(arasuji_, starter, corpus, tmp_path, tiny_settings):
+    made = arasuji_("prepare", starter, "--out", tmp_path / "corpus")
+    assert "next       arasuji train" in made.out
+    words = ("train", "lstm-small", "--corpus", corpus, "--out", tmp_path / "run", "--max-steps", 1)
+    assert "next       arasuji generate" in arasuji_(*words, *tiny_settings()).out
+
+
+def test_training_says_beforehand_what_it_will_take(arasuji_, trained):
+    for word in ("parameters", "tokens an epoch", "estimate", "of memory"):
+        assert word in trained[1].err
+
+
+def test_a_broken_run_of_writing_to_a_closed_pipe_is_quiet(run):
+    command = f"{sys.executable} -m arasuji presets lstm-small | head -c 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+# What there is
+
+
+def too_wide(text: str) -> list[str]:
+    return [line for line in text.splitlines() if len(line.rstrip()) > 80]
+
+
+def test_presets_are_listed_in_80_columns(arasuji_):
+    outcome = arasuji_("presets")
+    assert outcome.code == 0
+    for name in ("lstm-article", "lstm-small", "gpt2-article", "gpt2-mini", "pretrained-lora", "ngram"):
+        assert f" {name} " in outcome.out
+    assert too_wide(outcome.out) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["lstm-article", "lstm-small", "gpt2-article", "gpt2-mini", "pretrained-lora", "ngram"]
+)
+def test_a_preset_is_shown_with_every_option_and_its_meaning(arasuji_, name):
+    outcome = arasuji_("presets", name)
+    assert outcome.code == 0
+    file, _, options = outcome.out.partition("[tokenizer]  options for --set")
+    assert "description = " in file
+    for option in ("learning_rate = ", "validation_documents = ", "top_p = ", "num_beams = "):
+        assert f"\n  {option}" in options
+    assert too_wide(options) == []
+
+
+def test_models_are_listed_with_licences_sizes_and_places(arasuji_):
+    outcome = arasuji_("models")
+    assert outcome.code == 0
+    for word in ("gpt2-xl", "smollm2-135m", "Apache-2.0", "MIT", "124 M", "arasuji models get"):
+        assert word in outcome.out
+    assert too_wide(outcome.out) == []
+
+
+def test_runs_are_listed_with_scores_beside_whatever_else_stands_there(arasuji_, run, corpus, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = Path("runs")  # the default
+    for name in ("good", "damaged", "unfinished", "scoreless"):
+        shutil.copytree(run, folder / name)
+    shutil.copytree(corpus, folder / "corpus")
+    (folder / "notes").mkdir()
+    (folder / "file.txt").write_text("x")
+    (folder / "damaged" / "manifest.json").write_text('{"experiment":')
+    shutil.rmtree(folder / "unfinished" / "best")
+    (folder / "scoreless" / "best" / "manifest.json").write_text("[]")
+    outcome = arasuji_("runs")
+    assert outcome.code == 0, outcome.err
+    rows = {line.split()[0]: line.split() for line in outcome.out.splitlines()[3:] if line.strip()}
+    assert rows["good"][1] == "lstm-small"
+    assert float(rows["good"][3]) > 0
+    assert rows["unfinished"][3] == "-"
+    assert rows["damaged"][1] == "damaged"
+    assert "scoreless" in rows
+    assert not rows.keys() & {"corpus", "notes", "file.txt"}
+    assert too_wide(outcome.out) == []
+
+
+def test_a_found_model_is_printed_as_a_folder(arasuji_, tmp_path, monkeypatch):
+    from arasuji import bases
+
+    monkeypatch.setattr(bases, "get", lambda name: (Path("/some/folder"), f"hub ({name})"))
+    outcome = arasuji_("models", "get", "gpt2")
+    assert (outcome.code, outcome.out) == (0, "/some/folder\n")
+
+
+def test_ctrl_c_outside_training_is_one_line(arasuji_, monkeypatch):
+    from arasuji import bases
+
+    def interrupted(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bases, "get", interrupted)
+    outcome = arasuji_("models", "get", "gpt2")
+    assert (outcome.code, outcome.out, outcome.err) == (130, "", "interrupted\n")

@@ -1,0 +1,162 @@
+"""The transformer against transformers itself: GPT-2 and Llama shapes, ragged batches, LoRA, folders that open."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    BloomConfig,
+    BloomForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
+
+from arasuji.errors import BaseModelError, OptionError
+from arasuji.models import IGNORED
+from arasuji.models import transformer as family
+
+CLOSE = {"atol": 1e-5, "rtol": 1e-5}
+END = 0
+
+
+class Vocabulary:
+    vocabulary_size, end_id, pad_id = 101, END, 1
+
+
+def gpt2():
+    return GPT2LMHeadModel(GPT2Config(vocab_size=101, n_positions=64, n_embd=32, n_layer=2, n_head=4))
+
+
+def llama():
+    shape = LlamaConfig(
+        vocab_size=101, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=64,
+    )  # fmt: skip
+    return LlamaForCausalLM(shape)
+
+
+@pytest.fixture(params=[gpt2, llama])
+def folder(request, tmp_path):
+    torch.manual_seed(1)
+    request.param().save_pretrained(tmp_path / "base")
+    return tmp_path / "base"
+
+
+@pytest.fixture
+def reference(folder):
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+
+
+def ids_of(*lengths):
+    generator = torch.Generator().manual_seed(2)
+    return [torch.randint(2, 101, (n,), generator=generator) for n in lengths]
+
+
+@torch.no_grad()
+def test_scores_equal_transformers_logits_at_every_step(folder, reference):
+    model = family.load(folder)
+    (ids,) = ids_of(20)
+    theirs = reference(ids[None]).logits[0]
+    scores, state = model.step(ids[None, :5], torch.tensor([5]))
+    torch.testing.assert_close(scores[0], theirs[4], **CLOSE)
+    for t in range(5, 20):
+        scores, state = model.step(ids[None, t : t + 1], torch.tensor([1]), state)
+        torch.testing.assert_close(scores[0], theirs[t], **CLOSE)
+
+
+@torch.no_grad()
+def test_rows_of_a_ragged_batch_equal_transformers_one_by_one(folder, reference):
+    model = family.load(folder)
+    rows = ids_of(3, 17, 9)
+    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=1)
+    scores, state = model.step(padded, torch.tensor([3, 17, 9]))
+    following, _ = model.step(torch.tensor([[5], [6], [7]]), torch.ones(3, dtype=torch.int64), state)
+    for i, row in enumerate(rows):
+        theirs = reference(torch.cat([row, torch.tensor([5 + i])])[None]).logits[0]
+        torch.testing.assert_close(scores[i], theirs[-2], **CLOSE)
+        torch.testing.assert_close(following[i], theirs[-1], **CLOSE)
+
+
+@torch.no_grad()
+def test_nats_equal_transformers_loss(folder, reference):
+    model = family.load(folder)
+    (ids,) = ids_of(30)
+    nats, _ = model(ids[None, :-1], ids[None, 1:])
+    loss = reference(ids[None], labels=ids[None]).loss
+    assert float(nats.mean()) == pytest.approx(float(loss), abs=1e-5)
+
+
+def test_a_pad_is_in_no_loss_and_gets_no_gradient(folder):
+    model = family.load(folder)
+    ids = torch.tensor([[END, 5, 6, 1, 1]])
+    targets = torch.tensor([[5, 6, END, IGNORED, IGNORED]])
+    model(ids, targets)[0].sum().backward()
+    short = family.load(folder)
+    short(ids[:, :3], targets[:, :3])[0].sum().backward()
+    for padded, plain in zip(model.parameters(), short.parameters(), strict=True):
+        torch.testing.assert_close(padded.grad, plain.grad, **CLOSE)
+
+
+def test_a_head_in_chunks_gives_the_same_nats_and_gradients(folder, monkeypatch):
+    ids = torch.stack(ids_of(20, 20))
+    outcomes = []
+    for chunk in (2**25, 7 * 101):
+        monkeypatch.setattr("arasuji.models._head.CHUNK_SCORES", chunk)
+        model = family.load(folder)
+        nats, _ = model(ids[:, :-1], ids[:, 1:])
+        nats.sum().backward()
+        outcomes.append([nats.detach(), *(p.grad for p in model.parameters())])
+    for whole, chunked in zip(*outcomes, strict=True):
+        torch.testing.assert_close(whole, chunked, **CLOSE)
+
+
+def test_lora_trains_its_updates_alone_and_saves_merged_weights_that_open_anywhere(folder, tmp_path):
+    model = family.build(family.Config(lora_rank=4), Vocabulary, folder).float()
+    trained = {n for n, p in model.named_parameters() if p.requires_grad}
+    assert trained
+    assert all("lora_" in name for name in trained)
+    for parameter in model.learned().values():
+        torch.nn.init.normal_(parameter, std=0.1)
+    model.eval()
+    before = {n: t.clone() for n, t in model.learned().items()}
+    (tmp_path / "saved").mkdir()
+    model.save(tmp_path / "saved")
+    (ids,) = ids_of(12)
+    opened = AutoModelForCausalLM.from_pretrained(tmp_path / "saved", dtype=torch.float32)
+    with torch.no_grad():
+        ours, _ = model.step(ids[None], torch.tensor([12]))
+        torch.testing.assert_close(ours[0], opened(ids[None]).logits[0, -1], atol=1e-4, rtol=1e-4)
+    assert all(torch.equal(before[n], t) for n, t in model.learned().items()), "saving changes nothing"
+
+
+def test_a_larger_vocabulary_gets_rows_and_keeps_the_scores_of_the_others(folder, reference):
+    class WithPad(Vocabulary):
+        vocabulary_size = 102
+
+    model = family.build(family.Config(), WithPad, folder).eval()
+    (ids,) = ids_of(12)
+    with torch.no_grad():
+        ours, _ = model.step(ids[None], torch.tensor([12]))
+        assert ours.shape == (1, 102)
+        torch.testing.assert_close(ours[0, :101], reference(ids[None]).logits[0, -1], **CLOSE)
+
+
+def test_an_architecture_without_positions_is_refused_in_words(tmp_path):
+    BloomForCausalLM(BloomConfig(vocab_size=101, hidden_size=32, n_layer=1, n_head=2)).save_pretrained(tmp_path)
+    with pytest.raises(BaseModelError, match="bloom is not served"):
+        family.load(tmp_path)
+
+
+def test_weights_that_do_not_fit_are_one_line(folder):
+    (folder / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(BaseModelError) as caught:
+        family.load(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_heads_must_divide_the_width():
+    with pytest.raises(OptionError, match="heads"):
+        family.build(family.Config(heads=5, width=32), Vocabulary, None)
