@@ -241,18 +241,11 @@ def a_vocabulary_of_noise(folder):
     (folder / "tokenizer.json").write_text("[1, 2]")
 
 
-def unmended(function, reason):
-    return pytest.param(function, marks=pytest.mark.xfail(strict=True, reason=reason))
-
-
 @pytest.mark.parametrize(
     "spoil",
     [
-        *(an_unknown_kind, no_kind, a_wrong_shape, a_vocabulary_of_noise),
-        unmended(truncated_weights, "models/transformer.py:_open lets SafetensorError through"),
-        unmended(weights_of_noise, "models/transformer.py:_open lets SafetensorError through"),
-        unmended(an_encoder, "models/transformer.py:_open takes weights that are missing as random ones"),
-        unmended(no_vocabulary, "tokenizers/pretrained.py:_open takes a tokenizer without a vocabulary"),
+        *(an_unknown_kind, no_kind, a_wrong_shape, truncated_weights, weights_of_noise, a_vocabulary_of_noise),
+        *(an_encoder, no_vocabulary),
     ],
     ids=lambda function: function.__name__,
 )

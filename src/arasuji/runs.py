@@ -66,9 +66,13 @@ class RunDirectory:
         """What the run was started with."""
         try:
             content = json.loads((self.path / files.MANIFEST).read_text("utf-8"))
+            if "experiment" not in content:
+                raise RunError(f"{self.path} is not a run; make one with `arasuji train`")
             Experiment(**content["experiment"])
         except FileNotFoundError as error:
-            raise RunError(f"{self.path} is not a run: it has no {files.MANIFEST}; make one with train") from error
+            raise RunError(
+                f"{self.path} is not a run: it has no {files.MANIFEST}; make one with `arasuji train`"
+            ) from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{self.path / files.MANIFEST} is damaged; train again into a new folder") from error
         return dict(content)
@@ -135,6 +139,9 @@ class RunDirectory:
                 raise RunError(f"{self.path}/best is damaged (a file is missing or changed); train again")
             raise RunError(f"{self.path} has no validated model yet; continue it with train --resume")
         folder, facts = found
+        if not {"family", "tokenizer"} <= facts.keys():
+            raise RunError(f"{folder} is damaged: its manifest does not say what it holds; train again")
+        bases.check(folder, folder)
         experiment = Experiment(**manifest["experiment"])
         return TrainedModel(
             name=self.path.name,
@@ -160,7 +167,7 @@ def open_model(name: str, precision: torch.dtype) -> TrainedModel:
         RunError: a folder that is neither; BaseModelError: an unknown or unreachable base.
     """
     path = Path(name)
-    if (path / files.MANIFEST).exists() or (path.is_dir() and not (path / "config.json").exists()):
+    if path.is_dir() and not (path / "config.json").exists():
         return RunDirectory(path).load_best(precision)
     if not path.exists() and name not in bases.KNOWN and "/" in name and path.parent.is_dir():
         raise RunError(f"no run {name}: train one there, or see `arasuji runs {path.parent}`")

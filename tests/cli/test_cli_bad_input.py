@@ -55,12 +55,11 @@ Case = Callable[[Desk], list[object]]
 CASES: list = []
 
 
-def case(promise: str, *hints: str, unmended: str = "") -> Callable[[Case], Case]:
-    """A case of the table: `hints` must stand in the line. `unmended` says which code is still wrong."""
+def case(promise: str, *hints: str) -> Callable[[Case], Case]:
+    """A case of the table: `hints` must stand in the line."""
 
     def add(function: Case) -> Case:
-        marks = [pytest.mark.xfail(strict=True, reason=unmended)] if unmended else []
-        CASES.append(pytest.param(function, hints, id=promise, marks=marks))
+        CASES.append(pytest.param(function, hints, id=promise))
         return function
 
     return add
@@ -218,11 +217,7 @@ def _(desk):
     return training(desk, "--set", "heads=5", preset="gpt2-mini")
 
 
-@case(
-    "texts cut beyond the model's context are refused",
-    *("max_length", "context"),
-    unmended="api.py:train, train.max_length > context_length: IndexError after the run folder is made",
-)
+@case("texts cut beyond the model's context are refused", *("max_length", "context"))
 def _(desk):
     small = ("size=300", "layers=1", "heads=2", "width=16", "context_length=16", "train.max_length=40")
     return training(desk, *(word for s in small for word in ("--set", s)), preset="gpt2-mini")
@@ -368,11 +363,7 @@ def _(desk):
     return ["generate", desk.folder]
 
 
-@case(
-    "a corpus is not taken for a run",
-    "corpus is not a run",
-    unmended="runs.py: a corpus folder is called a damaged run",
-)
+@case("a corpus is not taken for a run", "corpus is not a run")
 def _(desk):
     return ["generate", desk.take("corpus"), "this is not a run"]
 
@@ -419,14 +410,14 @@ def _(desk):
     return ["generate", run]
 
 
-@case("a run whose sealed manifest says too little is named", "damaged", unmended="runs.py:load_best, facts['family']")
+@case("a run whose sealed manifest says too little is named", "damaged")
 def _(desk):
     run = desk.take("run")
     (run / "best" / "manifest.json").write_text('{"files": {}}')
     return ["generate", run]
 
 
-@case("a run that names code to run is refused", "auto_map", unmended="runs.py:load_best does not call bases.check")
+@case("a run that names code to run is refused", "auto_map")
 def _(desk):
     run = desk.take("short-sighted")
     _add(run / "best" / "config.json", auto_map={"AutoConfig": "mine.Config"})
@@ -434,7 +425,7 @@ def _(desk):
     return ["generate", run]
 
 
-@case("a run that names weights outside is refused", "merge it", unmended="runs.py:load_best does not call bases.check")
+@case("a run that names weights outside is refused", "merge it")
 def _(desk):
     run = desk.take("short-sighted")
     _add(run / "best" / "adapter_config.json", base_model_name_or_path="/somewhere/else", peft_type="LORA")
@@ -442,7 +433,7 @@ def _(desk):
     return ["generate", run]
 
 
-@case("a run whose weights are a pickle is refused", "pickle", unmended="runs.py:load_best does not call bases.check")
+@case("a run whose weights are a pickle is refused", "pickle")
 def _(desk):
     run = desk.take("run")
     (run / "best" / "model.safetensors").rename(run / "best" / "model.bin")

@@ -45,7 +45,7 @@ def generate(
         "no_repeat_ngram_size": no_repeat_ngram_size,
         "num_beams": num_beams,
     }
-    beginnings = [*map(_checked, prompts or []), *(_prompts_in(prompts_file) if prompts_file else [])] or [""]
+    beginnings = [*(prompts or []), *(_prompts_in(prompts_file) if prompts_file else [])] or [""]
     writer = _Writer(out) if out else None
     with working(f"opening {run}"):
         from arasuji import api
@@ -92,15 +92,6 @@ def _stream(api: Any, trained: Any, beginnings: list[str], seed: int, sampling: 
     rest = sample.completion if beginnings[0] else sample.completion.lstrip()
     print(rest[len(shown) :] if rest.startswith(shown) else "")
     return sample
-
-
-def _checked(prompt: str) -> str:
-    """A prompt of the command line, which is UTF-8 or cannot be read."""
-    from arasuji.errors import PromptError
-
-    if any("\ud800" <= letter <= "\udfff" for letter in prompt):
-        raise PromptError(f"the prompt {prompt!r} holds bytes that are not UTF-8")
-    return prompt
 
 
 def _prompts_in(path: Path) -> list[str]:

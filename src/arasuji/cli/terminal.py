@@ -19,7 +19,7 @@ def say(line: str = "") -> None:
 
 def show_json(value: dict[str, Any]) -> None:
     """The one object of `--json`."""
-    print(json.dumps(value, ensure_ascii=False))
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 def table(title: str, headers: Sequence[str], rows: Sequence[Sequence[Any]], left: int = 1) -> None:

@@ -16,24 +16,20 @@ from arasuji.errors import SourceError, nearest
 # Of several, the name that stands first here wins; case, spaces and hyphens do not count.
 KNOWN: dict[str, list[str]] = {
     "text": [
-        *(
-            "synopsis",
-            "sypnopsis",
-            "text",
-            "description",
-            "overview",
-            "plot",
-            "plot_summary",
-            "summary",
-            "blurb",
-        ),
-        *(
-            "story",
-            "abstract",
-            "completion",
-            "content",
-            "body",
-        ),  # "sypnopsis" is a well-known file's spelling
+        "synopsis",
+        "sypnopsis",  # so spelt in a well-known file
+        "text",
+        "description",
+        "overview",
+        "plot",
+        "plot_summary",
+        "summary",
+        "blurb",
+        "story",
+        "abstract",
+        "completion",
+        "content",
+        "body",
     ],
     "title": ["title", "anime_name", "name", "main_title", "title_romaji", "title_english"],
     "genres": ["genres", "genre"],

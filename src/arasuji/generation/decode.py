@@ -99,9 +99,12 @@ def decode(
 ) -> Iterator[Piece | Sample]:
     """Continue each request; samples come as they are finished, pieces (where asked for) as they are written.
 
+    The model is put into evaluation mode. Leading end tokens do not count as repeated.
+
     Raises:
         PromptError: a prompt leaves no room in the model's context.
     """
+    model.eval()
     texts = (_Text(i, request, tokenizer, config) for i, request in enumerate(requests))
     waiting: deque[_Text] = deque()
     active: list[_Text] = []
@@ -169,6 +172,7 @@ def _advance(
     """Choose the next token of every row; returns, for each new row, the row it continues and its token."""
     written = [text.prompt + row for text in active for row in text.rows]
     new = [len(row) for text in active for row in text.rows]
+    scores = scores[:, : tokenizer.vocabulary_size]  # some models have rows for tokens that do not exist
     if config.num_beams > 1:
         scores = scores.log_softmax(-1)
     scores = shaped(scores, written, new, config, tokenizer.end_id, tokenizer.never_written)

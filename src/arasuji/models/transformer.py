@@ -173,12 +173,20 @@ def _new_gpt2(config: Config, tokenizer: Vocabulary) -> Any:
 
 def _open(folder: Path, precision: torch.dtype) -> Any:
     try:
-        network = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=precision, local_files_only=True, use_safetensors=True, trust_remote_code=False
+        network, loaded = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=precision,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise BaseModelError(f"transformers cannot open {folder} as a causal language model: {reason}") from error
+    if loaded["missing_keys"]:
+        missing = sorted(loaded["missing_keys"])[0]
+        raise BaseModelError(f"{folder} is no whole causal language model: its weights lack {missing}")
     config = network.config
     strange = [
         name

@@ -31,6 +31,8 @@ class Pretrained(Tokenizer):
         self.inner = inner
         vocabulary = inner.get_vocab()
         ends = [token for token in (*ENDS, inner.eos_token) if token in vocabulary]
+        if len(vocabulary) <= len(inner.all_special_tokens):
+            raise BaseModelError(f"{inner.name_or_path}: its tokenizer has no vocabulary; is a file missing?")
         if not ends:
             raise BaseModelError(f"{inner.name_or_path}: its tokenizer has no end-of-text token")
         self.end_id = vocabulary[ends[0]]

@@ -16,6 +16,7 @@ from arasuji.errors import OptionError
 from arasuji.tokenizers import Tokenizer
 
 END, UNKNOWN, PAD = "<end>", "<unk>", "<pad>"
+"""No text holds these as words: NLTK cuts at the brackets."""
 SENTENCE = re.compile(r".+?(?:[.!?…。][\"'”’)\]]*(?= )|$)")
 """NLTK's sentence splitter needs a download; by this rule closing quotes and brackets stay with their sentence."""
 
@@ -89,10 +90,7 @@ class Word(Tokenizer):
         return [self.pad_id, self.unknown_id]
 
     def encode(self, text: str) -> list[int]:
-        special = {END, UNKNOWN, PAD}
-        return [
-            self.unknown_id if word in special else self.index_of.get(word, self.unknown_id) for word in words_of(text)
-        ]
+        return [self.index_of.get(word, self.unknown_id) for word in words_of(text)]
 
     def decode(self, ids: list[int]) -> str:
         return join_words([self.word_at[i] for i in ids if i not in (self.end_id, self.pad_id)])
@@ -107,8 +105,6 @@ def build(config: Config, texts: Iterable[str], base: Path | None = None) -> Wor
     if base is not None:
         raise OptionError("the tokenizer 'word' is made from the corpus; a base brings its own: say 'pretrained'")
     counts = Counter(word for text in texts for word in words_of(text))
-    for special in (END, UNKNOWN, PAD):
-        counts.pop(special, None)
     known = sorted((w for w, n in counts.items() if n >= config.min_count), key=lambda w: (-counts[w], w))
     return Word([END, UNKNOWN, PAD, *known])
 

@@ -19,6 +19,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from arasuji.config import TrainConfig
+from arasuji.errors import TrainingError
 from arasuji.models import LanguageModel
 from arasuji.training.batches import Batch
 from arasuji.training.plan import Plan
@@ -211,6 +212,10 @@ class Trainer:
             if loss.requires_grad:
                 self.accelerator.backward(loss / counted)
             total += float(loss.detach())
+        if not math.isfinite(total):
+            raise TrainingError(
+                f"the loss is not a number at step {at.step + 1}: lower learning_rate, or set clip_norm"
+            )
         if self.optimizer:
             if self.config.clip_norm:
                 self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
