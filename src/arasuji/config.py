@@ -47,7 +47,7 @@ class TrainConfig(Strict):
     weight_decay: float = Field(0.0, ge=0)
     """Decay of matrices a step, times the learning rate."""
     schedule: Literal["constant", "linear", "cosine", "plateau"] = "constant"
-    """After the warm-up: stay; fall to zero at the last step, straight or as a half cosine; or be halved when the
+    """After the warm-up: stay; fall to zero where the run ends, straight or as a half cosine; or be halved when the
     epoch's training loss has not fallen for `plateau_patience` epochs."""
     warmup_steps: int = Field(0, ge=0)
     """Steps in which the learning rate climbs from zero."""
@@ -56,7 +56,7 @@ class TrainConfig(Strict):
     clip_norm: float = Field(0.0, ge=0)
     """The gradient's norm is clipped to this; 0 leaves it alone."""
     validations: int = Field(1, ge=1)
-    """Validations in an epoch, evenly spaced; the last is at its end."""
+    """Validations in an epoch, evenly spaced; there is one more at the run's end."""
     validation_documents: int = Field(0, ge=0)
     """Documents of the validation split that are scored each time, drawn once by the seed; 0 scores all of them."""
     patience: int = Field(0, ge=0)

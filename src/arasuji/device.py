@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import sys
 from typing import Literal
 
+import psutil
 import torch
 
 Precision = Literal["auto", "fp32", "bf16"]
@@ -32,6 +34,22 @@ def dtype(precision: Precision) -> torch.dtype:
     """The torch type of a precision's name; `auto` is bfloat16 where the chip has it, else float32."""
     bf16 = precision == "bf16" or (precision == "auto" and has_bf16())
     return torch.bfloat16 if bf16 else torch.float32
+
+
+def autocast(bf16: bool) -> torch.autocast:
+    """Matrix products in bfloat16 inside this block, sums and losses in float32; nothing at all without `bf16`."""
+    return torch.autocast(here().type, torch.bfloat16, enabled=bf16)
+
+
+def peak_memory() -> int:
+    """The most memory held so far, in bytes: of the accelerator where there is one, else of this process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def seed_everything(seed: int) -> None:

@@ -28,12 +28,14 @@ def disk_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        reason = getattr(error, "strerror", None) or (str(error).splitlines() or ["no reason given"])[0]
         raise StorageError(f"cannot write {target}: {reason}; what stood there before is intact") from error
 
 
 def sync(path: Path) -> None:
-    """Ask the system to put a file or a folder's entries on the disk."""
+    """Ask the system to put a file or a folder's entries on the disk; Windows has no such call for folders."""
+    if os.name == "nt":
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

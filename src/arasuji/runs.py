@@ -28,8 +28,6 @@ from arasuji.errors import RunError
 from arasuji.models import LanguageModel
 from arasuji.tokenizers import Tokenizer
 
-BASE_FAMILY, BASE_TOKENIZER = "transformer", "pretrained"
-"""What a pretrained model's name stands for where a run is asked for."""
 BASE_SAMPLING = SamplingConfig.model_validate({"top_p": 0.95})
 """How an untuned model writes."""
 
@@ -92,24 +90,24 @@ class RunDirectory:
         for path in (self.metrics, self.samples):
             if path.exists():
                 kept = []
-                for line in path.read_text("utf-8").splitlines():
+                for line in path.read_bytes().split(b"\n"):
                     try:
                         entry = json.loads(line)
                         if entry["step"] <= step and not entry.get("at_stop"):
-                            kept.append(line)
-                    except ValueError:  # the line that a kill cut short
+                            kept.append(line.decode() + "\n")
+                    except ValueError:  # the line that a kill cut short, and what follows the last one
                         continue
-                files.write_text(path, "".join(line + "\n" for line in kept))
+                files.write_text(path, "".join(kept))
 
     def save_best(
-        self, family: str, model: LanguageModel, tokenizer: str, tok: Tokenizer, facts: dict[str, Any]
+        self, experiment: Experiment, model: LanguageModel, tokenizer: Tokenizer, facts: dict[str, Any]
     ) -> None:
         """Seal the model and its tokenizer as the best so far."""
         with files.new_folder(self.path / "best") as folder:
             model.save(folder)
-            tok.save(folder)
-            about = {"family": family, "tokenizer": tokenizer, **facts, "versions": versions()}
-            files.seal(folder, about)
+            tokenizer.save(folder)
+            kinds = {"family": experiment.family, "tokenizer": experiment.tokenizer.name}
+            files.seal(folder, {**kinds, **facts, "versions": versions()})
 
     def save_last(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Seal what is needed to continue."""
@@ -174,8 +172,8 @@ def open_model(name: str, precision: torch.dtype) -> TrainedModel:
     folder, found = bases.find(name)
     return TrainedModel(
         name=name,
-        model=models.family(BASE_FAMILY).load(folder, precision),
-        tokenizer=tokenizers.kind(BASE_TOKENIZER).load(folder),
+        model=models.family(models.PRETRAINED).load(folder, precision),
+        tokenizer=tokenizers.kind(tokenizers.PRETRAINED).load(folder),
         sampling=BASE_SAMPLING,
-        facts={"family": BASE_FAMILY, "base": name, "found": found, "corpus": None},
+        facts={"family": models.PRETRAINED, "base": name, "found": found, "corpus": None},
     )

@@ -160,3 +160,24 @@ def test_weights_that_do_not_fit_are_one_line(folder):
 def test_heads_must_divide_the_width():
     with pytest.raises(OptionError, match="heads"):
         family.build(family.Config(heads=5, width=32), Vocabulary, None)
+
+
+@torch.no_grad()
+def test_the_cache_forgets_what_only_rows_that_left_had_read(folder):
+    model = family.load(folder)
+    _, state = model.step(torch.stack(ids_of(30, 30)), torch.tensor([30, 4]))
+    assert state.select(torch.tensor([1])).seen.shape[1] == 4
+    for _ in range(20):  # long rows leave, short ones join: the width stays that of what is there
+        _, fresh = model.step(torch.stack(ids_of(10)), torch.tensor([10]))
+        state = state.select(torch.tensor([0])).join(fresh)
+        assert state.seen.shape[1] <= 30
+        state = state.select(torch.tensor([1, 1]))
+
+
+def test_a_saved_folder_ends_its_texts_where_we_do(folder, tmp_path):
+    model = family.build(family.Config(), Vocabulary, folder)
+    (tmp_path / "saved").mkdir()
+    model.save(tmp_path / "saved")
+    opened = AutoModelForCausalLM.from_pretrained(tmp_path / "saved")
+    assert opened.config.eos_token_id == opened.generation_config.eos_token_id == END
+    assert opened.config.use_cache

@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 
 from arasuji import api, files
 from arasuji.corpus import prepare
-from arasuji.errors import RunError
+from arasuji.errors import OptionError, RunError, TrainingError
+from arasuji.runs import RunDirectory
 from arasuji.training.loop import Saved, Stepped, Stopped
 
 STEPS = 12
@@ -158,3 +159,46 @@ def threads():
 def test_checkpoints_are_written_by_the_step_where_asked(corpus, tmp_path):
     saved = [e.step for e in train("lstm-small", corpus, tmp_path / "run") if isinstance(e, Saved)]
     assert saved == [5, 10, STEPS]
+
+
+def test_a_line_of_the_log_that_a_kill_cut_short_is_dropped_and_strange_line_ends_stay(tmp_path):
+    run = RunDirectory(tmp_path)
+    text = "one\u2028text"
+    run.log(run.samples, {"step": 1, "text": text})
+    with run.samples.open("ab") as file:
+        file.write('{"step": 1, "text": "é'.encode()[:-1])
+    run.rewind(1)
+    assert [json.loads(line)["text"] for line in run.samples.read_text("utf-8").split("\n") if line] == [text]
+
+
+def test_every_line_of_the_log_has_step_tokens_and_loss(corpus, tmp_path):
+    list(train("lstm-small", corpus, tmp_path / "run", should_stop=lambda: "at once"))
+    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert all({"step", "tokens", "loss"} <= line.keys() for line in lines)
+    assert "bits_per_byte" in lines[-1]
+
+
+def test_another_end_may_be_asked_for_on_resume(corpus, tmp_path):
+    list(train("lstm-article", corpus, tmp_path / "whole"))
+    list(train("lstm-article", corpus, tmp_path / "longer", max_steps=6))
+    list(train("lstm-article", corpus, tmp_path / "longer", max_steps=STEPS, resume=True))
+    assert outcome(tmp_path / "longer")[0] == outcome(tmp_path / "whole")[0]
+
+
+def test_a_loss_that_is_no_number_stops_the_run_in_words(corpus, tmp_path):
+    chosen = api.experiment("gpt2-mini", [*TINY["gpt2-mini"], "learning_rate=1e30", "clip_norm=0"])
+    with pytest.raises(TrainingError, match="learning_rate"):
+        list(api.train(chosen, corpus, tmp_path / "run", max_steps=30))
+
+
+def test_two_runs_of_different_precision_fit_in_one_process(corpus, tmp_path):
+    for precision in ("bf16", "fp32"):
+        chosen = api.experiment("lstm-small", [*TINY["lstm-small"], f"precision={precision}"])
+        started = next(api.train(chosen, corpus, tmp_path / precision, max_steps=1))
+        assert started.precision == precision
+
+
+def test_a_batch_larger_than_the_corpus_is_refused_and_nothing_is_left(corpus, tmp_path):
+    chosen = api.experiment("lstm-article", [*TINY["lstm-article"], "batch_size=10000000"])
+    with pytest.raises(OptionError, match="batch_size"):
+        list(api.train(chosen, corpus, tmp_path / "run", max_steps=1))

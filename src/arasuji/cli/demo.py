@@ -51,10 +51,14 @@ def _train(preset: str, settings: tuple[str, ...], out: Path, name: str, minutes
     """Train anew; an earlier demo's run of the same name goes."""
     from arasuji import api
     from arasuji.cli.train import show, stop_on_signal
+    from arasuji.errors import RunError
     from arasuji.files import MANIFEST
+    from arasuji.runs import RunDirectory
 
     folder = out / name
     if (folder / MANIFEST).exists():
+        if RunDirectory(folder).manifest["corpus"]["folder"] != str((out / "corpus").resolve()):
+            raise RunError(f"{folder} is a run of yours: say another --out")
         shutil.rmtree(folder)
     with stop_on_signal() as stop:
         chosen = api.experiment(preset, settings)

@@ -72,8 +72,8 @@ def _split(trained: Any, corpus: Path | None, split: str) -> tuple[list[str], li
     opened = Corpus.load(corpus)
     if known and known["hash"] != opened.hash:
         raise RunError(
-            f"the corpus {corpus} has changed since {trained.name} was trained, so its {split} split may hold "
-            "training texts; train again, or score a file with --texts"
+            f"{corpus} is not the corpus that {trained.name} was trained on, or has changed since, so its {split} "
+            "split may hold training texts; train again, or score a file with --texts"
         )
     records = opened.split(split)
     return [r.text for r in records], [r.group for r in records], f"the {split} split of {corpus}"

@@ -57,6 +57,7 @@ def generate(
         {**trained.sampling.model_dump(), **{k: v for k, v in given.items() if v is not None}},
         "generate",
     )
+    api.check_prompts(trained, beginnings)
     alone = len(beginnings) * n == 1 and sampling.num_beams == 1
     samples = []
     if alone and not json and sys.stdout.isatty():

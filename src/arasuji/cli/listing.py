@@ -27,7 +27,7 @@ def presets(name: Annotated[str | None, Argument(metavar="[NAME]", help="Show th
     print(preset_text(name))
     from arasuji import models as families
     from arasuji import tokenizers
-    from arasuji.config import SamplingConfig, TrainConfig
+    from arasuji.config import Experiment, SamplingConfig, TrainConfig
 
     tables = load_experiment(name)
     sections: dict[str, Any] = {
@@ -39,8 +39,14 @@ def presets(name: Annotated[str | None, Argument(metavar="[NAME]", help="Show th
     for section, config in sections.items():
         print(f"[{section}]  options for --set")
         for option, field in config.model_fields.items():
-            described = textwrap.wrap(field.description or "", COLUMNS - 6)
-            print("\n      ".join([f"  {option} = {field.default!r}", *described]))
+            _describe(option, field)
+    print("[experiment]")
+    _describe("base", Experiment.model_fields["base"])
+
+
+def _describe(option: str, field: Any) -> None:
+    described = textwrap.wrap(field.description or "", COLUMNS - 6)
+    print("\n      ".join([f"  {option} = {field.default!r}", *described]))
 
 
 @models.callback(invoke_without_command=True)

@@ -16,6 +16,7 @@ from arasuji.cli.terminal import duration, say, show_json, size
 
 if TYPE_CHECKING:
     from arasuji.api import Started, TrainEvent
+    from arasuji.config import Experiment
 
 A_YEAR = 366 * 24 * 60
 """The most `--max-minutes`."""
@@ -39,6 +40,8 @@ def train(
     from arasuji import api
 
     chosen = api.experiment(preset, set_ or [])
+    if resume and set_:
+        _check_unchanged(out, chosen)
     with stop_on_signal() as stop:
         events = api.train(chosen, corpus, out, max_minutes, max_steps, resume, stop, name=preset)
         at = show(events)
@@ -50,6 +53,22 @@ def train(
     print(f"best       {at.best_bits:.3f} bits per byte on the validation split, at step {at.best_step:,}")
     print(f"next       arasuji generate {out} 'After years'")
     print(f"           arasuji evaluate {out}")
+
+
+def _check_unchanged(out: Path, chosen: Experiment) -> None:
+    """A run that is resumed keeps its options: refuse to ignore other ones in silence."""
+    from arasuji.errors import OptionError
+    from arasuji.files import MANIFEST
+    from arasuji.runs import RunDirectory
+
+    if not (out / MANIFEST).exists():
+        return
+    recorded = RunDirectory(out).manifest["experiment"]
+    asked = chosen.model_dump() | {"base": recorded["base"]}  # written there as an absolute path
+    changed = [f"{s}.{k}" for s in ("tokenizer", "model", "train", "sampling") for k, v in asked[s].items()
+               if recorded[s].get(k) != v]  # fmt: skip
+    if changed:
+        raise OptionError(f"{out} was started with another {changed[0]}; a resumed run keeps its options: drop --set")
 
 
 @contextmanager

@@ -100,7 +100,7 @@ def score(
             ids[i, : len(row_ids)] = torch.tensor(row_ids)
             targets[i, : len(row_targets)] = torch.tensor(row_targets)
         priced, _ = model(ids.to(device), targets.to(device))
-        nats.index_add_(0, torch.tensor([row[0] for row in batch]), priced.double().sum(1).cpu())
+        nats.index_add_(0, torch.tensor([row[0] for row in batch]), priced.cpu().double().sum(1))
     model.train(training)
     returned = all(tokenizer.decode(ids) == text for ids, text in zip(encoded, texts, strict=True))
     return Score(

@@ -148,15 +148,20 @@ def decode(
         scores, state = model.step(tokens[keep, None], torch.ones_like(keep), state)
 
 
+def check_length(model: LanguageModel, prompt: str, tokens: list[int]) -> None:
+    """Raise PromptError where a prompt of these tokens leaves no room for a new one."""
+    limit = model.context_length
+    if limit is not None and len(tokens) + 2 > limit:
+        raise PromptError(
+            f"the prompt {prompt[:30]!r}... has {len(tokens)} tokens, "
+            f"and the model's context holds {limit} with an end token and a new one: shorten it"
+        )
+
+
 def _read(model: LanguageModel, tokenizer: Tokenizer, texts: list[_Text]) -> tuple[Tensor, Any]:
     """Read the prompts, each after one end token: scores (B, V) and state."""
-    limit = model.context_length
     for text in texts:
-        if limit is not None and len(text.prompt) + 2 > limit:
-            raise PromptError(
-                f"the prompt {text.request.prompt[:30]!r}... has {len(text.prompt)} tokens, "
-                f"and the model's context holds {limit} with an end token and a new one: shorten it"
-            )
+        check_length(model, text.request.prompt, text.prompt)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     rows = [[tokenizer.end_id, *text.prompt] for text in texts]
     lengths = torch.tensor([len(row) for row in rows], device=device)

@@ -101,6 +101,6 @@ def draw(scores: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
     The inverse of the cumulative distribution at a uniform number: what a row draws does not depend on the others.
     """
     uniform = torch.stack([torch.rand((), generator=g, dtype=torch.float64) for g in generators])
-    cumulative = scores.double().softmax(-1).cumsum(-1).cpu()
+    cumulative = scores.cpu().double().softmax(-1).cumsum(-1)
     target = (uniform * cumulative[:, -1])[:, None]
     return torch.searchsorted(cumulative, target, right=True)[:, 0].clamp(max=scores.shape[-1] - 1).to(scores.device)

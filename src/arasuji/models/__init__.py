@@ -23,6 +23,8 @@ from torch import Tensor, nn
 from arasuji.config import TrainConfig
 from arasuji.errors import OptionError, nearest
 
+PRETRAINED = "transformer"
+"""The family that opens pretrained models."""
 IGNORED = -100
 """A target that is not counted: a pad, or the token before a document begins."""
 

@@ -13,12 +13,14 @@ CHUNK_SCORES = 2**25
 """Scores (tokens x vocabulary) held at a time: 128 MB in float32."""
 
 
-def priced(hidden: Tensor, targets: Tensor, head: Callable[[Tensor], Tensor], ignored: int) -> Tensor:
+def priced(
+    hidden: Tensor, targets: Tensor, head: Callable[[Tensor], Tensor], vocabulary_size: int, ignored: int
+) -> Tensor:
     """-ln p(target) for each position, computing the head only where a target is counted.
 
     hidden (B, T, D), targets (B, T) int64; `head` maps (n, D) to (n, V). Returns (B, T) float32, 0 where
-    ignored. In training each chunk's scores are computed again for the gradient instead of being kept
-    (activation checkpointing, Chen et al. 2016).
+    ignored. In training, where one chunk does not hold all of them, each chunk's scores are computed again for the
+    gradient instead of being kept (activation checkpointing, Chen et al. 2016).
     """
     counted = targets != ignored
     rows, wanted = hidden[counted], targets[counted]
@@ -28,8 +30,7 @@ def priced(hidden: Tensor, targets: Tensor, head: Callable[[Tensor], Tensor], ig
     def chunk_nats(rows: Tensor, wanted: Tensor) -> Tensor:
         return F.cross_entropy(head(rows).float(), wanted, reduction="none")
 
-    with torch.no_grad():
-        size = max(1, CHUNK_SCORES // head(rows[:1]).shape[-1])
+    size = max(1, CHUNK_SCORES // vocabulary_size)
     nats = []
     for part, want in zip(rows.split(size), wanted.split(size), strict=True):
         if torch.is_grad_enabled() and len(rows) > size:

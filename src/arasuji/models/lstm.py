@@ -84,7 +84,7 @@ class Lstm(LanguageModel):
     def forward(self, ids: Tensor, targets: Tensor, state: LstmState | None = None) -> tuple[Tensor, LstmState]:
         carried = (state.hidden, state.cell) if state else None
         outputs, (hidden, cell) = self.lstm(self.embedding(ids) * self.scale, carried)
-        nats = priced(self.dropout(outputs), targets, self.linear, IGNORED)
+        nats = priced(self.dropout(outputs), targets, self.linear, self.vocabulary_size, IGNORED)
         return nats, LstmState(hidden, cell)
 
     def step(self, ids: Tensor, lengths: Tensor, state: LstmState | None = None) -> tuple[Tensor, LstmState]:
@@ -117,5 +117,7 @@ def load(folder: Path, precision: torch.dtype = torch.float32) -> Lstm:
     saved = json.loads((folder / "config.json").read_text("utf-8"))
     model = Lstm(Config(**saved["options"]), saved["vocabulary_size"])
     weights = load_file(folder / "model.safetensors")
-    model.load_state_dict(weights, strict=False)  # a tied matrix is stored once
+    if model.config.tie_weights:  # stored once
+        weights["linear.weight"] = weights["embedding.weight"]
+    model.load_state_dict(weights)
     return model.to(precision).eval()

@@ -60,14 +60,13 @@ class Ngram(LanguageModel):
     def __init__(self, config: Config, vocabulary_size: int) -> None:
         super().__init__()
         self.config, self.vocabulary_size = config, vocabulary_size
-        self.register_buffer("read", torch.empty(0, dtype=torch.int64))  # all tokens counted, NOTHING between rows
-        self.read: Tensor
-        self.counted_tokens = -1
-        self.count()
+        # All tokens read, NOTHING between rows. No buffer, since counting stays on the CPU.
+        self.read = torch.empty(0, dtype=torch.int64)
+        self.count(0)
 
-    def count(self) -> None:
-        """Build the trie from the tokens read: keys[k], weights[k] (each node's count), links to shorter runs."""
-        size, tokens = self.vocabulary_size, self.read
+    def count(self, first: int) -> None:
+        """Build the trie from the first so many tokens read: keys[k] and weights[k], the counts of its nodes."""
+        size, tokens = self.vocabulary_size, self.read[:first]
         node = torch.zeros(len(tokens), dtype=torch.int64)  # of the run of k tokens that ends here, NOTHING if none
         nodes: list[Tensor] = []
         self.keys: list[Tensor] = []
@@ -86,21 +85,18 @@ class Ngram(LanguageModel):
             here = nodes[k] != NOTHING
             if k + 1 < self.config.order:  # how many different tokens came before this run (Kneser-Ney)
                 longer = nodes[k + 1]
-                first = torch.full((len(self.keys[k + 1]),), NOTHING)
-                first[longer[longer != NOTHING]] = nodes[k][longer != NOTHING]
-                weights += torch.bincount(first, minlength=len(weights))
+                shorter = torch.full((len(self.keys[k + 1]),), NOTHING)  # each longer run without its first token
+                shorter[longer[longer != NOTHING]] = nodes[k][longer != NOTHING]
+                weights += torch.bincount(shorter, minlength=len(weights))
                 # a run at the beginning of a row has nothing before it: that counts as one more
-                start = here & (torch.cat([torch.tensor([NOTHING]), tokens[:-1]])[self._starts(k)] == NOTHING)
+                starts = (torch.arange(first) - k).clamp(min=0)  # where the run that ends here begins
+                start = here & (torch.cat([torch.tensor([NOTHING]), tokens[:-1]])[starts] == NOTHING)
                 begun = torch.unique(nodes[k][start])
                 weights[begun] += 1
             else:
                 weights += torch.bincount(nodes[k][here], minlength=len(weights))
         self.totals = [torch.cat([torch.zeros(1, dtype=torch.float64), w.cumsum(0)]) for w in self.weights]
-        self.counted_tokens = len(tokens)
-
-    def _starts(self, k: int) -> Tensor:
-        """For each position, the one where the run of k + 1 tokens that ends there begins."""
-        return (torch.arange(len(self.read)) - k).clamp(min=0)
+        self.counted = first
 
     def _children(self, k: int, node: Tensor) -> tuple[Tensor, Tensor]:
         """The range of depth-(k + 1) nodes that continue each depth-k node; empty where there is none."""
@@ -154,14 +150,14 @@ class Ngram(LanguageModel):
         joined = torch.cat([before, ids], dim=1)
         counted = targets != IGNORED
         width = self.config.order - 1
-        history = torch.cat([before, ids], dim=1)[:, 1:].unfold(1, width, 1) if width else joined[..., None][..., :0]
+        history = joined[:, 1:].unfold(1, width, 1) if width else joined[..., None][..., :0]
         nats = torch.zeros(targets.shape)
         nats[counted] = -self.probabilities(history[counted], targets[counted]).log().float()
         if self.training:
-            self._learn(before, ids, targets)
+            self._learn(ids, targets)
         return nats.to(place), NgramState(joined[:, joined.shape[1] - width :])
 
-    def _learn(self, before: Tensor, ids: Tensor, targets: Tensor) -> None:
+    def _learn(self, ids: Tensor, targets: Tensor) -> None:
         """Remember each row up to its last target; count anew when the tokens read have doubled."""
         rows = [self.read]
         for row in range(len(ids)):
@@ -170,12 +166,12 @@ class Ngram(LanguageModel):
                 end = int(wanted[-1]) + 1
                 rows += [torch.tensor([NOTHING]), ids[row, :end], targets[row, end - 1 : end]]
         self.read = torch.cat(rows)
-        if len(self.read) > 2 * self.counted_tokens:
-            self.count()
+        if len(self.read) > 2 * self.counted:
+            self.count(len(self.read))
 
     def train(self, mode: bool = True) -> Self:
-        if not mode and self.counted_tokens != len(self.read):
-            self.count()
+        if not mode and self.counted != len(self.read):
+            self.count(len(self.read))
         return super().train(mode)
 
     def step(self, ids: Tensor, lengths: Tensor, state: NgramState | None = None) -> tuple[Tensor, NgramState]:
@@ -189,11 +185,11 @@ class Ngram(LanguageModel):
         return torch.stack(scores).float().to(ids.device), NgramState(history)
 
     def learned(self) -> dict[str, Tensor]:
-        return {"read": self.read}
+        return {"read": self.read, "counted": torch.tensor(self.counted)}
 
     def restore(self, learned: dict[str, Tensor]) -> None:
         self.read = learned["read"]
-        self.count()
+        self.count(int(learned["counted"]))
 
     def size(self) -> dict[str, int]:
         runs = sum(len(keys) for keys in self.keys)
@@ -201,7 +197,7 @@ class Ngram(LanguageModel):
 
     def save(self, folder: Path) -> None:
         options = {"vocabulary_size": self.vocabulary_size, "options": self.config.model_dump()}
-        save_file({"read": self.read}, folder / "model.safetensors")
+        save_file({"read": self.read, "counted": torch.tensor(len(self.read))}, folder / "model.safetensors")
         (folder / "config.json").write_text(json.dumps(options, indent=1) + "\n", "utf-8")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +13,6 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, DynamicCache, GPT2Config, GPT2LMHeadModel
 
-from arasuji.device import dtype
 from arasuji.errors import BaseModelError, OptionError
 from arasuji.models import IGNORED, LanguageModel, Vocabulary
 from arasuji.models._head import priced
@@ -53,7 +51,9 @@ class CacheState:
     seen: Tensor
 
     def select(self, rows: Tensor) -> Self:
-        return type(self)([(k[rows], v[rows]) for k, v in self.layers], self.seen[rows])
+        seen = self.seen[rows]
+        used = seen.any(0)  # columns that only rows which left had read go with them
+        return type(self)([(k[rows][:, :, used], v[rows][:, :, used]) for k, v in self.layers], seen[:, used])
 
     def join(self, other: Self) -> Self:
         length = max(self.seen.shape[1], other.seen.shape[1])
@@ -89,8 +89,7 @@ class Transformer(LanguageModel):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.longest: int = self._inner().config.max_position_embeddings
-        self.context_length = self.longest
+        self.context_length: int = self._inner().config.max_position_embeddings
 
     def _inner(self) -> Any:
         """The `...ForCausalLM` itself, LoRA layers included, without peft's wrapper."""
@@ -98,22 +97,21 @@ class Transformer(LanguageModel):
         return wrapped() if wrapped else self.network
 
     @property
-    def head(self) -> Callable[[Tensor], Tensor]:
-        """(n, D) -> (n, V)."""
-        layer: Callable[[Tensor], Tensor] = self._inner().get_output_embeddings()
-        return layer
+    def head(self) -> Any:
+        """The output layer, (n, D) -> (n, V)."""
+        return self._inner().get_output_embeddings()
 
     def forward(self, ids: Tensor, targets: Tensor, state: Any = None) -> tuple[Tensor, None]:
         # Pads are on the right, where a causal model's real tokens never look: no mask is needed.
         hidden = self._inner().base_model(input_ids=ids, use_cache=False).last_hidden_state
-        return priced(hidden, targets, self.head, IGNORED), None
+        return priced(hidden, targets, self.head, self.head.weight.shape[0], IGNORED), None
 
     def step(self, ids: Tensor, lengths: Tensor, state: CacheState | None = None) -> tuple[Tensor, CacheState]:
         columns = torch.arange(ids.shape[1], device=ids.device)
         new = columns[None] < lengths[:, None]
         before = state.seen if state else new[:, :0]
         seen = torch.cat([before, new], dim=1)
-        positions = (before.sum(1, keepdim=True) + columns).clamp(max=self.longest - 1)
+        positions = (before.sum(1, keepdim=True) + columns).clamp(max=self.context_length - 1)
         out = self._inner().base_model(
             input_ids=ids,
             attention_mask=None if state is None and bool(new.all()) else seen.long(),
@@ -137,11 +135,11 @@ def build(config: Config, tokenizer: Vocabulary, base: Path | None = None) -> Tr
     if base is None:
         network = _new_gpt2(config, tokenizer)
     else:
-        # A frozen base is kept in the chip's fast type; weights that are trained stay fp32 (autocast does the rest).
-        network = _open(base, dtype("auto") if config.lora_rank else torch.float32)
+        network = _open(base, torch.float32)
         if tokenizer.vocabulary_size > network.get_input_embeddings().num_embeddings:  # a new pad token
             network.resize_token_embeddings(tokenizer.vocabulary_size, mean_resizing=False)
-    network.config.use_cache = False
+    # A text ends with our end token, also for those who open the saved folder with transformers.
+    network.config.eos_token_id = network.generation_config.eos_token_id = tokenizer.end_id
     if config.lora_rank:
         network = _with_lora(network, config)
     return Transformer(network)
@@ -182,7 +180,7 @@ def _open(folder: Path, precision: torch.dtype) -> Any:
             output_loading_info=True,
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BaseModelError(f"transformers cannot open {folder} as a causal language model: {reason}") from error
     if loaded["missing_keys"]:
         missing = sorted(loaded["missing_keys"])[0]

@@ -18,6 +18,9 @@ from typing import Any
 
 from arasuji.errors import OptionError, nearest
 
+PRETRAINED = "pretrained"
+"""The tokenizer that opens what came with a pretrained model."""
+
 
 class Tokenizer(ABC):
     """Texts to token ids and back."""

@@ -44,7 +44,7 @@ class Bpe(Tokenizer):
         return text
 
     def save(self, folder: Path) -> None:
-        self.inner.save(str(folder / "tokenizer.json"))
+        (folder / "tokenizer.json").write_text(self.inner.to_str(pretty=True), "utf-8")
         names = {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "eos_token": END,

@@ -53,7 +53,12 @@ class Pretrained(Tokenizer):
         return text
 
     def save(self, folder: Path) -> None:
-        self.inner.save_pretrained(folder)
+        try:
+            self.inner.save_pretrained(folder)
+        except OSError:
+            raise
+        except Exception as error:  # tokenizers raises a bare Exception for a full disk
+            raise OSError(str(error)) from error
 
 
 def build(config: Config, texts: Iterable[str], base: Path | None = None) -> Pretrained:

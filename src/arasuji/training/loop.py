@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
 from arasuji.config import TrainConfig
+from arasuji.device import autocast, here
 from arasuji.errors import TrainingError
 from arasuji.models import LanguageModel
 from arasuji.training.batches import Batch
@@ -97,7 +97,8 @@ class Trainer:
     model: LanguageModel
     config: TrainConfig
     plan: Plan
-    accelerator: Accelerator
+    bf16: bool
+    """Whether matrix products are taken in bfloat16 (autocast)."""
     epoch_batches: Callable[[int], list[Batch]]
     validate: Callable[[], float]
     """Bits per byte of the validation split."""
@@ -136,7 +137,7 @@ class Trainer:
         def part(prefix: str) -> dict[str, Tensor]:
             return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
-        device = self.accelerator.device
+        device = here()
         values = dict(saved["progress"])
         self.progress = Progress(**{**values, "plateau": Plateau(**values["plateau"])})
         self.model.restore(part("model."))
@@ -199,18 +200,18 @@ class Trainer:
 
     def _step(self, batches: list[Batch]) -> Stepped:
         """One optimizer step over a few batches."""
-        at, device = self.progress, self.accelerator.device
+        at, device = self.progress, here()
         rate = learning_rate(self.config, at.step, self.plan.steps, at.plateau)
         counted = sum(batch.counted for batch in batches)
         total = 0.0
         for batch in batches:
             carried = self.state.detach() if batch.continues and self.state is not None else None
-            with self.accelerator.autocast():
+            with autocast(self.bf16):
                 nats, state = self.model(batch.ids.to(device), batch.targets.to(device), carried)
             self.state = state.detach() if state is not None and self.config.layout == "stream" else None
             loss = nats.sum()
             if loss.requires_grad:
-                self.accelerator.backward(loss / counted)
+                (loss / counted).backward()
             total += float(loss.detach())
         if not math.isfinite(total):
             raise TrainingError(
@@ -218,7 +219,7 @@ class Trainer:
             )
         if self.optimizer:
             if self.config.clip_norm:
-                self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+                torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             self.optimizer.step()
@@ -234,6 +235,8 @@ class Trainer:
     def _validate(self, at_stop: bool = False) -> Validated:
         at = self.progress
         bits = self.validate()
+        if not math.isfinite(bits):
+            raise TrainingError(f"the validation score is not a number at step {at.step}: lower learning_rate")
         best = bits < at.best_bits
         if best:
             at.best_bits, at.best_step, at.waited = bits, at.step, 0
@@ -253,5 +256,5 @@ def _generators() -> dict[str, Tensor]:
 
 def _set_generators(states: dict[str, Tensor]) -> None:
     torch.set_rng_state(states["cpu"])
-    if "cuda" in states:
+    if "cuda" in states and torch.cuda.is_available():
         torch.cuda.set_rng_state(states["cuda"])

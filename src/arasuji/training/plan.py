@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from accelerate import Accelerator
 
 from arasuji.config import TrainConfig
+from arasuji.device import autocast, here, peak_memory
 from arasuji.models import LanguageModel
 from arasuji.training.batches import Batch
 
@@ -20,9 +18,9 @@ PROBES = 4
 RESERVE = 0.06
 """Share of `--max-minutes` kept back for checkpoints and for what the probes did not see."""
 FEWEST_VALIDATIONS = 4
-"""Validations of a run that is shorter than an epoch, where they cost no more than `VALIDATION_SHARE`."""
+"""Validations that every run has, where they cost no more than `VALIDATION_SHARE`."""
 VALIDATION_SHARE = 0.25
-"""Most of a short run that validations may take."""
+"""Most of a short run's time that they may take."""
 
 
 @dataclass(frozen=True)
@@ -39,33 +37,34 @@ class Plan:
     seconds: float
     """Estimate for the whole run, validations included."""
     memory: int
-    """Peak memory of this process so far, in bytes: weights, activations and optimizer of the probes."""
+    """Estimate of the peak, in bytes: what the probes needed, and two moments of every trained number for Adam."""
 
 
 def make_plan(
     model: LanguageModel,
     batches: Sequence[Batch],
     config: TrainConfig,
-    accelerator: Accelerator,
+    bf16: bool,
     validation_seconds: float,
     max_steps: int | None,
-    seconds_left: float | None,
+    deadline: float | None,
 ) -> Plan:
     """Time a few batches, forwards and backwards, without a step; the model and the generators stay as they were.
 
-    `validation_seconds` is what one validation is expected to take, `seconds_left` what the run may take.
+    `validation_seconds` is what one validation is expected to take; `deadline`, on the clock of `time.monotonic`,
+    is when the run must be over.
     """
     per_epoch = -(-len(batches) // config.accumulate)
     tokens = sum(batch.counted for batch in batches)
-    trained = _token_seconds(model, batches, accelerator)
+    trained = _token_seconds(model, batches, bf16)
     steps = per_epoch * config.epochs
     if max_steps is not None:
         steps = min(steps, max_steps)
     step_seconds = trained * tokens / per_epoch
-    every = max(1, per_epoch // config.validations)
+    every = -(-per_epoch // config.validations)
     few = FEWEST_VALIDATIONS
-    if seconds_left is not None:
-        room = seconds_left * (1 - RESERVE)
+    if deadline is not None:
+        room = (deadline - time.monotonic()) * (1 - RESERVE)
         possible = int(room / (step_seconds + validation_seconds / every))
         if possible < few * every:
             few = max(1, min(few, int(VALIDATION_SHARE * room / validation_seconds)))
@@ -73,27 +72,30 @@ def make_plan(
         steps = max(1, min(steps, possible))
     every = max(1, min(every, -(-steps // few)))
     seconds = steps * step_seconds + -(-steps // every) * validation_seconds
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return Plan(steps, per_epoch, every, tokens, seconds, peak)
+    return Plan(steps, per_epoch, every, tokens, seconds, peak_memory() + 8 * model.size()["trained"])
 
 
-def _token_seconds(model: LanguageModel, batches: Sequence[Batch], accelerator: Accelerator) -> float:
+def _token_seconds(model: LanguageModel, batches: Sequence[Batch], bf16: bool) -> float:
     """Seconds a counted token."""
-    generators, learned = torch.get_rng_state(), {n: t.clone() for n, t in model.learned().items()}
+    generators = torch.get_rng_state()
+    by_reading = not any(True for _ in model.parameters())  # a model that learns in `forward` must forget the probes
+    learned = {n: t.clone() for n, t in model.learned().items()} if by_reading else {}
     chosen = [batches[i * len(batches) // PROBES] for i in range(min(PROBES, len(batches)))]
     seconds = counted = 0.0
     for probe, batch in enumerate([chosen[0], *chosen]):
-        ids, targets = batch.ids.to(accelerator.device), batch.targets.to(accelerator.device)
+        ids, targets = batch.ids.to(here()), batch.targets.to(here())
         began = time.perf_counter()
-        with accelerator.autocast():
+        with autocast(bf16):
             nats, _ = model(ids, targets)
         if nats.requires_grad:
-            accelerator.backward(nats.sum() / batch.counted)
+            (nats.sum() / batch.counted).backward()
+        float(nats.detach().sum())  # waits for an accelerator to be done
         if probe:
             seconds += time.perf_counter() - began
             counted += batch.counted
         for parameter in model.parameters():
             parameter.grad = None
-    model.restore(learned)
+    if by_reading:
+        model.restore(learned)
     torch.set_rng_state(generators)
     return seconds / counted

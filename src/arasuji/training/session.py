@@ -1,0 +1,279 @@
+"""From an experiment and a corpus to a run folder: everything around the loop."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arasuji import bases, device, models, tokenizers
+from arasuji.config import Experiment, TrainConfig, checked
+from arasuji.corpus import Corpus, Record
+from arasuji.errors import OptionError, RunError
+from arasuji.evaluation.score import score
+from arasuji.generation.decode import Request, Sample, decode
+from arasuji.models import LanguageModel
+from arasuji.runs import RunDirectory
+from arasuji.tokenizers import Tokenizer
+from arasuji.training.batches import Batch, epoch_batches, truncated
+from arasuji.training.loop import Event, Progress, Stepped, Trainer, Validated
+from arasuji.training.plan import Plan, make_plan
+
+WATCHED_PROMPTS = ("", "After years", "A young man")
+"""Prompts of the samples written at each validation; the first is the empty one."""
+WATCHED_TOKENS = 60
+"""The most tokens of such a sample."""
+PROBED_DOCUMENTS = 16
+"""Validation documents that are scored before the run, to estimate what a validation takes."""
+STOP_SECONDS = 5.0
+"""Of `max_minutes`, kept back for the last checkpoint."""
+
+Checkpoint = tuple[dict[str, Tensor], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Started:
+    """What is about to be trained; the first event of a run."""
+
+    name: str
+    parameters: int
+    trained: int
+    documents: int
+    truncated: int
+    plan: Plan
+    resumed_step: int
+    base: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Samples written at a validation."""
+
+    step: int
+    samples: list[Sample]
+
+
+TrainEvent = Started | Watched | Event
+
+
+def train(
+    chosen: Experiment,
+    corpus: Corpus | Path,
+    out: Path,
+    max_minutes: float | None = None,
+    max_steps: int | None = None,
+    resume: bool = False,
+    should_stop: Callable[[], str] = lambda: "",
+    name: str = "",
+) -> Iterator[TrainEvent]:
+    """Train an experiment on a corpus (or the folder of one) into the run folder `out`; yields what happens.
+
+    A resumed run keeps the experiment and the plan it was started with; `max_steps` may give it another end.
+    `should_stop` is asked after every step; a reason stops the run cleanly.
+
+    Raises:
+        RunError: `out` exists and `resume` is not said, or is damaged, or belongs to another corpus.
+        OptionError: the experiment does not fit the corpus or the model.
+        TrainingError: the loss or the score is no longer a number.
+    """
+    try:
+        yield from _train(chosen, corpus, out, max_minutes, max_steps, resume, should_stop, name)
+    finally:  # the model and the optimizer went with the generator's frame
+        device.release()
+
+
+def _train(
+    chosen: Experiment,
+    corpus: Corpus | Path,
+    out: Path,
+    max_minutes: float | None,
+    max_steps: int | None,
+    resume: bool,
+    should_stop: Callable[[], str],
+    name: str,
+) -> Iterator[TrainEvent]:
+    deadline = time.monotonic() + max_minutes * 60 if max_minutes is not None else None
+    folder = str(corpus.resolve()) if isinstance(corpus, Path) else ""
+    corpus = Corpus.load(corpus) if isinstance(corpus, Path) else corpus
+    run = RunDirectory(out)
+    chosen, saved = _opened(run, chosen, corpus, resume, name)
+    base, found = bases.find(chosen.base) if chosen.base else (None, "")
+    work = _build(chosen, corpus, base)
+    if saved is None:
+        first = work.batches_of(0)
+        run.start(chosen, {"name": name, "corpus": {"hash": corpus.hash, "folder": folder}, "base": found})
+        seconds = work.validation_seconds()
+        plan = make_plan(work.model, first, chosen.train, work.bf16, seconds, max_steps, deadline)
+    else:
+        plan = Plan(**saved[1]["plan"])
+        if max_steps is not None:
+            plan = replace(plan, steps=min(max_steps, plan.steps_per_epoch * chosen.train.epochs))
+
+    def save_best(at: Progress) -> None:
+        facts = {"base": found, "step": at.step, "bits_per_byte": at.best_bits}
+        run.save_best(chosen, work.model, work.tokenizer, facts)
+
+    def stop() -> str:
+        if deadline is not None and time.monotonic() > deadline - STOP_SECONDS:
+            return f"{max_minutes:g} minutes are over"
+        return should_stop()
+
+    trainer = Trainer(
+        model=work.model,
+        config=chosen.train,
+        plan=plan,
+        bf16=work.bf16,
+        epoch_batches=work.batches_of,
+        validate=work.validate,
+        save_best=save_best,
+        save_last=run.save_last,
+        should_stop=stop,
+    )
+    if saved is not None:
+        trainer.restore(*saved)
+        saved = None  # two copies of the optimizer are one too many
+    run.rewind(trainer.progress.step)
+    size = work.model.size()
+    yield Started(
+        name=name or out.name,
+        parameters=size["parameters"],
+        trained=size["trained"],
+        documents=len(work.documents),
+        truncated=truncated(work.documents, chosen.train),
+        plan=plan,
+        resumed_step=trainer.progress.step,
+        base=found,
+        precision="bf16" if work.bf16 else "fp32",
+    )
+    yield from _logged(trainer, run, work)
+
+
+def _opened(
+    run: RunDirectory, chosen: Experiment, corpus: Corpus, resume: bool, name: str
+) -> tuple[Experiment, Checkpoint | None]:
+    """The experiment to run and, for a run that exists, its last checkpoint."""
+    out = run.path
+    if out.exists() and not out.is_dir():
+        raise RunError(f"{out} is a file; say another --out")
+    if not out.exists() or all(path.name.startswith(".") for path in out.iterdir()):
+        if chosen.base and Path(chosen.base).is_dir():  # the run may be continued from another folder
+            chosen = chosen.model_copy(update={"base": str(Path(chosen.base).resolve())})
+        return chosen, None
+    if not resume:
+        raise RunError(f"{out} exists already; continue it with --resume, or say another --out")
+    manifest = run.manifest
+    if manifest["corpus"]["hash"] != corpus.hash:
+        raise RunError(f"the corpus has changed since {out} was started; train into a new folder")
+    if name != manifest["name"]:
+        raise RunError(f"{out} is a run of {manifest['name']}, not of {name}; train into a new folder")
+    return Experiment(**manifest["experiment"]), run.load_last()
+
+
+@dataclass
+class _Work:
+    """A model, and what it is trained and validated on."""
+
+    chosen: Experiment
+    tokenizer: Tokenizer
+    model: LanguageModel
+    bf16: bool
+    documents: list[list[int]]
+    records: list[Record]
+    """Those of the validation split that are scored."""
+
+    def batches_of(self, epoch: int) -> list[Batch]:
+        """The batches of an epoch, the same each time they are asked for."""
+        tokenizer = self.tokenizer
+        batches = epoch_batches(self.documents, self.chosen.train, epoch, tokenizer.end_id, tokenizer.pad_id)
+        if not batches:
+            raise OptionError(f"batch_size {self.chosen.train.batch_size} is more than the corpus has tokens: lower it")
+        return batches
+
+    def validate(self, documents: int | None = None) -> float:
+        """Bits per byte of the validation records, or of the first few."""
+        with device.autocast(self.bf16):
+            return score(self.model, self.tokenizer, [r.text for r in self.records[:documents]]).bits_per_byte
+
+    def validation_seconds(self) -> float:
+        """What a validation takes, from a few documents; they are scored twice, since the first time is slower."""
+        self.validate(PROBED_DOCUMENTS)
+        asked = time.monotonic()
+        self.validate(PROBED_DOCUMENTS)
+        return (time.monotonic() - asked) * max(1.0, len(self.records) / PROBED_DOCUMENTS)
+
+
+def _build(chosen: Experiment, corpus: Corpus, base: Path | None) -> _Work:
+    """The tokenizer from the training split, the model on its device, the documents as tokens."""
+    device.seed_everything(chosen.train.seed)
+    kind, family = tokenizers.kind(chosen.tokenizer.name), models.family(chosen.family)
+    options = checked(kind.Config, chosen.tokenizer.options, "tokenizer")
+    tokenizer = kind.build(options, (record.text for record in corpus.train), base)
+    model = family.build(checked(family.Config, chosen.model, "model"), tokenizer, base)
+    if model.context_length is not None and chosen.train.max_length > model.context_length:
+        raise OptionError(
+            f"train.max_length {chosen.train.max_length} is more than the model's context of "
+            f"{model.context_length} tokens: lower it"
+        )
+    bf16 = device.dtype(chosen.train.precision) == torch.bfloat16
+    if bf16:  # frozen weights are kept in the fast type; trained ones stay float32, and autocast does the rest
+        for parameter in model.parameters():
+            if not parameter.requires_grad:
+                parameter.data = parameter.data.bfloat16()
+    model.to(device.here())
+    documents = [tokenizer.encode(record.text) for record in corpus.train]
+    return _Work(chosen, tokenizer, model, bf16, documents, _validation_records(corpus, chosen.train))
+
+
+def _validation_records(corpus: Corpus, config: TrainConfig) -> list[Record]:
+    """All of the validation split, or a fixed draw of it."""
+    records = list(corpus.validation)
+    if config.validation_documents and len(records) > config.validation_documents:
+        return random.Random(config.seed).sample(records, config.validation_documents)
+    return records
+
+
+def _logged(trainer: Trainer, run: RunDirectory, work: _Work) -> Iterator[TrainEvent]:
+    """The loop's events, each step a line of metrics.jsonl; after a validation, samples from fixed prompts."""
+    step: dict[str, Any] = {}
+    waiting = False  # the line of a step waits for its validation, if it has one
+    for event in trainer.run():
+        at_stop = {"at_stop": True} if isinstance(event, Validated) and event.at_stop else {}
+        if isinstance(event, Validated):
+            run.log(run.metrics, {**step, "step": event.step, "bits_per_byte": event.bits_per_byte, **at_stop})
+            waiting = False
+        elif waiting:
+            run.log(run.metrics, step)
+            waiting = False
+        if isinstance(event, Stepped):
+            step = {
+                "step": event.step,
+                "tokens": event.tokens,
+                "loss": event.loss,
+                "learning_rate": event.learning_rate,
+                "seconds": round(event.seconds, 3),
+            }
+            waiting = True
+        yield event
+        if isinstance(event, Validated):
+            samples = _watch(work.model, work.tokenizer, work.chosen)
+            for sample in samples:
+                run.log(run.samples, {"step": event.step, "prompt": sample.prompt, "text": sample.text, **at_stop})
+            yield Watched(event.step, samples)
+
+
+def _watch(model: LanguageModel, tokenizer: Tokenizer, chosen: Experiment) -> list[Sample]:
+    """Samples from fixed prompts and seeds, so that validations can be compared."""
+    shorter = {"num_beams": 1, "min_length": 0, "max_length": min(WATCHED_TOKENS, chosen.sampling.max_length)}
+    sampling = chosen.sampling.model_copy(update=shorter)
+    training = model.training
+    requests = [Request(prompt, chosen.train.seed) for prompt in WATCHED_PROMPTS]
+    samples = [s for s in decode(model, tokenizer, requests, sampling) if isinstance(s, Sample)]
+    model.train(training)
+    return sorted(samples, key=lambda sample: sample.index)
