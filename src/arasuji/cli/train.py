@@ -43,7 +43,7 @@ def train(
     if resume and set_:
         _check_unchanged(out, chosen)
     with stop_on_signal() as stop:
-        events = api.train(chosen, corpus, out, max_minutes, max_steps, resume, stop, name=preset)
+        events = api.train(chosen, corpus, out, max_minutes, max_steps, resume, stop, name=Path(preset).stem)
         at = show(events)
     best = {"step": at.best_step, "bits_per_byte": at.best_bits}
     if json:

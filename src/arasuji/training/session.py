@@ -171,7 +171,7 @@ def _opened(
     manifest = run.manifest
     if manifest["corpus"]["hash"] != corpus.hash:
         raise RunError(f"the corpus has changed since {out} was started; train into a new folder")
-    if name != manifest["name"]:
+    if name and name != manifest["name"]:
         raise RunError(f"{out} is a run of {manifest['name']}, not of {name}; train into a new folder")
     return Experiment(**manifest["experiment"]), run.load_last()
 
