@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from arasuji.errors import OptionError
-from arasuji.models import IGNORED, LanguageModel, Vocabulary
+from arasuji.models import IGNORED, LanguageModel, Vocabulary, _folder
 from arasuji.models._head import priced
 
 
@@ -99,10 +97,7 @@ class Lstm(LanguageModel):
         return LstmState(tensors["hidden"], tensors["cell"])
 
     def save(self, folder: Path) -> None:
-        options = {"vocabulary_size": self.vocabulary_size, "options": self.config.model_dump()}
-        weights = {n: p.detach().contiguous() for n, p in self.named_parameters()}
-        save_file(weights, folder / "model.safetensors")
-        (folder / "config.json").write_text(json.dumps(options, indent=1) + "\n", "utf-8")
+        _folder.save(folder, self.config, self.vocabulary_size, dict(self.named_parameters()))
 
 
 def build(config: Config, tokenizer: Vocabulary, base: Path | None = None) -> Lstm:
@@ -114,9 +109,8 @@ def build(config: Config, tokenizer: Vocabulary, base: Path | None = None) -> Ls
 
 def load(folder: Path, precision: torch.dtype = torch.float32) -> Lstm:
     """A saved LSTM in the given precision, in evaluation mode."""
-    saved = json.loads((folder / "config.json").read_text("utf-8"))
-    model = Lstm(Config(**saved["options"]), saved["vocabulary_size"])
-    weights = load_file(folder / "model.safetensors")
+    options, vocabulary_size, weights = _folder.load(folder)
+    model = Lstm(Config(**options), vocabulary_size)
     if model.config.tie_weights:  # stored once
         weights["linear.weight"] = weights["embedding.weight"]
     model.load_state_dict(weights)

@@ -7,18 +7,16 @@ the runs that continue a context lie side by side and are found by binary search
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from arasuji.errors import OptionError
-from arasuji.models import IGNORED, LanguageModel, Vocabulary
+from arasuji.models import IGNORED, LanguageModel, Vocabulary, _folder
 
 NOTHING = -1
 """Stands before the first token of a row; no run contains it."""
@@ -196,9 +194,8 @@ class Ngram(LanguageModel):
         return {"parameters": runs, "trained": runs}
 
     def save(self, folder: Path) -> None:
-        options = {"vocabulary_size": self.vocabulary_size, "options": self.config.model_dump()}
-        save_file({"read": self.read, "counted": torch.tensor(len(self.read))}, folder / "model.safetensors")
-        (folder / "config.json").write_text(json.dumps(options, indent=1) + "\n", "utf-8")
+        counted = {"read": self.read, "counted": torch.tensor(len(self.read))}
+        _folder.save(folder, self.config, self.vocabulary_size, counted)
 
 
 def build(config: Config, tokenizer: Vocabulary, base: Path | None = None) -> Ngram:
@@ -210,7 +207,7 @@ def build(config: Config, tokenizer: Vocabulary, base: Path | None = None) -> Ng
 
 def load(folder: Path, precision: torch.dtype = torch.float32) -> Ngram:
     """A saved n-gram model; its counts are whole numbers in any precision."""
-    saved = json.loads((folder / "config.json").read_text("utf-8"))
-    model = Ngram(Config(**saved["options"]), saved["vocabulary_size"])
-    model.restore(load_file(folder / "model.safetensors"))
+    options, vocabulary_size, counted = _folder.load(folder)
+    model = Ngram(Config(**options), vocabulary_size)
+    model.restore(counted)
     return model.eval()

@@ -50,6 +50,8 @@ class Started:
     resumed_step: int
     base: str
     precision: str
+    lower_bound: bool
+    """The tokenizer throws something away that is not charged, so the scores are lower bounds."""
 
 
 @dataclass(frozen=True)
@@ -107,14 +109,8 @@ def _train(
     base, found = bases.find(chosen.base) if chosen.base else (None, "")
     work = _build(chosen, corpus, base)
     if saved is None:
-        first = work.batches_of(0)
         run.start(chosen, {"name": name, "corpus": {"hash": corpus.hash, "folder": folder}, "base": found})
-        seconds = work.validation_seconds()
-        plan = make_plan(work.model, first, chosen.train, work.bf16, seconds, max_steps, deadline)
-    else:
-        plan = Plan(**saved[1]["plan"])
-        if max_steps is not None:
-            plan = replace(plan, steps=min(max_steps, plan.steps_per_epoch * chosen.train.epochs))
+    plan = _plan(work, saved, max_steps, deadline)
 
     def save_best(at: Progress) -> None:
         facts = {"base": found, "step": at.step, "bits_per_byte": at.best_bits}
@@ -140,19 +136,34 @@ def _train(
         trainer.restore(*saved)
         saved = None  # two copies of the optimizer are one too many
     run.rewind(trainer.progress.step)
+    yield _started(work, plan, trainer.progress.step, name or out.name, found)
+    yield from _logged(trainer, run, work)
+
+
+def _plan(work: _Work, saved: Checkpoint | None, max_steps: int | None, deadline: float | None) -> Plan:
+    """A new run's plan, measured; or the one that was made when the run was started, with another end if asked."""
+    config = work.chosen.train
+    if saved is None:
+        seconds = work.validation_seconds()
+        return make_plan(work.model, work.batches_of(0), config, work.bf16, seconds, max_steps, deadline)
+    plan = Plan(**saved[1]["plan"])
+    return plan if max_steps is None else replace(plan, steps=min(max_steps, plan.steps_per_epoch * config.epochs))
+
+
+def _started(work: _Work, plan: Plan, resumed_step: int, name: str, base: str) -> Started:
     size = work.model.size()
-    yield Started(
-        name=name or out.name,
+    return Started(
+        name=name,
         parameters=size["parameters"],
         trained=size["trained"],
         documents=len(work.documents),
-        truncated=truncated(work.documents, chosen.train),
+        truncated=truncated(work.documents, work.chosen.train),
         plan=plan,
-        resumed_step=trainer.progress.step,
-        base=found,
+        resumed_step=resumed_step,
+        base=base,
         precision="bf16" if work.bf16 else "fp32",
+        lower_bound=not work.tokenizer.lossless,
     )
-    yield from _logged(trainer, run, work)
 
 
 def _opened(
@@ -228,7 +239,9 @@ def _build(chosen: Experiment, corpus: Corpus, base: Path | None) -> _Work:
                 parameter.data = parameter.data.bfloat16()
     model.to(device.here())
     documents = [tokenizer.encode(record.text) for record in corpus.train]
-    return _Work(chosen, tokenizer, model, bf16, documents, _validation_records(corpus, chosen.train))
+    work = _Work(chosen, tokenizer, model, bf16, documents, _validation_records(corpus, chosen.train))
+    work.batches_of(0)  # what cannot be trained is refused before anything is written
+    return work
 
 
 def _validation_records(corpus: Corpus, config: TrainConfig) -> list[Record]:
