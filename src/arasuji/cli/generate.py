@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from arasuji.cli.terminal import say, show_json, working
+from arasuji.cli.terminal import Flowing, say, show_json, working
 
 
 def generate(
@@ -61,7 +61,7 @@ def generate(
     alone = len(beginnings) * n == 1 and sampling.num_beams == 1
     samples = []
     if alone and not json and sys.stdout.isatty():
-        samples = [_stream(api, trained, beginnings, seed, sampling)]
+        samples = [_stream(api, trained, beginnings[0], seed, sampling)]
         if writer:
             writer.add(samples[0], trained.name, sampling)
     else:
@@ -70,7 +70,10 @@ def generate(
             if writer:
                 writer.add(sample, trained.name, sampling)
             if not json:
-                print(sample.text + "\n", flush=True)
+                flow = Flowing()
+                flow.add(sample.text)
+                flow.end()
+                print(flush=True)
     if json:
         keys = ("prompt", "completion", "text", "tokens", "finished", "seed")
         show_json({"samples": [{k: getattr(s, k) for k in keys} for s in samples]})
@@ -78,21 +81,16 @@ def generate(
         say(f"{len(samples)} appended to {out}")
 
 
-def _stream(api: Any, trained: Any, beginnings: list[str], seed: int, sampling: Any) -> Any:
+def _stream(api: Any, trained: Any, prompt: str, seed: int, sampling: Any) -> Any:
     """Write one text to the terminal as it comes."""
-    print(beginnings[0].rstrip(), end="", flush=True)
-    shown, sample = "", None
-    for event in api.write(trained, beginnings, 1, seed, sampling, pieces=True):
+    flow = Flowing()
+    flow.add(prompt.rstrip())
+    for event in api.write(trained, [prompt], 1, seed, sampling, pieces=True):
         if isinstance(event, api.Sample):
-            sample = event
-        else:
-            text = event.text if beginnings[0] or shown else event.text.lstrip()
-            shown += text
-            print(text, end="", flush=True)
-    assert sample is not None
-    rest = sample.completion if beginnings[0] else sample.completion.lstrip()
-    print(rest[len(shown) :] if rest.startswith(shown) else "")
-    return sample
+            flow.end()
+            return event
+        flow.add(event.text)
+    raise AssertionError("a text always ends in a sample")
 
 
 def _prompts_in(path: Path) -> list[str]:

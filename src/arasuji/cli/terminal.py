@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,48 @@ def table(title: str, headers: Sequence[str], rows: Sequence[Sequence[Any]], lef
         made.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
     console = Console(highlight=False, markup=False)
     console.print(made, width=console.width if console.is_terminal else COLUMNS)
+
+
+class Flowing:
+    """Prints text as it comes; on a terminal, lines break between words."""
+
+    def __init__(self) -> None:
+        self.width = shutil.get_terminal_size((COLUMNS, 24)).columns if sys.stdout.isatty() else 0
+        self.column, self.gap, self.word = 0, "", ""
+
+    def add(self, text: str) -> None:
+        """Print all whole words; the last one waits for its end."""
+        if not self.width:
+            print(text, end="", flush=True)
+            return
+        for letter in text:
+            if not letter.isspace():
+                self.word += letter
+                continue
+            self._print_word()
+            self.gap = " "
+            if letter == "\n":
+                self._break()
+        sys.stdout.flush()
+
+    def end(self) -> None:
+        """Print what waits, and end the line."""
+        self._print_word()
+        self._break()
+        sys.stdout.flush()
+
+    def _print_word(self) -> None:
+        if not self.word:
+            return
+        if self.column and self.column + len(self.gap + self.word) > self.width > 0:
+            self._break()
+        shown = (self.gap if self.column else "") + self.word
+        print(shown, end="")
+        self.column, self.gap, self.word = self.column + len(shown), "", ""
+
+    def _break(self) -> None:
+        print()
+        self.column, self.gap = 0, ""
 
 
 def duration(seconds: float) -> str:
