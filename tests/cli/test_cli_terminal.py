@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,22 +14,14 @@ pieces = st.lists(st.text(alphabet="ab, \n", max_size=12), max_size=12)
 
 
 def flowed(parts, width):
-    printed = []
-    flow = terminal.Flowing()
-    flow.width = width
-    original = print
-
-    def keep(*values, end="\n", flush=False):
-        printed.append("".join(map(str, values)) + end)
-
-    terminal.print = keep
-    try:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        flow = terminal.Flowing()
+        flow.width = width
         for part in parts:
             flow.add(part)
         flow.end()
-    finally:
-        terminal.print = original
-    return "".join(printed)
+    return printed.getvalue()
 
 
 @settings(deadline=None, derandomize=True, max_examples=200)
