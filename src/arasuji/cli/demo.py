@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from arasuji.generation.decode import Sample
     from arasuji.runs import TrainedModel
 
-LSTM_MINUTES, TRANSFORMER_MINUTES = 1.5, 3.5
+LSTM_MINUTES, TRANSFORMER_MINUTES = 1.0, 5.0
 LSTM_SETTINGS = ("size=2000", "embedding=256", "hidden=256", "layers=1", "epochs=40", "batch_size=8", "validations=1")
-TRANSFORMER_SETTINGS = ("validation_documents=12", "epochs=2")
+TRANSFORMER_SETTINGS = ("validation_documents=12", "epochs=3")
 
 
 def demo(out: Annotated[Path, Option(help="The folder for the corpus and the two runs")] = Path("demo")) -> None:

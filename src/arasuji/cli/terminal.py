@@ -29,12 +29,14 @@ def table(title: str, headers: Sequence[str], rows: Sequence[Sequence[Any]], lef
     from rich.console import Console
     from rich.table import Table
 
-    made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, title_style="bold")
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, header in enumerate(headers):
         made.add_column(header, justify="left" if i < left else "right", overflow="fold")
     for row in rows:
         made.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
     console = Console(highlight=False, markup=False)
+    if title:
+        print(title)
     console.print(made, width=console.width if console.is_terminal else COLUMNS)
 
 

@@ -31,6 +31,8 @@ WATCHED_TOKENS = 60
 """The most tokens of such a sample."""
 PROBED_DOCUMENTS = 16
 """Validation documents that are scored before the run, to estimate what a validation takes."""
+PROBED_TOKENS = 5
+"""Tokens of the samples that are written for the same purpose."""
 STOP_SECONDS = 5.0
 """Of `max_minutes`, kept back for the last checkpoint."""
 
@@ -212,12 +214,28 @@ class _Work:
         with device.autocast(self.bf16):
             return score(self.model, self.tokenizer, [r.text for r in self.records[:documents]]).bits_per_byte
 
+    def watch(self, tokens: int = WATCHED_TOKENS) -> list[Sample]:
+        """Samples of so many tokens from fixed prompts and seeds, so that validations can be compared."""
+        sampling = self.chosen.sampling
+        shorter = {"num_beams": 1, "min_length": 0, "max_length": min(tokens, sampling.max_length)}
+        requests = [Request(prompt, self.chosen.train.seed) for prompt in WATCHED_PROMPTS]
+        training = self.model.training
+        written = decode(self.model, self.tokenizer, requests, sampling.model_copy(update=shorter))
+        samples = [event for event in written if isinstance(event, Sample)]
+        self.model.train(training)
+        return sorted(samples, key=lambda sample: sample.index)
+
     def validation_seconds(self) -> float:
-        """What a validation takes, from a few documents; they are scored twice, since the first time is slower."""
-        self.validate(PROBED_DOCUMENTS)
-        asked = time.monotonic()
-        self.validate(PROBED_DOCUMENTS)
-        return (time.monotonic() - asked) * max(1.0, len(self.records) / PROBED_DOCUMENTS)
+        """What a validation and its samples take, from a few documents and tokens, scored and written twice: the
+        first time is slower."""
+        for _ in range(2):
+            asked = time.monotonic()
+            self.validate(PROBED_DOCUMENTS)
+            scored = time.monotonic()
+            self.watch(PROBED_TOKENS)
+            written = time.monotonic()
+        scoring = (scored - asked) * max(1.0, len(self.records) / PROBED_DOCUMENTS)
+        return scoring + (written - scored) * WATCHED_TOKENS / PROBED_TOKENS
 
 
 def _build(chosen: Experiment, corpus: Corpus, base: Path | None) -> _Work:
@@ -275,18 +293,7 @@ def _logged(trainer: Trainer, run: RunDirectory, work: _Work) -> Iterator[TrainE
             waiting = True
         yield event
         if isinstance(event, Validated):
-            samples = _watch(work.model, work.tokenizer, work.chosen)
+            samples = work.watch()
             for sample in samples:
                 run.log(run.samples, {"step": event.step, "prompt": sample.prompt, "text": sample.text, **at_stop})
             yield Watched(event.step, samples)
-
-
-def _watch(model: LanguageModel, tokenizer: Tokenizer, chosen: Experiment) -> list[Sample]:
-    """Samples from fixed prompts and seeds, so that validations can be compared."""
-    shorter = {"num_beams": 1, "min_length": 0, "max_length": min(WATCHED_TOKENS, chosen.sampling.max_length)}
-    sampling = chosen.sampling.model_copy(update=shorter)
-    training = model.training
-    requests = [Request(prompt, chosen.train.seed) for prompt in WATCHED_PROMPTS]
-    samples = [s for s in decode(model, tokenizer, requests, sampling) if isinstance(s, Sample)]
-    model.train(training)
-    return sorted(samples, key=lambda sample: sample.index)
