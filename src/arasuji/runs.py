@@ -14,6 +14,8 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,15 @@ def versions() -> dict[str, str]:
     names = ("arasuji", "torch", "transformers", "tokenizers", "peft", "accelerate")
     found = {name: importlib.metadata.version(name) for name in names}
     return {"python": platform.python_version(), **found}
+
+
+@contextmanager
+def as_written(path: Path) -> Iterator[None]:
+    """A verified folder that still does not fit was written by another version."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise RunError(f"{path} was written by another version of arasuji; train into a new folder") from error
 
 
 class RunDirectory:
@@ -141,10 +152,13 @@ class RunDirectory:
             raise RunError(f"{folder} is damaged: its manifest does not say what it holds; train again")
         bases.check(folder, folder)
         experiment = Experiment(**manifest["experiment"])
+        with as_written(folder):
+            model = models.family(facts["family"]).load(folder, precision)
+            tokenizer = tokenizers.kind(facts["tokenizer"]).load(folder)
         return TrainedModel(
             name=self.path.name,
-            model=models.family(facts["family"]).load(folder, precision),
-            tokenizer=tokenizers.kind(facts["tokenizer"]).load(folder),
+            model=model,
+            tokenizer=tokenizer,
             sampling=experiment.sampling,
             facts={**facts, "corpus": manifest["corpus"]},
         )

@@ -19,7 +19,7 @@ from arasuji.errors import OptionError, RunError
 from arasuji.evaluation.score import score
 from arasuji.generation.decode import Request, Sample, decode
 from arasuji.models import LanguageModel
-from arasuji.runs import RunDirectory
+from arasuji.runs import RunDirectory, as_written
 from arasuji.tokenizers import Tokenizer
 from arasuji.training.batches import Batch, epoch_batches, truncated
 from arasuji.training.loop import Event, Progress, Stepped, Trainer, Validated
@@ -135,7 +135,8 @@ def _train(
         should_stop=stop,
     )
     if saved is not None:
-        trainer.restore(*saved)
+        with as_written(out / "last"):
+            trainer.restore(*saved)
         saved = None  # two copies of the optimizer are one too many
     run.rewind(trainer.progress.step)
     yield _started(work, plan, trainer.progress.step, name or out.name, found)
@@ -148,7 +149,8 @@ def _plan(work: _Work, saved: Checkpoint | None, max_steps: int | None, deadline
     if saved is None:
         seconds = work.validation_seconds()
         return make_plan(work.model, work.batches_of(0), config, work.bf16, seconds, max_steps, deadline)
-    plan = Plan(**saved[1]["plan"])
+    with as_written(Path("the run's last checkpoint")):
+        plan = Plan(**saved[1]["plan"])
     return plan if max_steps is None else replace(plan, steps=min(max_steps, plan.steps_per_epoch * config.epochs))
 
 
