@@ -14,7 +14,7 @@ from typing import Any
 from arasuji.errors import BaseModelError, nearest
 from arasuji.files import new_folder, open_folder, seal
 
-HUB_SECONDS = 5
+HUB_SECONDS = 3
 """How long the hub may take to answer before it counts as unreachable."""
 
 

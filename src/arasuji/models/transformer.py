@@ -1,4 +1,8 @@
-"""Attention decoders through transformers: GPT-2 from a hub, a folder or from nothing; any of them with LoRA."""
+"""Attention decoders through transformers: GPT-2 from a hub, a folder or from nothing; any of them with LoRA.
+
+transformers takes seconds to import, so it is imported where a model is made: options are checked and a base is
+looked for without it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,6 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, DynamicCache, GPT2Config, GPT2LMHeadModel
 
 from arasuji.errors import BaseModelError, OptionError
 from arasuji.models import IGNORED, LanguageModel, Vocabulary
@@ -107,6 +110,8 @@ class Transformer(LanguageModel):
         return priced(hidden, targets, self.head, self.head.weight.shape[0], IGNORED), None
 
     def step(self, ids: Tensor, lengths: Tensor, state: CacheState | None = None) -> tuple[Tensor, CacheState]:
+        from transformers import DynamicCache
+
         columns = torch.arange(ids.shape[1], device=ids.device)
         new = columns[None] < lengths[:, None]
         before = state.seen if state else new[:, :0]
@@ -151,6 +156,8 @@ def load(folder: Path, precision: torch.dtype = torch.float32) -> Transformer:
 
 
 def _new_gpt2(config: Config, tokenizer: Vocabulary) -> Any:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
     if config.width % config.heads:
         raise OptionError(f"heads ({config.heads}) must divide width ({config.width})")
     shape = GPT2Config(
@@ -170,6 +177,8 @@ def _new_gpt2(config: Config, tokenizer: Vocabulary) -> Any:
 
 
 def _open(folder: Path, precision: torch.dtype) -> Any:
+    from transformers import AutoModelForCausalLM
+
     try:
         network, loaded = AutoModelForCausalLM.from_pretrained(
             folder,
