@@ -204,7 +204,7 @@ def test_a_link_that_stays_inside_is_no_harm(folder):
 
 def test_a_path_that_transformers_ignores_is_no_harm(folder):
     add(folder / "tokenizer_config.json", special_tokens_map_file="/home/somebody/special_tokens_map.json")
-    api.load(folder)
+    assert api.load(folder).facts["found"] == f"folder {folder}"
 
 
 def an_unknown_kind(folder):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,27 +59,31 @@ def generate(
         "generate",
     )
     api.check_prompts(trained, beginnings)
-    alone = len(beginnings) * n == 1 and sampling.num_beams == 1
     samples = []
-    if alone and not json and sys.stdout.isatty():
-        samples = [_stream(api, trained, beginnings[0], seed, sampling)]
+    for sample in _written(api, trained, beginnings, n, seed, sampling, silent=json):
+        samples.append(sample)
         if writer:
-            writer.add(samples[0], trained.name, sampling)
-    else:
-        for sample in api.generate(trained, beginnings, n, seed, sampling):
-            samples.append(sample)
-            if writer:
-                writer.add(sample, trained.name, sampling)
-            if not json:
-                flow = Flowing()
-                flow.add(sample.text)
-                flow.end()
-                print(flush=True)
+            writer.add(sample, trained.name, sampling)
     if json:
         keys = ("prompt", "completion", "text", "tokens", "finished", "seed")
         show_json({"samples": [{k: getattr(s, k) for k in keys} for s in samples]})
     if out:
         say(f"{len(samples)} appended to {out}")
+
+
+def _written(
+    api: Any, trained: Any, beginnings: list[str], n: int, seed: int, sampling: Any, silent: bool
+) -> Iterator[Any]:
+    """The samples, printed one after the other; a single one as it comes, where somebody watches."""
+    if len(beginnings) * n == 1 and sampling.num_beams == 1 and sys.stdout.isatty() and not silent:
+        yield _stream(api, trained, beginnings[0], seed, sampling)
+        return
+    for sample in api.generate(trained, beginnings, n, seed, sampling):
+        if not silent:
+            flow = Flowing()
+            flow.add(sample.text + "\n")
+            flow.end()
+        yield sample
 
 
 def _stream(api: Any, trained: Any, prompt: str, seed: int, sampling: Any) -> Any:
