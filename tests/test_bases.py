@@ -378,7 +378,7 @@ def fine_tuned(shaped, tmp_path_factory) -> Path:
     from importlib import resources
 
     with resources.as_file(resources.files("arasuji.data") / "starter.jsonl") as source:
-        corpus = prepare([source])
+        corpus = prepare([source], tmp_path_factory.mktemp("corpus") / "starter")
     changes = [f"base={shaped}", "train.max_length=16", "batch_size=2", "validation_documents=2"]
     run = tmp_path_factory.mktemp("runs") / "gpt2"
     list(api.train(api.experiment("gpt2-article", changes), corpus, run, max_steps=2))

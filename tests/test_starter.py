@@ -53,9 +53,9 @@ def test_no_two_synopses_are_nearly_the_same(documents):
     assert alike == []
 
 
-def test_nothing_is_removed_and_at_least_20_are_held_out():
+def test_nothing_is_removed_and_at_least_20_are_held_out(tmp_path):
     with resources.as_file(resources.files("arasuji.data") / "starter.jsonl") as source:
-        corpus = prepare([source])
+        corpus = prepare([source], tmp_path / "corpus")
     assert sum(count.removed for count in corpus.rules) == 0
     assert len(corpus.test) >= 20
     assert any("test split" in note for note in corpus.notes)  # and it says so

@@ -1,6 +1,6 @@
 """What a notebook calls: prepare, train, load, generate, evaluate.
 
-corpus = prepare(["anime.csv"])
+corpus = prepare(["anime.csv"], "corpora/anime")
 for event in train("lstm-small", corpus, Path("runs/small")): print(event)
 model = load("runs/small")
 for sample in generate(model, ["After years"], n=3): print(sample.text)
@@ -9,7 +9,7 @@ print(evaluate(model, [r.text for r in corpus.test]).bits_per_byte)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from arasuji import device, models, tokenizers
@@ -19,8 +19,10 @@ from arasuji.errors import OptionError, PromptError
 from arasuji.evaluation.score import Score, score
 from arasuji.generation.decode import Piece, Request, Sample, check_length, decode
 from arasuji.runs import TrainedModel, open_model
+from arasuji.training import session
 from arasuji.training.loop import Saved, Stepped, Stopped, Validated
-from arasuji.training.session import Started, TrainEvent, Watched, train
+from arasuji.training.session import Started, TrainEvent, Watched
+from arasuji.training.tensorboard import logged
 
 __all__ = [
     "PROMPTS",
@@ -85,6 +87,24 @@ def experiment(preset: str, settings: Sequence[str] = ()) -> Experiment:
     checked(family.Config, made.model, f"{preset}: model")
     checked(tokenizer.Config, made.tokenizer.options, f"{preset}: tokenizer")
     return made
+
+
+def train(
+    chosen: Experiment,
+    corpus: Corpus | Path,
+    out: Path,
+    max_minutes: float | None = None,
+    max_steps: int | None = None,
+    resume: bool = False,
+    should_stop: Callable[[], str] = lambda: "",
+    name: str = "",
+) -> Iterator[TrainEvent]:
+    """`training.session.train`, which says what the arguments are; with tensorboard installed, `out` has logs for it.
+
+    They are written here, beneath the command line and above the session: so both have them, and neither knows.
+    """
+    events = session.train(chosen, corpus, out, max_minutes, max_steps, resume, should_stop, name)
+    return logged(events, out / "tensorboard")
 
 
 def load(name: str | Path, precision: device.Precision = "fp32") -> TrainedModel:

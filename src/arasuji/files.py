@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from safetensors import SafetensorError
 
@@ -43,21 +43,31 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file: temporary name, fsync, rename."""
+@contextmanager
+def new_file(path: Path) -> Iterator[IO[str]]:
+    """A text file to write, which takes `path`'s place at the end of the block: temporary name, fsync, rename.
+
+    An error inside the block leaves what stood there before.
+    """
     with disk_errors(path):
         path = path.resolve()  # a link stays a link, and "." has a name
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("w", encoding="utf-8") as file:
-                file.write(text)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
             sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file, or nothing."""
+    with new_file(path) as file:
+        file.write(text)
 
 
 def write_json(path: Path, value: Any) -> None:

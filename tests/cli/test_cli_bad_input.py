@@ -575,7 +575,7 @@ def _(desk):
 def _other_corpus(desk: Desk) -> Path:
     from arasuji.corpus import prepare
 
-    prepare([desk.starter], seed=1).save(desk.folder / "other")
+    prepare([desk.starter], desk.folder / "other", seed=1)
     return desk.folder / "other"
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arasuji.corpus import Record
-from arasuji.corpus.clean import RULE_SETS, RuleSet, Step, apply, load_rules
+from arasuji.corpus import Record, RuleCount
+from arasuji.corpus.clean import RULE_SETS, Cleaning, RuleSet, Step, load_rules
 from arasuji.corpus.registry import RULES
 from arasuji.errors import CorpusError, OptionError
 
@@ -18,6 +18,12 @@ def run(rule: str, *texts: str, **parameters: object) -> list[str | None]:
     """One rule on some texts."""
     records = [Record(str(number), text) for number, text in enumerate(texts)]
     return list(RULES[rule].function(records, **parameters))
+
+
+def clean(records: list[Record], ruleset: RuleSet, folder: Path) -> tuple[list[Record], tuple[RuleCount, ...]]:
+    """What is left of the records, and the counts."""
+    cleaning = Cleaning(records, ruleset, folder)
+    return list(cleaning), cleaning.counts
 
 
 def run_default(text: str) -> str | None:
@@ -109,33 +115,34 @@ def test_article_cleaner_drops_symbols_everywhere_and_its_lstm_twin_at_the_start
     assert run("article-cleaner", text, **steps["article-lstm"].parameters) == ["Don't go\"   [Written by A] "]
 
 
-def test_every_step_is_counted_with_an_example() -> None:
+def test_every_step_is_counted_with_an_example(tmp_path: Path) -> None:
     words = "the keeper of the lamp walks home in the winter storm"
-    texts = [words, f"{words} <b>twice</b>", "too short", words.upper()]
-    left, counts = apply([Record(str(n), text) for n, text in enumerate(texts)], load_rules("default"))
-    assert [record.id for record in left] == ["0", "1"]
+    texts = [words, f"<b>twice</b> as {words[::-1]}", "too short", words.upper(), f"{words} and sleeps"]
+    left, counts = clean([Record(str(n), text) for n, text in enumerate(texts)], load_rules("default"), tmp_path)
+    assert [record.id for record in left] == ["1", "4"]
     by_rule = {count.rule: count for count in counts}
-    assert (counts[0].rule, counts[0].left) == ("all", 4)
+    assert (counts[0].rule, counts[0].left) == ("all", 5)
     assert (by_rule["html"].changed, by_rule["html"].removed) == (1, 0)
-    assert by_rule["html"].example == (texts[1], f"{words} twice")
+    assert by_rule["html"].example == (texts[1], f"twice as {words[::-1]}")
     assert by_rule["words"].example == ("too short", "")
-    assert (by_rule["duplicates"].removed, by_rule["duplicates"].left) == (1, 2)
+    assert (by_rule["duplicates"].removed, by_rule["duplicates"].left) == (1, 3)
+    assert (by_rule["near-duplicates"].removed, by_rule["near-duplicates"].left) == (1, 2)
 
 
-def test_examples_are_clipped_around_the_change() -> None:
+def test_examples_are_clipped_around_the_change(tmp_path: Path) -> None:
     text = "lamp " * 200 + "<b>here</b> " + "storm " * 200
     html = RuleSet("", (Step("html", {}, "html"),))
-    _, counts = apply([Record("0", text)], html)
+    _, counts = clean([Record("0", text)], html, tmp_path)
     before, after = counts[-1].example or ("", "")
     assert max(len(before), len(after)) <= 160
     assert "<b>here</b>" in before
     assert "here storm" in after
 
 
-def test_rules_that_remove_everything_are_named() -> None:
+def test_rules_that_remove_everything_are_named(tmp_path: Path) -> None:
     records = [Record(str(n), "far too short") for n in range(120)]
     with pytest.raises(CorpusError, match=r"all 120 documents are gone: rule 'words' \(min 31, max 300\)"):
-        apply(records, load_rules("article"))
+        clean(records, load_rules("article"), tmp_path)
 
 
 @pytest.mark.parametrize(

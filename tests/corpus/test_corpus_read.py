@@ -11,14 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from arasuji.corpus import Record
 from arasuji.corpus.columns import genre_list
-from arasuji.corpus.read import read
+from arasuji.corpus.read import read as stream
 from arasuji.errors import SourceError
 
 
 def written(path: Path, content: str | bytes) -> Path:
     path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
     return path
+
+
+def read(path: Path, **columns: object) -> list[Record]:
+    return list(stream(path, **columns))
 
 
 def refusal(path: Path) -> str:
@@ -123,7 +128,7 @@ BAD_FILES = [
     ("wide.csv", b"n,text\n1,told\n2,told,more\n", "line 3: 3 fields under 2 columns"),
     ("open.csv", b'n,text\n1,"told\n', "not a valid CSV"),
     ("broken.parquet", b"PAR1 and nothing else", "not a valid Parquet"),
-    ("letter.docx", b"told", "known: .csv, .jsonl, .ndjson, .parquet, .txt"),
+    ("letter.docx", b"told", "known: .csv, .jsonl, .ndjson, .json, .parquet, .txt"),
     ("columns.csv", b"number,score\n1,2\n", "no column of texts among number, score: name it with --text-column"),
 ]  # fmt: skip
 

@@ -10,6 +10,7 @@ from conftest import small_model
 
 from arasuji.config import TrainConfig
 from arasuji.training.batches import Batch, epoch_batches
+from arasuji.training.documents import Documents
 from arasuji.training.loop import Saved, Stepped, Stopped, Trainer, Validated
 from arasuji.training.plan import Plan, make_plan
 
@@ -20,7 +21,7 @@ def config(**values) -> TrainConfig:
 
 
 def documents(bpe, texts, count=12):
-    return [bpe.encode(text)[: 10 + 3 * i] for i, text in enumerate(texts[:count])]
+    return Documents((bpe.encode(text)[: 10 + 3 * i] for i, text in enumerate(texts[:count])), bpe.end_id)
 
 
 def trainer(model, train: TrainConfig, batches, steps, validate=lambda: 1.0, every=100, **hooks) -> Trainer:
@@ -37,8 +38,8 @@ def trainer(model, train: TrainConfig, batches, steps, validate=lambda: 1.0, eve
 
 def test_accumulated_unequal_batches_weigh_as_one_batch(bpe, starter_texts):
     texts = documents(bpe, starter_texts, 4)
-    apart = epoch_batches(texts, config(batch_size=1), 0, bpe.end_id, bpe.pad_id)
-    together = epoch_batches(texts, config(batch_size=4), 0, bpe.end_id, bpe.pad_id)
+    apart = epoch_batches(texts, config(batch_size=1), 0, bpe.pad_id)
+    together = epoch_batches(texts, config(batch_size=4), 0, bpe.pad_id)
     learnt, losses = [], []
     for train, batches in ((config(accumulate=4, batch_size=1), apart), (config(batch_size=4), together)):
         model = small_model("transformer", bpe)
@@ -51,13 +52,13 @@ def test_accumulated_unequal_batches_weigh_as_one_batch(bpe, starter_texts):
 
 
 def test_training_lowers_the_loss(bpe, starter_texts):
-    batches = epoch_batches(documents(bpe, starter_texts), config(), 0, bpe.end_id, bpe.pad_id)
+    batches = epoch_batches(documents(bpe, starter_texts), config(), 0, bpe.pad_id)
     losses = [e.loss for e in trainer(small_model("lstm", bpe), config(), batches, 60).run() if isinstance(e, Stepped)]
     assert sum(losses[-6:]) < 0.8 * sum(losses[:6])
 
 
 def test_it_stops_early_when_validation_stands_still(bpe, starter_texts):
-    batches = epoch_batches(documents(bpe, starter_texts), config(), 0, bpe.end_id, bpe.pad_id)
+    batches = epoch_batches(documents(bpe, starter_texts), config(), 0, bpe.pad_id)
     scores = iter([3.0, 2.0, 2.5, 2.1, 1.0])
     saved = []
     run = trainer(
@@ -73,7 +74,7 @@ def test_it_stops_early_when_validation_stands_still(bpe, starter_texts):
 
 
 def test_the_rate_reaches_zero_with_the_last_step_that_is_run(bpe, starter_texts):
-    batches = epoch_batches(documents(bpe, starter_texts), config(), 0, bpe.end_id, bpe.pad_id)
+    batches = epoch_batches(documents(bpe, starter_texts), config(), 0, bpe.pad_id)
     train = config(schedule="linear", warmup_steps=2)
     rates = [
         e.learning_rate for e in trainer(small_model("lstm", bpe), train, batches, 7).run() if isinstance(e, Stepped)
@@ -116,7 +117,7 @@ def test_the_carried_state_is_zeroed_at_each_epoch_and_kept_between_batches():
 
 
 def test_asked_to_stop_it_saves_first_and_then_scores(bpe, starter_texts):
-    batches = epoch_batches(documents(bpe, starter_texts), config(), 0, bpe.end_id, bpe.pad_id)
+    batches = epoch_batches(documents(bpe, starter_texts), config(), 0, bpe.pad_id)
     run = trainer(small_model("lstm", bpe), config(), batches, 50, should_stop=lambda: "enough").run()
     kinds = [type(event) for event in run]
     assert kinds == [Stepped, Saved, Validated, Stopped]
@@ -125,7 +126,7 @@ def test_asked_to_stop_it_saves_first_and_then_scores(bpe, starter_texts):
 def test_planning_changes_neither_the_model_nor_the_generators(bpe, starter_texts):
     for family in ("ngram", "lstm", "transformer"):
         model = small_model(family, bpe).train()
-        batches = epoch_batches(documents(bpe, starter_texts), config(), 0, bpe.end_id, bpe.pad_id)
+        batches = epoch_batches(documents(bpe, starter_texts), config(), 0, bpe.pad_id)
         before = {n: t.clone() for n, t in model.learned().items()}
         torch.manual_seed(5)
         make_plan(model, batches, config(), False, 0.1, None, None)
@@ -139,7 +140,7 @@ def test_planning_changes_neither_the_model_nor_the_generators(bpe, starter_text
 
 def test_a_plan_fits_the_steps_asked_for_and_the_time_there_is(bpe, starter_texts):
     model = small_model("lstm", bpe)
-    batches = epoch_batches(documents(bpe, starter_texts), config(), 0, bpe.end_id, bpe.pad_id)
+    batches = epoch_batches(documents(bpe, starter_texts), config(), 0, bpe.pad_id)
 
     def plan(steps=None, seconds=None, validation=0.0001):
         deadline = time.monotonic() + seconds if seconds is not None else None

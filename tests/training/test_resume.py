@@ -35,10 +35,9 @@ TINY = {
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    with resources.as_file(resources.files("arasuji.data") / "starter.jsonl") as source:
-        made = prepare([source])
     folder = tmp_path_factory.mktemp("corpus") / "starter"
-    made.save(folder)
+    with resources.as_file(resources.files("arasuji.data") / "starter.jsonl") as source:
+        prepare([source], folder)
     return folder
 
 

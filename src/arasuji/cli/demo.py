@@ -26,8 +26,7 @@ def demo(out: Annotated[Path, Option(help="The folder for the corpus and the two
 
     say("1. prepare: the starter corpus, original synopses written for this project (CC0)")
     with resources.as_file(resources.files("arasuji.data") / "starter.jsonl") as source:
-        corpus = api.prepare([source])
-    corpus.save(out / "corpus")
+        corpus = api.prepare([source], out / "corpus")
     say(f"   {len(corpus.train)} texts to learn from, {len(corpus.validation)} to watch, {len(corpus.test)} to test")
     for note in corpus.notes:
         say(f"   {note}")

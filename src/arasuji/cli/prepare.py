@@ -8,7 +8,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from arasuji.cli.terminal import COLUMNS, say, show_json, table
+from arasuji.cli.complete import rule_sets
+from arasuji.cli.terminal import COLUMNS, progress_bar, show_json, table
 
 
 def prepare(
@@ -16,10 +17,14 @@ def prepare(
         list[Path], Argument(metavar="SOURCE...", help="CSV, JSONL, Parquet, .txt, or a folder of .txt")
     ],
     out: Annotated[Path, Option(help="The corpus folder to write")],
-    rules: Annotated[str, Option(help="default, article, article-lstm, or a TOML file of rules")] = "default",
+    rules: Annotated[
+        str, Option(help="default, article, article-lstm, or a TOML file of rules", autocompletion=rule_sets)
+    ] = "default",
     text_column: Annotated[str | None, Option(help="The column of the texts, where its name does not tell")] = None,
     title_column: Annotated[str | None, Option(help="The column of the titles")] = None,
     genre_column: Annotated[str | None, Option(help="The column of the genres")] = None,
+    keep: Annotated[list[str] | None, Option(metavar="COLUMN", help="A column to keep with each text; repeat")] = None,
+    explain: Annotated[Path | None, Option(help="Write every removed text and its rule to this JSONL file")] = None,
     seed: Annotated[int, Option(help="Seeds the split")] = 0,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
@@ -27,8 +32,8 @@ def prepare(
     from arasuji.corpus import SPLITS
     from arasuji.corpus import prepare as make
 
-    corpus = make(sources, rules, seed, text_column, title_column, genre_column, say)
-    corpus.save(out)
+    with progress_bar() as progress:
+        corpus = make(sources, out, rules, seed, text_column, title_column, genre_column, keep or (), explain, progress)
     documents = {name: len(corpus.split(name)) for name in SPLITS}
     counts = [{"rule": c.rule, "removed": c.removed, "changed": c.changed, "left": c.left} for c in corpus.rules]
     if json:

@@ -1,37 +1,32 @@
 """From raw files of short texts to a Corpus: three frozen splits, a hash, and what each rule removed.
 
-    sources ──read──▶ records ──clean (named, counted rules)──▶ ──split by title group──▶ Corpus
+    sources ──read──▶ records ──clean (named, counted rules)──▶ ──split by group──▶ Corpus
 
 This file is the contract and `prepare`, the one function that a notebook calls. Each arrow is a sibling:
-`read.read`, `clean.apply` and `split.split` can be called alone.
+`read.read`, `clean.Cleaning` and `split.split` can be called alone.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from arasuji.corpus.record import Record, Records
 from arasuji.errors import CorpusError, OptionError
-from arasuji.files import MANIFEST, disk_errors, new_folder, open_folder, seal
+from arasuji.files import MANIFEST, disk_errors, new_file, new_folder, open_folder, seal
 
-__all__ = ["MINIMUM_DOCUMENTS", "SPLITS", "Corpus", "Record", "RuleCount", "prepare"]
+__all__ = ["MINIMUM_DOCUMENTS", "SPLITS", "Corpus", "Progress", "Record", "Records", "RuleCount", "prepare"]
 
 SPLITS = ("train", "validation", "test")
 MINIMUM_DOCUMENTS = 20  # fewer cannot fill three splits with anything worth measuring
 KIND = "arasuji corpus"  # what a corpus folder's manifest says it is
 
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One text. `metadata` holds title (str), genres (list[str]), year (int) and type (str) where known."""
-
-    id: str
-    text: str
-    group: str = ""
-    metadata: dict[str, Any] = field(default_factory=dict)
+Progress = Callable[[str, int, int], None]
+"""Is told what is being done, how much of it is done, and how much there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,47 +45,27 @@ class RuleCount:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Three splits in a canonical order, so that an equal `hash` means equal documents in an equal order."""
+    """A corpus folder, opened: three splits in a canonical order, so that an equal `hash` means equal documents in an
+    equal order. Their records are read from the disk as they are asked for."""
 
-    train: tuple[Record, ...]
-    validation: tuple[Record, ...]
-    test: tuple[Record, ...]
+    train: Records
+    validation: Records
+    test: Records
     hash: str
     rules: tuple[RuleCount, ...]
     seed: int
     notes: tuple[str, ...] = ()
 
-    def split(self, name: str) -> tuple[Record, ...]:
+    def split(self, name: str) -> Records:
         """The records of "train", "validation" or "test". Raises OptionError for another name."""
         if name not in SPLITS:
             raise OptionError(f"no split {name!r}: known: {', '.join(SPLITS)}")
-        records: tuple[Record, ...] = getattr(self, name)
+        records: Records = getattr(self, name)
         return records
-
-    def save(self, folder: Path) -> None:
-        """Write train.jsonl, validation.jsonl, test.jsonl and manifest.json, all or nothing.
-
-        Raises CorpusError where `folder` holds anything but a corpus, StorageError where the disk refuses.
-        """
-        with disk_errors(folder):
-            _check_replaceable(folder)
-        with new_folder(folder.resolve()) as fresh:
-            for name in SPLITS:
-                lines = (json.dumps(asdict(record), ensure_ascii=False) + "\n" for record in self.split(name))
-                (fresh / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8", newline="")
-            facts = {
-                "kind": KIND,
-                "hash": self.hash,
-                "seed": self.seed,
-                "documents": {name: len(self.split(name)) for name in SPLITS},
-                "rules": [asdict(count) for count in self.rules],
-                "notes": self.notes,
-            }
-            seal(fresh, facts)
 
     @classmethod
     def load(cls, folder: Path) -> Corpus:
-        """Open what `save` wrote. Raises CorpusError where it is missing, damaged, or not a corpus."""
+        """Open what `prepare` wrote. Raises CorpusError where it is missing, damaged, or not a corpus."""
         opened = open_folder(folder.resolve())
         if opened is None:
             raise CorpusError(_why_unreadable(folder))
@@ -98,7 +73,9 @@ class Corpus:
         if manifest.get("kind") != KIND:
             raise CorpusError(_why_unreadable(folder))
         try:
-            splits = {name: _read_split(found / f"{name}.jsonl") for name in SPLITS}
+            splits = {name: Records(found / f"{name}.jsonl") for name in SPLITS}
+            for records in splits.values():
+                records[0]  # what cannot be read is found here, not in the middle of a training
             rules = tuple(RuleCount(**{**count, "example": _pair(count["example"])}) for count in manifest["rules"])
             return cls(
                 **splits,
@@ -107,46 +84,89 @@ class Corpus:
                 seed=manifest["seed"],
                 notes=tuple(manifest["notes"]),
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             message = f"{folder} was written by another version of arasuji: make it again with `arasuji prepare`"
             raise CorpusError(message) from error
 
 
 def prepare(
-    sources: Sequence[Path],
+    sources: Sequence[Path | str],
+    out: Path | str,
     rules: str = "default",
     seed: int = 0,
     text_column: str | None = None,
     title_column: str | None = None,
     genre_column: str | None = None,
-    progress: Callable[[str], None] | None = None,
+    keep: Sequence[str] = (),
+    explain: Path | None = None,
+    progress: Progress = lambda what, done, total: None,
 ) -> Corpus:
-    """Read, clean and split.
+    """Read, clean and split into the folder `out`: train.jsonl, validation.jsonl, test.jsonl and manifest.json, all or
+    nothing. Records stream through; in memory are only sums, signatures and the names of groups.
 
-    `rules` is "default", "article", "article-lstm" or the path of a TOML file; `progress` gets a line a step.
-    Raises SourceError (a file), OptionError (a rule or a column option) and CorpusError (too little is left).
+    `rules` is "default", "article", "article-lstm" or the path of a TOML file; `keep` names columns that travel in
+    the metadata; `explain` is a JSONL file to write with every removed text and the rule that removed it.
+    Raises SourceError (a file), OptionError (a rule or a column option), CorpusError (too little is left, or `out`
+    holds anything but a corpus) and StorageError (the disk refuses).
     """
-    from arasuji.corpus.clean import apply, load_rules
+    from arasuji.corpus.clean import Cleaning, load_rules
     from arasuji.corpus.digest import corpus_hash
-    from arasuji.corpus.read import read
-    from arasuji.corpus.split import canonical, split
+    from arasuji.corpus.near import clusters
+    from arasuji.corpus.read import read_all
+    from arasuji.corpus.split import split
 
-    tell = progress or (lambda line: None)
     ruleset = load_rules(rules)
-    records: list[Record] = []
-    for source in sources:
-        found = read(Path(source), text_column, title_column, genre_column)
-        tell(f"{source}: {len(found):,} documents")
-        records += found
-    kept, counts = apply(records, ruleset, tell)
-    if len(kept) < MINIMUM_DOCUMENTS:
-        raise CorpusError(_too_few(len(records), len(kept), counts))
-    splits, notes = split(canonical(kept), seed)
-    return Corpus(**splits, hash=corpus_hash(splits, ruleset, seed), rules=tuple(counts), seed=seed, notes=tuple(notes))
+    columns = {"text_column": text_column, "title_column": title_column, "genre_column": genre_column, "keep": keep}
+    records = read_all([Path(source) for source in sources], progress, **columns)
+    out = Path(out).resolve()
+    with disk_errors(out):
+        _check_replaceable(out)
+    with new_folder(out) as fresh, _explanation(explain) as removed:
+        work = fresh / "work"
+        work.mkdir()
+        cleaning = Cleaning(records, ruleset, work, removed)
+        kept = Records.write(work / "kept.jsonl", cleaning)
+        if len(kept) < MINIMUM_DOCUMENTS:
+            raise CorpusError(_too_few(cleaning.counts, len(kept)))
+        parts = split(kept, clusters(kept, progress=progress).tolist(), seed)
+        splits = {
+            name: Records.write(
+                fresh / f"{name}.jsonl",
+                (replace(kept[place], group=parts.groups[place]) for place in parts.places[name]),
+            )
+            for name in SPLITS
+        }
+        facts = {
+            "kind": KIND,
+            "hash": corpus_hash(splits, ruleset, seed),
+            "seed": seed,
+            "documents": {name: len(splits[name]) for name in SPLITS},
+            "rules": [asdict(count) for count in cleaning.counts],
+            "notes": parts.notes,
+        }
+        shutil.rmtree(work)
+        seal(fresh, facts)
+    return Corpus.load(out)
 
 
-def _too_few(read: int, kept: int, counts: Sequence[RuleCount]) -> str:
-    message = f"{kept} of {read} documents are left, and a corpus needs at least {MINIMUM_DOCUMENTS}"
+@contextmanager
+def _explanation(path: Path | None) -> Iterator[Callable[[str, Record], None]]:
+    """What to call for each removed record; the file takes its place only when all went well."""
+    if path is None:
+        yield lambda rule, record: None
+        return
+    with new_file(path) as file:
+
+        def removed(rule: str, record: Record) -> None:
+            title = record.metadata.get("title", "")
+            row = {"rule": rule, "id": record.id, "title": title, "text": record.text}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+        yield removed
+
+
+def _too_few(counts: Sequence[RuleCount], kept: int) -> str:
+    message = f"{kept} of {counts[0].left} documents are left, and a corpus needs at least {MINIMUM_DOCUMENTS}"
     worst = max(counts, key=lambda count: count.removed)
     return message + (f"; rule {worst.rule!r} removed {worst.removed} of them" if worst.removed else "")
 
@@ -174,11 +194,6 @@ def _why_unreadable(folder: Path) -> str:
     if _is_corpus(folder):
         return f"the corpus {folder} is damaged: make it again with `arasuji prepare SOURCE --out {folder}`"
     return f"{folder} is not a corpus: make one with `arasuji prepare SOURCE --out DIR`"
-
-
-def _read_split(path: Path) -> tuple[Record, ...]:
-    with path.open(encoding="utf-8", newline="\n") as file:
-        return tuple(Record(**json.loads(line)) for line in file)
 
 
 def _pair(example: list[str] | None) -> tuple[str, str] | None:

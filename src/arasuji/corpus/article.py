@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from arasuji.corpus import Record
+from arasuji.corpus.record import Record
 from arasuji.corpus.registry import Texts, mended, rule
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 @rule("article-cleaner")
-def article_cleaner(records: Sequence[Record], everywhere: str, at_start: str) -> Texts:
+def article_cleaner(records: Iterable[Record], everywhere: str, at_start: str) -> Texts:
     """Cut at "(Source", else at "[Written "; a space for each non-ASCII character; drop symbols.
 
     `everywhere` and `at_start` are sets of characters: the ones dropped wherever they stand, and the ones

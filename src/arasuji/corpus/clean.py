@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
 # Imported for their rules, which enter the registry as the modules are read.
-from arasuji.corpus import Record, RuleCount, article, dedupe, mend, sieve  # noqa: F401
-from arasuji.corpus.registry import RULES
-from arasuji.errors import CorpusError, OptionError, nearest
+from arasuji.corpus import RuleCount, article, dedupe, mend, sieve  # noqa: F401
+from arasuji.corpus.record import Record, Records
+from arasuji.corpus.registry import RULES, load_plugins
+from arasuji.errors import ArasujiError, CorpusError, OptionError, nearest
 
 RULE_SETS = Path(__file__).parent / "rules"
 EXAMPLE_LENGTH = 160  # characters shown before and after
@@ -45,6 +47,7 @@ def load_rules(name: str) -> RuleSet:
 
     Raises OptionError for an unknown rule set, rule or parameter, with the nearest name there is.
     """
+    load_plugins()
     known = {path.stem: path for path in RULE_SETS.glob("*.toml")}
     path = known.get(name, Path(name))
     if not path.is_file():
@@ -75,42 +78,106 @@ def _steps(entries: list[dict[str, Any]]) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def apply(
-    records: Sequence[Record], ruleset: RuleSet, progress: Callable[[str], None] | None = None
-) -> tuple[list[Record], list[RuleCount]]:
-    """Run every step over the records; give what is left and a count per step, headed by the row "all".
+class Cleaning:
+    """Records streaming through the steps of a rule set: iterate once over what is left, then read `counts`.
 
-    Raises CorpusError where a rule removes the last documents.
+    `folder` holds the records where a rule must see all of them. `on_removed` is told the label of the rule and the
+    record as it was, for each one removed.
+
+    Raises (while iterating) OptionError where a rule fails, CorpusError where one removes the last documents.
     """
-    left = list(records)
-    counts = [RuleCount("all", removed=0, changed=0, left=len(left), example=None)]
-    for step in ruleset.steps:
-        texts = RULES[step.rule].function(left, **step.parameters)
-        pairs = list(zip(left, texts, strict=True))
-        kept = [
-            record if text == record.text else replace(record, text=text) for record, text in pairs if text is not None
-        ]
-        removed = len(left) - len(kept)
-        changed = sum(text is not None and text != record.text for record, text in pairs)
-        example = _example(pairs) if RULES[step.rule].quotable else None
-        counts.append(RuleCount(step.label, removed, changed, len(kept), example))
-        if progress:
-            progress(f"rule {step.label}: {removed:,} removed, {changed:,} changed, {len(kept):,} left")
-        if left and not kept:
-            message = f"all {len(records)} documents are gone: rule {step.describe()} removed the last {removed}"
-            raise CorpusError(message)
-        left = kept
-    return left, counts
+
+    def __init__(
+        self,
+        records: Iterable[Record],
+        ruleset: RuleSet,
+        folder: Path,
+        on_removed: Callable[[str, Record], None] = lambda label, record: None,
+    ) -> None:
+        self.steps = ruleset.steps
+        self.tallies = [_Tally("all"), *(_Tally(step.label) for step in self.steps)]
+        self._on_removed = on_removed
+        self._folder = folder
+        self._left = self._counted(records)
+        for step, tally in zip(self.steps, self.tallies[1:], strict=True):
+            self._left = self._run(step, tally, self._left)
+
+    def __iter__(self) -> Iterator[Record]:
+        yield from self._left
+        for step, before, tally in zip(self.steps, self.tallies, self.tallies[1:], strict=False):
+            if before.left and not tally.left:
+                raise CorpusError(
+                    f"all {self.tallies[0].left} documents are gone: rule {step.describe()} removed the last "
+                    f"{tally.removed}"
+                )
+
+    @property
+    def counts(self) -> tuple[RuleCount, ...]:
+        """What each step has done so far, headed by the row "all"."""
+        return tuple(RuleCount(t.label, t.removed, t.changed, t.left, t.example) for t in self.tallies)
+
+    def _counted(self, records: Iterable[Record]) -> Iterator[Record]:
+        for record in records:
+            self.tallies[0].left += 1
+            yield record
+
+    def _run(self, step: Step, tally: _Tally, records: Iterator[Record]) -> Iterator[Record]:
+        rule = RULES[step.rule]
+        if rule.compares:
+            given: Iterable[Record] = Records.write(self._folder / f"{self.steps.index(step)}.jsonl", records)
+            records = iter(given)
+        else:
+            records, given = tee(records)  # a rule is rarely more than a record ahead, so tee holds one
+        texts = iter(rule.function(given, **step.parameters))
+        for record in records:
+            text = _judged(step, record, texts)
+            if text is None:
+                tally.removed += 1
+                self._on_removed(step.label, record)
+            else:
+                tally.left += 1
+            if text != record.text:
+                tally.changed += text is not None
+                if rule.quotable:
+                    tally.show(record.text, text)
+            if text is not None:
+                yield record if text == record.text else replace(record, text=text)
 
 
-def _example(pairs: list[tuple[Record, str | None]]) -> tuple[str, str] | None:
-    """The first changed text before and after, or else the first removed one and ""."""
-    for record, text in pairs:
-        if text is not None and text != record.text:
-            start = max(0, _first_difference(record.text, text) - EXAMPLE_LEAD)
-            return _clip(record.text, start), _clip(text, start)
-    removed = next((record.text for record, text in pairs if text is None and record.text), None)
-    return None if removed is None else (_clip(removed, 0), "")
+def _judged(step: Step, record: Record, texts: Iterator[str | None]) -> str | None:
+    """The next text that a rule gives. A rule is anyone's code, so what it does wrong is told in its name."""
+    try:
+        text = next(texts)
+    except StopIteration:
+        raise OptionError(
+            f"rule {step.rule!r} gave no answer for record {record.id}: it must give one for each"
+        ) from None
+    except ArasujiError:
+        raise
+    except Exception as error:
+        message = f"rule {step.rule!r} failed at record {record.id}: {type(error).__name__}: {error}"
+        raise OptionError(message) from error
+    if text is None or isinstance(text, str):
+        return text
+    raise OptionError(f"rule {step.rule!r} gave {text!r} for record {record.id}: a text or None is wanted")
+
+
+@dataclass(slots=True)
+class _Tally:
+    """The counts of a step while records pass; the example is the first changed text, or else the first removed."""
+
+    label: str
+    removed: int = 0
+    changed: int = 0
+    left: int = 0
+    example: tuple[str, str] | None = None
+
+    def show(self, before: str, after: str | None) -> None:
+        if after is not None and self.changed == 1:
+            start = max(0, _first_difference(before, after) - EXAMPLE_LEAD)
+            self.example = _clip(before, start), _clip(after, start)
+        elif after is None and before and self.example is None:
+            self.example = _clip(before, 0), ""
 
 
 def _first_difference(before: str, after: str) -> int:

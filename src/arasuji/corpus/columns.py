@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arasuji.corpus import Record
+from arasuji.corpus.record import Record
 from arasuji.errors import SourceError, nearest
 
 # Of several, the name that stands first here wins; case, spaces and hyphens do not count.
@@ -53,10 +53,14 @@ class Columns:
     type: str | None
     id: str | None
     flags: tuple[str, ...]  # one column per genre, of zeros and ones
+    kept: tuple[str, ...]  # columns that go into the metadata under their own names
 
 
-def find_columns(path: Path, rows: Sequence[Mapping[str, Any]], chosen: Mapping[str, str | None]) -> Columns:
-    """Choose the columns of a table. `chosen` maps "text", "title", "genres" to a name that an option gave.
+def find_columns(
+    path: Path, rows: Sequence[Mapping[str, Any]], chosen: Mapping[str, str | None], keep: Sequence[str] = ()
+) -> Columns:
+    """Choose the columns of a table by its first rows. `chosen` maps "text", "title", "genres" to a name that an
+    option gave; `keep` names columns to keep.
 
     Raises SourceError where there is no column of texts, or not the one that an option names.
     """
@@ -67,13 +71,19 @@ def find_columns(path: Path, rows: Sequence[Mapping[str, Any]], chosen: Mapping[
     others = [name for name in names if name not in (text, *found)]
     title, genres, year, kind, identity = found
     flags = [] if genres else [name for name in others if _is_flag(row.get(name) for row in rows)]
-    return Columns(text, title, genres, year, kind, identity, tuple(flags))
+    kept = tuple(_named(path, name, names) for name in keep)
+    return Columns(text, title, genres, year, kind, identity, tuple(flags), kept)
 
 
 def _find(path: Path, what: str, names: Sequence[str], option: str | None) -> str | None:
     if option is None:
         plain = {_plain(name): name for name in reversed(names)}
         return next((plain[known] for known in KNOWN[what] if known in plain), None)
+    return _named(path, option, names)
+
+
+def _named(path: Path, option: str, names: Sequence[str]) -> str:
+    """The column that an option names, in any case."""
     if option in names:
         return option
     for name in names:
@@ -87,8 +97,9 @@ def _plain(name: str) -> str:
 
 
 def _is_flag(values: Iterable[Any]) -> bool:
+    """Of zeros and ones; a rare genre may have no one among the first rows."""
     seen = {_string(value).strip().lower() for value in values}
-    return seen <= _FLAGS and bool(seen & _RAISED)
+    return seen <= _FLAGS and seen != {""}
 
 
 def make_record(row: Mapping[str, Any], columns: Columns) -> Record:
@@ -104,6 +115,9 @@ def make_record(row: Mapping[str, Any], columns: Columns) -> Record:
         metadata["year"] = int(year[0])
     if columns.type and (kind := _string(row.get(columns.type)).strip()):
         metadata["type"] = kind
+    for name in columns.kept:
+        value = row.get(name)
+        metadata[name] = value if isinstance(value, int | float) else _string(value)
     given = _string(row.get(columns.id)).strip() if columns.id else ""
     return Record(id=given or text_id(title, text), text=text, metadata=metadata)
 

@@ -1,20 +1,36 @@
-"""Rules that compare documents with each other. So far: exact duplicates."""
+"""Rules that compare documents with each other: exact duplicates and near-duplicates."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 
-from arasuji.corpus import Record
+from arasuji.corpus import near
+from arasuji.corpus.record import Record
 from arasuji.corpus.registry import Texts, rule, where
 
 
 @rule("duplicates")
-def drop_duplicates(records: Sequence[Record]) -> Texts:
+def drop_duplicates(records: Iterable[Record]) -> Texts:
     """Out with a text that stood before, but for case and white space; the first one stays."""
-    seen: set[str] = set()
+    seen: set[bytes] = set()  # of sums, not of texts: they may be millions
 
     def is_new(record: Record) -> bool:
-        key = " ".join(record.text.casefold().split())
+        key = blake2b(" ".join(record.text.casefold().split()).encode(), digest_size=16).digest()
         return not (key in seen or seen.add(key))  # type: ignore[func-returns-value]
 
     return where(records, is_new)
+
+
+@rule("near-duplicates", compares=True)
+def drop_near_duplicates(records: Sequence[Record], similarity: float = near.SIMILARITY) -> Texts:
+    """Of each cluster of near-duplicates the longest text stays, the first of equally long ones.
+
+    `similarity` is the share of common three-word runs from which on two texts are near-duplicates, above 0 to 1.
+    """
+    clusters = near.clusters(records, similarity)
+    longest: dict[int, tuple[int, int]] = {}
+    for i, (record, cluster) in enumerate(zip(records, clusters.tolist(), strict=True)):
+        longest[cluster] = max(longest.get(cluster, (-1, 0)), (len(record.text), -i))
+    stays = {-i for _, i in longest.values()}
+    return (record.text if i in stays else None for i, record in enumerate(records))

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from arasuji.corpus import SPLITS, Record
+from arasuji.corpus import SPLITS
 from arasuji.corpus.clean import RuleSet
+from arasuji.corpus.record import Record
 
 
-def corpus_hash(splits: Mapping[str, Sequence[Record]], ruleset: RuleSet, seed: int) -> str:
+def corpus_hash(splits: Mapping[str, Iterable[Record]], ruleset: RuleSet, seed: int) -> str:
     """SHA-256 in hexadecimal. Canonical JSON, so that it is the same on every machine and Python."""
     digest = hashlib.sha256()
     digest.update(_canonical({"seed": seed, "rules": [[step.rule, step.parameters] for step in ruleset.steps]}))
     for name in SPLITS:
         for record in splits[name]:
-            digest.update(_canonical({**asdict(record), "split": name}))
+            digest.update(_canonical({**record.fields(), "split": name}))
     return digest.hexdigest()
 
 

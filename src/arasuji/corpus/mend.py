@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import ftfy
 
-from arasuji.corpus import Record
+from arasuji.corpus.record import Record
 from arasuji.corpus.registry import Texts, mended, rule
 
 # Names, not anything in angle brackets: "<3", "a < b" and a title in "<...>" are text.
@@ -54,7 +54,7 @@ _LAST_NOTE = re.compile(
 
 
 @rule("html")
-def strip_html(records: Sequence[Record]) -> Texts:
+def strip_html(records: Iterable[Record]) -> Texts:
     """Tags and comments out (a break becomes a line end), entities turned into their characters."""
     return mended(records, _without_html)
 
@@ -71,7 +71,7 @@ def _without_html(text: str) -> str:
 
 
 @rule("repair")
-def repair(records: Sequence[Record]) -> Texts:
+def repair(records: Iterable[Record]) -> Texts:
     """Text that was decoded wrongly put right (`â€™` back to `’`); quotes and accents stay as they are."""
     return mended(records, lambda text: text if text.isascii() else _repaired(text))
 
@@ -89,7 +89,7 @@ def _fix_lines(text: str) -> str:
 
 
 @rule("whitespace")
-def tidy_whitespace(records: Sequence[Record]) -> Texts:
+def tidy_whitespace(records: Iterable[Record]) -> Texts:
     """Runs of white space become one space, empty lines go, a paragraph ends in a single line end."""
     return mended(records, _tidy)
 
@@ -100,7 +100,7 @@ def _tidy(text: str) -> str:
 
 
 @rule("source-notes")
-def cut_source_notes(records: Sequence[Record]) -> Texts:
+def cut_source_notes(records: Iterable[Record]) -> Texts:
     """Out with who wrote it: "(Source: ...)", "[Written by ...]", and "Source: ..." as the last words."""
     return mended(records, _without_notes)
 

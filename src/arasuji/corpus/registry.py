@@ -1,17 +1,21 @@
 """The registry of cleaning rules: one small function each, put here by the decorator `rule`.
 
-A rule takes all records and its own parameters, and gives one text per record: the text as it was, mended, or
-None where the record must go. Seeing all records lets a rule compare them; most look at one at a time.
+A rule takes the records and its own parameters, and gives one text per record in their order: the text as it was,
+mended, or None where the record must go. Most look at one record at a time, and records stream through them. A rule
+that must see all of them first says `compares=True`: it gets a sequence, kept on disk, that can be read again.
+
+Other packages add rules by the entry point group `arasuji.rules`, which names modules that use the decorator.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from typing import Any, get_type_hints
 
-from arasuji.corpus import Record
+from arasuji.corpus.record import Record
 from arasuji.errors import OptionError, nearest
 
 Texts = Iterable[str | None]
@@ -19,11 +23,13 @@ Texts = Iterable[str | None]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule's function. `quotable` is False where an example of what it removes should not be shown."""
+    """A rule's function. `quotable` is False where an example of what it removes should not be shown; `compares` is
+    True where it must see all records before it can judge one."""
 
     name: str
     function: Callable[..., Texts]
     quotable: bool
+    compares: bool
 
     def check(self, parameters: dict[str, Any]) -> None:
         """Raise OptionError for a parameter that is unknown, missing, or of the wrong type."""
@@ -42,31 +48,58 @@ class Rule:
 RULES: dict[str, Rule] = {}
 
 
-def rule(name: str, quotable: bool = True) -> Callable[[Callable[..., Texts]], Callable[..., Texts]]:
-    """Register a function `(records, **parameters) -> one text or None per record` under a name."""
+def rule(
+    name: str, quotable: bool = True, compares: bool = False
+) -> Callable[[Callable[..., Texts]], Callable[..., Texts]]:
+    """Register a function `(records, **parameters) -> one text or None per record` under a name.
+
+    Raises OptionError where the name is taken by another function.
+    """
 
     def register(function: Callable[..., Texts]) -> Callable[..., Texts]:
-        RULES[name] = Rule(name, function, quotable)
+        taken = RULES.get(name)
+        if taken and taken.function.__module__ != function.__module__:
+            raise OptionError(
+                f"two rules are called {name!r}: in {taken.function.__module__} and {function.__module__}"
+            )
+        RULES[name] = Rule(name, function, quotable, compares)
         return function
 
     return register
 
 
-def mended(records: Sequence[Record], change: Callable[[str], str]) -> Texts:
+def load_plugins() -> None:
+    """Import the modules that installed packages name under the entry point group `arasuji.rules`.
+
+    Raises OptionError where one cannot be imported.
+    """
+    for point in entry_points(group="arasuji.rules"):
+        try:
+            point.load()
+        except OptionError:
+            raise
+        except Exception as error:
+            raise OptionError(f"the rules of {point.value!r} cannot be loaded: {error}; mend or remove it") from error
+
+
+def mended(records: Iterable[Record], change: Callable[[str], str]) -> Texts:
     """The texts of all records, each changed alone: the body of most rules that change and never remove."""
     return (change(record.text) for record in records)
 
 
-def where(records: Sequence[Record], wanted: Callable[[Record], bool]) -> Texts:
+def where(records: Iterable[Record], wanted: Callable[[Record], bool]) -> Texts:
     """The texts of the wanted records: the body of most rules that remove and never change."""
     return (record.text if wanted(record) else None for record in records)
+
+
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", list[str]: "a list of texts"}
 
 
 def _fits(value: Any, kind: Any) -> bool:
     if kind == list[str]:
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
-    return type(value) is kind
+    return type(value) is kind or (kind is float and type(value) is int)
 
 
 def _in_words(kind: Any) -> str:
-    return {int: "a whole number", str: "a text", list[str]: "a list of texts"}[kind]
+    return _KINDS.get(kind, str(kind))

@@ -2,52 +2,39 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from arasuji.corpus import Record
+from arasuji.corpus.record import Record
 from arasuji.corpus.registry import Texts, rule, where
-
-# Scripts written without spaces: Thai, Lao, Burmese, Khmer, kana, bopomofo, Han and their punctuation.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-    "\uff66-\uff9f\U00020000-\U0003ffff]"
-)
+from arasuji.corpus.script import count_words
 
 
 @rule("genres", quotable=False)
-def drop_genres(records: Sequence[Record], drop: list[str]) -> Texts:
+def drop_genres(records: Iterable[Record], drop: list[str]) -> Texts:
     """Out with a record that has one of these genres, whole names in any case."""
     unwanted = {genre.casefold() for genre in drop}
     return where(records, lambda r: unwanted.isdisjoint(g.casefold() for g in r.metadata.get("genres", ())))
 
 
 @rule("words")
-def limit_words(records: Sequence[Record], min: int, max: int, characters_per_word: int = 0) -> Texts:
+def limit_words(records: Iterable[Record], min: int, max: int, characters_per_word: int = 0) -> Texts:
     """Keep texts of `min` to `max` words, both included.
 
     A word is what stands between white space. Where `characters_per_word` is not 0, so many characters of a
     script written without spaces count as one word: 2 is about the length of a Japanese or Chinese word.
     """
-    return where(records, lambda record: min <= _count_words(record.text, characters_per_word) <= max)
-
-
-def _count_words(text: str, characters_per_word: int) -> float:
-    if characters_per_word == 0 or text.isascii():
-        return len(text.split())
-    spaced, unspaced = _UNSPACED.subn(" ", text)
-    return len(spaced.split()) + unspaced / characters_per_word
+    return where(records, lambda record: min <= count_words(record.text, characters_per_word) <= max)
 
 
 @rule("phrase")
-def drop_phrase(records: Sequence[Record], phrase: str) -> Texts:
+def drop_phrase(records: Iterable[Record], phrase: str) -> Texts:
     """Out with a text that contains the phrase, in any case, also inside a word."""
     unwanted = phrase.lower()
     return where(records, lambda record: unwanted not in record.text.lower())
 
 
 @rule("placeholders")
-def drop_placeholders(records: Sequence[Record], equal: list[str], begin: list[str], longest: int) -> Texts:
+def drop_placeholders(records: Iterable[Record], equal: list[str], begin: list[str], longest: int) -> Texts:
     """Out with what stands where a text is missing: empty, or saying so.
 
     `equal`: the whole text, but for case and punctuation around it. `begin`: its first words, where it has at

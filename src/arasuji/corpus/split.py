@@ -1,4 +1,4 @@
-"""Train, validation and test by title group: seasons of one story, or equal texts, never stand on both sides.
+"""Train, validation and test by group: seasons of one story, or nearly equal texts, never stand on both sides.
 
 Which split a group falls into depends on the seed and the groups' names and sizes, not on the rows' order.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from arasuji.corpus import Record
+from arasuji.corpus import SPLITS
+from arasuji.corpus.record import Record
 from arasuji.errors import CorpusError
 
 SHARE = 0.05  # of the documents, for validation and for test
@@ -26,11 +27,6 @@ _SEASON = re.compile(
     r"\s(?:the|\d{1,4}(?:st|nd|rd|th)?|[ivx]+|first|second|third|fourth|fifth|final|season|series|part|cour|"
     r"chapter|episodes?|movies?|film|edition|tv|ova|oad|ona|specials?|recap|pv|cm|zoku|zenpen|kouhen|gekijouban)$"
 )
-
-
-def canonical(records: Sequence[Record]) -> list[Record]:
-    """The records by id, numbers in their order, whatever order the rows came in."""
-    return sorted(records, key=lambda record: (len(record.id), record.id, record.text))
 
 
 def group_of(title: str) -> str:
@@ -51,28 +47,40 @@ def _normalise(title: str) -> str:
     return " ".join(re.sub(r"[\W_]+", " ", bare).split())
 
 
-def split(records: Sequence[Record], seed: int) -> tuple[dict[str, tuple[Record, ...]], list[str]]:
-    """Split into {"train", "validation", "test"}, groups filled in; with a plain note on each unusual share.
+@dataclass(frozen=True)
+class Split:
+    """Which records go where: for each split their places in canonical order, and for each record its group."""
+
+    places: dict[str, list[int]]
+    groups: list[str]
+    notes: list[str]
+    """Said plainly: each unusual share."""
+
+
+def split(records: Sequence[Record], clusters: Sequence[int], seed: int) -> Split:
+    """Split by group into train, validation and test. Records of one title, or with the same number in `clusters`
+    (equal or nearly equal texts), are of one group.
 
     Raises CorpusError where the groups are too few or too large to fill the held-out splits.
     """
-    groups = _group(records)
-    waiting = sorted(groups, key=lambda group: hashlib.sha256(f"{seed}\n{group}".encode()).hexdigest())
+    names, order = _name_groups(records, clusters)
+    sizes = Counter(names)
+    waiting = sorted(sizes, key=lambda group: hashlib.sha256(f"{seed}\n{group}".encode()).hexdigest())
     taken: dict[str, str] = {}
     notes = []
     for name, (usual, target, minimum) in _targets(len(records)).items():
-        chosen = _fill([group for group in waiting if group not in taken], groups, target)
-        size = sum(len(groups[group]) for group in chosen)
+        chosen = _fill([group for group in waiting if group not in taken], sizes, target)
+        size = sum(sizes[group] for group in chosen)
         if size < minimum:
-            raise CorpusError(_cannot_fill(name, minimum, groups))
+            raise CorpusError(_cannot_fill(name, minimum, sizes))
         if target > usual:
             share = f"{size} documents ({size / len(records):.0%})".replace("%", " %")
             notes.append(f"a small corpus: the {name} split gets {share} instead of {SHARE * 100:.0f} %")
         taken |= dict.fromkeys(chosen, name)
-    splits: dict[str, list[Record]] = {"train": [], "validation": [], "test": []}
-    for group, members in groups.items():
-        splits[taken.get(group, "train")] += members
-    return {name: tuple(canonical(members)) for name, members in splits.items()}, notes
+    places: dict[str, list[int]] = {name: [] for name in SPLITS}
+    for place in order:
+        places[taken.get(names[place], "train")].append(place)
+    return Split(places, names, notes)
 
 
 def _targets(documents: int) -> dict[str, tuple[int, int, int]]:
@@ -84,40 +92,42 @@ def _targets(documents: int) -> dict[str, tuple[int, int, int]]:
     return {"test": (usual, test, least), "validation": (usual, validation, MINIMUM)}
 
 
-def _fill(waiting: list[str], groups: dict[str, list[Record]], target: int) -> list[str]:
+def _fill(waiting: list[str], sizes: Mapping[str, int], target: int) -> list[str]:
     """Groups in their order until `target` documents are reached; one that overshoots far is passed over."""
     chosen: list[str] = []
     size = 0
     for group in waiting:
-        if size < target and size + len(groups[group]) <= target + max(1, target // 4):
+        if size < target and size + sizes[group] <= target + max(1, target // 4):
             chosen.append(group)
-            size += len(groups[group])
+            size += sizes[group]
     return chosen
 
 
-def _group(records: Sequence[Record]) -> dict[str, list[Record]]:
-    """Records by group: by title, and equal texts together. A record without a title stands alone."""
+def _name_groups(records: Sequence[Record], clusters: Sequence[int]) -> tuple[list[str], list[int]]:
+    """The group of each record, and the places in canonical order: by id, numbers in their order, whatever order the
+    rows came in. A record without a title or a twin stands alone."""
     parent: dict[str, str] = {}
 
     def root(group: str) -> str:
-        while parent.setdefault(group, group) != group:
-            group = parent[group]
+        while (above := parent.setdefault(group, group)) != group:
+            parent[group] = parent[above]  # halves the way for the next one
+            group = above
         return group
 
-    names = [group_of(record.metadata.get("title", "")) or f"#{record.id}" for record in records]
-    first: dict[str, str] = {}
-    for record, name in zip(records, names, strict=True):
-        low, high = sorted((root(name), root(first.setdefault(record.text, name))))
+    names, keys = [], []
+    first: dict[int, str] = {}
+    for record, cluster in zip(records, clusters, strict=True):
+        name = group_of(record.metadata.get("title", "")) or f"#{record.id}"
+        low, high = sorted((root(name), root(first.setdefault(cluster, name))))
         parent[high] = low  # the smaller name stands for both, whichever row came first
-    groups: dict[str, list[Record]] = defaultdict(list)
-    for record, name in zip(records, names, strict=True):
-        groups[root(name)].append(replace(record, group=root(name)))
-    return groups
+        names.append(name)
+        keys.append((len(record.id), record.id, hashlib.sha256(record.text.encode()).digest()))
+    return [root(name) for name in names], sorted(range(len(keys)), key=keys.__getitem__)
 
 
-def _cannot_fill(name: str, minimum: int, groups: dict[str, list[Record]]) -> str:
-    largest = max(groups, key=lambda group: (len(groups[group]), group))
+def _cannot_fill(name: str, minimum: int, sizes: Mapping[str, int]) -> str:
+    largest = max(sizes, key=lambda group: (sizes[group], group))
     return (
-        f"the {name} split cannot get its {minimum} documents: the titles fall into {len(groups)} groups, "
-        f"the largest ({largest!r}) with {len(groups[largest])} documents; is --title-column right?"
+        f"the {name} split cannot get its {minimum} documents: the titles fall into {len(sizes)} groups, "
+        f"the largest ({largest!r}) with {sizes[largest]} documents; is --title-column right?"
     )

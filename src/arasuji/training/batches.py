@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import overload
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from arasuji.config import TrainConfig
 from arasuji.models import IGNORED
+from arasuji.training.documents import Documents
 
 POOL_BATCHES = 50
 """Documents of so many batches are sorted by length together, so that a batch has few pads and the order stays
@@ -31,58 +34,76 @@ class Batch:
         return int((self.targets != IGNORED).sum())
 
 
-def epoch_batches(
-    documents: Sequence[list[int]], config: TrainConfig, epoch: int, end_id: int, pad_id: int
-) -> list[Batch]:
+class Epoch(Sequence[Batch]):
+    """The batches of an epoch, each made when it is asked for."""
+
+    def __init__(self, size: int, counted: int, make: Callable[[int], Batch]) -> None:
+        self._size = size
+        self._make = make
+        self.counted = counted
+        """Targets that count in all of them."""
+
+    def __len__(self) -> int:
+        return self._size
+
+    @overload
+    def __getitem__(self, index: int) -> Batch: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Batch]: ...
+    def __getitem__(self, index: int | slice) -> Batch | list[Batch]:
+        if isinstance(index, slice):
+            return [self._make(i) for i in range(self._size)[index]]
+        return self._make(range(self._size)[index])
+
+
+def epoch_batches(documents: Documents, config: TrainConfig, epoch: int, pad_id: int) -> Epoch:
     """All batches of an epoch."""
     if config.layout == "stream":
-        return _stream(documents, config, end_id)
-    return _documents(documents, config, epoch, end_id, pad_id)
+        return _stream(documents, config)
+    return _alone(documents, config, epoch, pad_id)
 
 
-def _documents(
-    documents: Sequence[list[int]], config: TrainConfig, epoch: int, end_id: int, pad_id: int
-) -> list[Batch]:
+def _alone(documents: Documents, config: TrainConfig, epoch: int, pad_id: int) -> Epoch:
     """Each document alone: an uncounted end before it, a counted one after it; those too long are cut and not
     taught to end there."""
+    lengths = documents.lengths
     generator = torch.Generator().manual_seed(config.seed + 1_000_003 * (epoch + 1))
-    order = torch.randperm(len(documents), generator=generator).tolist()
-    groups: list[list[int]] = []
+    order = torch.randperm(len(documents), generator=generator).numpy()
+    groups: list[np.ndarray] = []
     for start in range(0, len(order), config.batch_size * POOL_BATCHES):
         pool = order[start : start + config.batch_size * POOL_BATCHES]
-        pool.sort(key=lambda i: len(documents[i]))
+        pool = pool[np.argsort(lengths[pool], kind="stable")]
         groups += [pool[i : i + config.batch_size] for i in range(0, len(pool), config.batch_size)]
     shuffled = torch.randperm(len(groups), generator=generator).tolist()
-    return [_padded([documents[i] for i in groups[g]], config.max_length, end_id, pad_id) for g in shuffled]
+
+    def make(i: int) -> Batch:
+        rows = [documents.read(place, config.max_length) for place in groups[shuffled[i]].tolist()]
+        width = max(len(ids) for ids, _ in rows)
+        batch = Batch(torch.full((len(rows), width), pad_id), torch.full((len(rows), width), IGNORED))
+        for row, (ids, targets) in enumerate(rows):
+            batch.ids[row, : len(ids)] = torch.from_numpy(ids.astype(np.int64))
+            batch.targets[row, : len(targets)] = torch.from_numpy(targets.astype(np.int64))
+        return batch
+
+    return Epoch(len(groups), int(np.minimum(lengths, config.max_length).sum()), make)
 
 
-def _padded(documents: list[list[int]], limit: int, end_id: int, pad_id: int) -> Batch:
-    width = min(limit, max(len(d) + 1 for d in documents))
-    ids = torch.full((len(documents), width), pad_id)
-    targets = torch.full((len(documents), width), IGNORED)
-    for row, document in enumerate(documents):
-        read = [end_id, *document][:width]
-        wanted = [*document, end_id][:width]
-        ids[row, : len(read)] = torch.tensor(read)
-        targets[row, : len(wanted)] = torch.tensor(wanted)
-    return Batch(ids, targets)
-
-
-def _stream(documents: Sequence[list[int]], config: TrainConfig, end_id: int) -> list[Batch]:
+def _stream(documents: Documents, config: TrainConfig) -> Epoch:
     """The article's generator: all documents joined in order, cut into `batch_size` rows that are read side by
     side, `max_length` tokens a batch; targets are the inputs shifted by one."""
-    joined = torch.tensor([end_id, *(token for d in documents for token in (*d, end_id))])
-    length = (len(joined) - 1) // config.batch_size
-    if length < 1:
-        return []
-    ids = joined[: length * config.batch_size].view(config.batch_size, length)
-    targets = joined[1 : length * config.batch_size + 1].view(config.batch_size, length)
-    return [
-        Batch(ids[:, start : start + config.max_length], targets[:, start : start + config.max_length], start > 0)
-        for start in range(0, length, config.max_length)
-    ]
+    tokens, rows, width = documents.tokens, config.batch_size, config.max_length
+    length = (len(tokens) - 1) // rows
+    ids = tokens[: length * rows].reshape(rows, length)
+    targets = tokens[1 : length * rows + 1].reshape(rows, length)
+
+    def make(i: int) -> Batch:
+        columns = slice(i * width, (i + 1) * width)
+        read, wanted = (torch.from_numpy(part[:, columns].astype(np.int64)) for part in (ids, targets))
+        return Batch(read, wanted, i > 0)
+
+    return Epoch(-(-length // width), length * rows, make)
 
 
-def truncated(documents: Sequence[list[int]], config: TrainConfig) -> int:
-    """How many documents `_documents` cuts."""
-    return 0 if config.layout == "stream" else sum(len(d) + 1 > config.max_length for d in documents)
+def truncated(documents: Documents, config: TrainConfig) -> int:
+    """How many documents `_alone` cuts."""
+    return 0 if config.layout == "stream" else int((documents.lengths > config.max_length).sum())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -99,7 +99,7 @@ class Trainer:
     plan: Plan
     bf16: bool
     """Whether matrix products are taken in bfloat16 (autocast)."""
-    epoch_batches: Callable[[int], list[Batch]]
+    epoch_batches: Callable[[int], Sequence[Batch]]
     validate: Callable[[], float]
     """Bits per byte of the validation split."""
     save_best: Callable[[Progress], None]
@@ -198,7 +198,7 @@ class Trainer:
         at.epoch, at.batch, at.epoch_nats, at.epoch_tokens = at.epoch + 1, 0, 0.0, 0
         self.state = None
 
-    def _step(self, batches: list[Batch]) -> Stepped:
+    def _step(self, batches: Sequence[Batch]) -> Stepped:
         """One optimizer step over a few batches."""
         at, device = self.progress, here()
         rate = learning_rate(self.config, at.step, self.plan.steps, at.plateau)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +10,7 @@ import torch
 from arasuji.config import TrainConfig
 from arasuji.device import autocast, here, peak_memory
 from arasuji.models import LanguageModel
-from arasuji.training.batches import Batch
+from arasuji.training.batches import Epoch
 
 PROBES = 4
 """Batches that are timed, spread over an epoch; the first one warms up and is not counted."""
@@ -42,7 +41,7 @@ class Plan:
 
 def make_plan(
     model: LanguageModel,
-    batches: Sequence[Batch],
+    batches: Epoch,
     config: TrainConfig,
     bf16: bool,
     validation_seconds: float,
@@ -55,7 +54,7 @@ def make_plan(
     is when the run must be over.
     """
     per_epoch = -(-len(batches) // config.accumulate)
-    tokens = sum(batch.counted for batch in batches)
+    tokens = batches.counted
     trained = _token_seconds(model, batches, bf16)
     steps = per_epoch * config.epochs
     if max_steps is not None:
@@ -75,7 +74,7 @@ def make_plan(
     return Plan(steps, per_epoch, every, tokens, seconds, peak_memory() + 8 * model.size()["trained"])
 
 
-def _token_seconds(model: LanguageModel, batches: Sequence[Batch], bf16: bool) -> float:
+def _token_seconds(model: LanguageModel, batches: Epoch, bf16: bool) -> float:
     """Seconds a counted token."""
     generators = torch.get_rng_state()
     by_reading = not any(True for _ in model.parameters())  # a model that learns in `forward` must forget the probes

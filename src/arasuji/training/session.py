@@ -21,7 +21,8 @@ from arasuji.generation.decode import Request, Sample, decode
 from arasuji.models import LanguageModel
 from arasuji.runs import RunDirectory, as_written
 from arasuji.tokenizers import Tokenizer
-from arasuji.training.batches import Batch, epoch_batches, truncated
+from arasuji.training.batches import Epoch, epoch_batches, truncated
+from arasuji.training.documents import Documents
 from arasuji.training.loop import Event, Progress, Stepped, Trainer, Validated
 from arasuji.training.plan import Plan, make_plan
 
@@ -199,14 +200,13 @@ class _Work:
     tokenizer: Tokenizer
     model: LanguageModel
     bf16: bool
-    documents: list[list[int]]
+    documents: Documents
     records: list[Record]
     """Those of the validation split that are scored."""
 
-    def batches_of(self, epoch: int) -> list[Batch]:
+    def batches_of(self, epoch: int) -> Epoch:
         """The batches of an epoch, the same each time they are asked for."""
-        tokenizer = self.tokenizer
-        batches = epoch_batches(self.documents, self.chosen.train, epoch, tokenizer.end_id, tokenizer.pad_id)
+        batches = epoch_batches(self.documents, self.chosen.train, epoch, self.tokenizer.pad_id)
         if not batches:
             raise OptionError(f"batch_size {self.chosen.train.batch_size} is more than the corpus has tokens: lower it")
         return batches
@@ -258,7 +258,7 @@ def _build(chosen: Experiment, corpus: Corpus, base: Path | None) -> _Work:
             if not parameter.requires_grad:
                 parameter.data = parameter.data.bfloat16()
     model.to(device.here())
-    documents = [tokenizer.encode(record.text) for record in corpus.train]
+    documents = Documents((tokenizer.encode(record.text) for record in corpus.train), tokenizer.end_id)
     work = _Work(chosen, tokenizer, model, bf16, documents, _validation_records(corpus, chosen.train))
     work.batches_of(0)  # what cannot be trained is refused before anything is written
     return work

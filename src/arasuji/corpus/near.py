@@ -1,0 +1,103 @@
+"""Near-duplicates: texts that share most of their three-word runs, found without comparing every pair.
+
+MinHash signatures (Broder, "On the resemblance and containment of documents", 1997) are cut into bands, and only texts
+with an equal band are compared (locality-sensitive hashing; Leskovec, Rajaraman, Ullman, "Mining of Massive
+Datasets", chapter 3). With 32 bands of 4 hashes, a pair of similarity 0.5 meets in some band with probability 0.87, one
+of 0.6 with 0.99. Every pair that meets is then compared exactly, so no chance resemblance counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+from rensa import RMinHash
+
+from arasuji.corpus import Progress
+from arasuji.corpus.record import Record
+from arasuji.corpus.script import UNSPACED
+
+SIMILARITY = 0.5
+"""Texts are near-duplicates from this share of common three-word runs on (Jaccard: common / all different ones)."""
+RUN = 3
+BANDS, ROWS = 32, 4
+SEED = 1
+CHUNK = 1000
+"""Texts whose signatures are computed at once."""
+_WORD = re.compile(rf"{UNSPACED}|(?:(?!{UNSPACED})\w)+")
+
+
+def runs(text: str) -> set[str]:
+    """The different three-word runs of a text, in lower case and without punctuation; in a script without spaces,
+    a character is a word. A shorter text is one run."""
+    lower = text.casefold()
+    words = re.findall(r"\w+", lower) if lower.isascii() else _WORD.findall(lower)
+    return {" ".join(words[i : i + RUN]) for i in range(max(1, len(words) - RUN + 1))}
+
+
+def clusters(
+    records: Sequence[Record], similarity: float = SIMILARITY, progress: Progress = lambda what, done, total: None
+) -> np.ndarray:
+    """For each record the place of the first record of its cluster, (N,) int64; one without near-duplicates is its own.
+
+    A cluster is what is connected: a text that resembles two others joins them.
+    """
+    parent = np.arange(len(records))
+    bands = _bands(records, progress)
+    for band in range(BANDS):
+        for one, other in _meetings(bands[:, band]):
+            a, b = _root(parent, one), _root(parent, other)
+            if a != b and _similarity(records[one], records[other]) >= similarity:
+                parent[max(a, b)] = min(a, b)
+    for i in range(len(parent)):  # a parent stands before its children, so one look back is enough
+        parent[i] = parent[parent[i]]
+    return parent
+
+
+def _bands(records: Sequence[Record], progress: Progress) -> np.ndarray:
+    """A 64-bit key for each record and band, (N, BANDS)."""
+    keys = np.empty((len(records), BANDS), np.uint64)
+    left, done = iter(records), 0
+    while chunk := [runs(record.text) for record in islice(left, CHUNK)]:
+        rows = RMinHash.digest_matrix_from_token_sets(chunk, BANDS * ROWS, SEED).to_rows()
+        keys[done : done + len(chunk)] = _mixed(np.array(rows, np.uint64).reshape(-1, BANDS, ROWS))
+        done += len(chunk)
+        progress("comparing", done, len(records))
+    return keys
+
+
+def _mixed(hashes: np.ndarray) -> np.ndarray:
+    """The hashes of a band as one number, (..., ROWS) -> (...). Two bands that happen to agree are compared in vain."""
+    key = np.zeros(hashes.shape[:-1], np.uint64)
+    for row in range(ROWS):
+        key = (key ^ hashes[..., row]) * np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: spreads the bits
+        key ^= key >> np.uint64(32)
+    return key
+
+
+def _meetings(keys: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Neighbours of equal keys, and each with the first of its kind: enough to connect what is alike, since other
+    bands meet in other ways, and never a square of comparisons."""
+    order = np.argsort(keys, kind="stable")
+    equal = keys[order[1:]] == keys[order[:-1]]
+    first = order[0] if len(order) else 0
+    for i in np.flatnonzero(equal):
+        if i == 0 or not equal[i - 1]:
+            first = order[i]
+        yield int(order[i]), int(order[i + 1])
+        if first != order[i]:
+            yield int(first), int(order[i + 1])
+
+
+def _root(parent: np.ndarray, i: int) -> int:
+    while parent[i] != i:
+        parent[i] = parent[parent[i]]
+        i = int(parent[i])
+    return i
+
+
+def _similarity(one: Record, other: Record) -> float:
+    a, b = runs(one.text), runs(other.text)
+    return len(a & b) / len(a | b)

@@ -1,0 +1,77 @@
+"""One text, and a file of many that is read as it is asked for."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any, overload
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One text. `metadata` holds title (str), genres (list[str]), year (int), type (str) and kept columns, where
+    known."""
+
+    id: str
+    text: str
+    group: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def fields(self) -> dict[str, Any]:
+        """What is written down of it."""
+        return {"id": self.id, "text": self.text, "group": self.group, "metadata": self.metadata}
+
+
+class Records(Sequence[Record]):
+    """The records of a JSONL file. In memory is only where each line begins: 8 bytes a record.
+
+    The file stays open, so the records stay the same when another file takes its place.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        self._lock = Lock()
+        self._starts = array("Q", [0])
+        for line in self._file:
+            self._starts.append(self._starts[-1] + len(line))
+
+    @classmethod
+    def write(cls, path: Path, records: Iterable[Record]) -> Records:
+        """Write records as they come, and open what was written."""
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(json.dumps(record.fields(), ensure_ascii=False) + "\n" for record in records)
+        return cls(path)
+
+    def __len__(self) -> int:
+        return len(self._starts) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Record]: ...
+    def __getitem__(self, index: int | slice) -> Record | list[Record]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        place = range(len(self))[index]
+        with self._lock:
+            self._file.seek(self._starts[place])
+            line = self._file.readline()
+        return Record(**json.loads(line))
+
+    def __iter__(self) -> Iterator[Record]:
+        return (self[i] for i in range(len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Records):
+            return NotImplemented
+        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __del__(self) -> None:
+        if file := getattr(self, "_file", None):
+            file.close()

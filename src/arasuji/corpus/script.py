@@ -1,0 +1,23 @@
+"""How long a text is, in any script: by words where a script has spaces, by characters where it has none."""
+
+from __future__ import annotations
+
+import re
+
+UNSPACED = (
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\uff66-\uff9f\U00020000-\U0003ffff]"
+)
+"""A character of a script written without spaces: Thai, Lao, Burmese, Khmer, kana, bopomofo, Han, and their marks."""
+CHARACTERS_PER_WORD = 2
+"""About the length of a Japanese or Chinese word."""
+
+_UNSPACED = re.compile(UNSPACED)
+
+
+def count_words(text: str, characters_per_word: int = CHARACTERS_PER_WORD) -> float:
+    """What stands between white space; so many characters of a script without spaces are a word, unless it is 0."""
+    if characters_per_word == 0 or text.isascii():
+        return len(text.split())
+    spaced, unspaced = _UNSPACED.subn(" ", text)
+    return len(spaced.split()) + unspaced / characters_per_word
