@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from importlib import resources
 from itertools import combinations
@@ -23,8 +24,24 @@ def grams(text: str, n: int = 5) -> set[tuple[str, ...]]:
     return {tuple(words[i : i + n]) for i in range(len(words) - n + 1)}
 
 
-def test_there_are_at_least_120(documents):
-    assert len(documents) >= 120
+def test_there_are_at_least_400(documents):
+    assert len(documents) >= 400
+
+
+def test_there_are_at_least_7000_different_words(documents):
+    words = {word for d in documents for word in re.findall(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", d["synopsis"].lower())}
+    assert len(words) >= 7000
+
+
+def test_the_catalogue_has_every_genre_and_type(documents):
+    genres = Counter(genre for d in documents for genre in d["genres"].split(", "))
+    wanted = (
+        "Action, Adventure, Comedy, Drama, Fantasy, Horror, Mystery, Romance, School, Sci-Fi, Mecha, Slice of Life, "
+        "Sports, Supernatural, Music, Historical, Isekai, Idol, Cooking, Detective, Space Opera, Post-Apocalypse, "
+        "Quiet Film"
+    )
+    assert {genre: genres[genre] for genre in wanted.split(", ") if genres[genre] < 10} == {}
+    assert {d["type"] for d in documents} == {"TV", "Movie", "OVA", "ONA"}
 
 
 def test_every_document_says_the_same_things(documents):
