@@ -84,7 +84,7 @@ def test_hash_is_the_same_on_every_machine() -> None:
 def test_progress_is_told_by_bytes_and_by_documents(tmp_path: Path, csv_file: CsvFile) -> None:
     told: list[tuple[str, int, int]] = []
     prepare([csv_file(800)], tmp_path / "corpus", progress=lambda *step: told.append(step))
-    assert {what for what, _, _ in told} == {"reading stories.csv", "comparing"}
+    assert {what for what, _, _ in told} == {"reading stories.csv", "rule near-duplicates", "splitting"}
     assert all(0 <= done <= total for _, done, total in told)
 
 

@@ -124,11 +124,13 @@ def prepare(
     with new_folder(out) as fresh, _explanation(explain) as removed:
         work = fresh / "work"
         work.mkdir()
-        cleaning = Cleaning(records, ruleset, work, removed)
+        cleaning = Cleaning(records, ruleset, work, removed, progress)
         kept = Records.write(work / "kept.jsonl", cleaning)
+        kept.watch = lambda done: progress("splitting", done, len(kept))
         if len(kept) < MINIMUM_DOCUMENTS:
             raise CorpusError(_too_few(cleaning.counts, len(kept)))
-        parts = split(kept, clusters(kept, progress=progress).tolist(), seed)
+        alone = ruleset.leaves_no_near_duplicates
+        parts = split(kept, range(len(kept)) if alone else clusters(kept).tolist(), seed)
         splits = {
             name: Records.write(
                 fresh / f"{name}.jsonl",

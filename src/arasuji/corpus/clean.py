@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 # Imported for their rules, which enter the registry as the modules are read.
-from arasuji.corpus import RuleCount, article, dedupe, mend, sieve  # noqa: F401
+from arasuji.corpus import Progress, RuleCount, article, dedupe, mend, sieve  # noqa: F401
+from arasuji.corpus.near import SIMILARITY
 from arasuji.corpus.record import Record, Records
 from arasuji.corpus.registry import RULES, load_plugins
 from arasuji.errors import ArasujiError, CorpusError, OptionError, nearest
@@ -40,6 +41,14 @@ class RuleSet:
 
     description: str
     steps: tuple[Step, ...]
+
+    @property
+    def leaves_no_near_duplicates(self) -> bool:
+        """Whether its last step has removed all that the split would have to keep together."""
+        last = self.steps[-1] if self.steps else None
+        if last is None or last.rule != "near-duplicates":
+            return False
+        return bool(last.parameters.get("similarity", SIMILARITY) <= SIMILARITY)
 
 
 def load_rules(name: str) -> RuleSet:
@@ -93,11 +102,13 @@ class Cleaning:
         ruleset: RuleSet,
         folder: Path,
         on_removed: Callable[[str, Record], None] = lambda label, record: None,
+        progress: Progress = lambda what, done, total: None,
     ) -> None:
         self.steps = ruleset.steps
         self.tallies = [_Tally("all"), *(_Tally(step.label) for step in self.steps)]
         self._on_removed = on_removed
         self._folder = folder
+        self._progress = progress
         self._left = self._counted(records)
         for step, tally in zip(self.steps, self.tallies[1:], strict=True):
             self._left = self._run(step, tally, self._left)
@@ -124,8 +135,10 @@ class Cleaning:
     def _run(self, step: Step, tally: _Tally, records: Iterator[Record]) -> Iterator[Record]:
         rule = RULES[step.rule]
         if rule.compares:
-            given: Iterable[Record] = Records.write(self._folder / f"{self.steps.index(step)}.jsonl", records)
-            records = iter(given)
+            kept = Records.write(self._folder / f"{self.steps.index(step)}.jsonl", records)
+            kept.watch = lambda done: self._progress(f"rule {step.label}", done, len(kept))
+            given: Iterable[Record] = kept
+            records = iter(kept)
         else:
             records, given = tee(records)  # a rule is rarely more than a record ahead, so tee holds one
         texts = iter(rule.function(given, **step.parameters))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections.abc import Iterable
 
 import ftfy
@@ -37,8 +38,14 @@ _FTFY = ftfy.TextFixerConfig(
     explain=False,
 )
 
+# Where ftfy may have something to do: a UTF-8 character decoded wrongly is two of these or more, or one and a space.
+_SUSPECT = re.compile(r"[^\x00-\x7f][ ]?[^\x00-\x7f]|[\x80-\x9f\ud800-\udfff]|[À-ö][ ]")
+
 # A control character, a byte order mark or a zero-width space becomes a space.
-_INVISIBLE = dict.fromkeys([*range(9), *range(14, 28), 127, 0x200B, 0xFEFF], " ")
+_INVISIBLE = re.compile(r"[\x00-\x08\x0e-\x1b\x7f\u200b\ufeff]")
+
+# What every source note holds; most texts hold none of it, and looking for it is quick.
+_NOTED = ("source", "written by", "translated by", "edited by")
 
 _INSIDE = r"(?:[^()\[\]]|\([^()]*\)|\[[^\[\]]*\])*"
 _NOTE = re.compile(
@@ -73,7 +80,12 @@ def _without_html(text: str) -> str:
 @rule("repair")
 def repair(records: Iterable[Record]) -> Texts:
     """Text that was decoded wrongly put right (`â€™` back to `’`); quotes and accents stay as they are."""
-    return mended(records, lambda text: text if text.isascii() else _repaired(text))
+    return mended(records, lambda text: _repaired(text) if _may_be_broken(text) else text)
+
+
+def _may_be_broken(text: str) -> bool:
+    """Whether the text is worth the library's slow look."""
+    return not text.isascii() and bool(_SUSPECT.search(text) or not unicodedata.is_normalized("NFC", text))
 
 
 def _repaired(text: str) -> str:
@@ -95,7 +107,7 @@ def tidy_whitespace(records: Iterable[Record]) -> Texts:
 
 
 def _tidy(text: str) -> str:
-    lines = (" ".join(line.split()) for line in text.translate(_INVISIBLE).splitlines())
+    lines = (" ".join(line.split()) for line in _INVISIBLE.sub(" ", text).splitlines())
     return "\n".join(line for line in lines if line)
 
 
@@ -106,6 +118,9 @@ def cut_source_notes(records: Iterable[Record]) -> Texts:
 
 
 def _without_notes(text: str) -> str:
+    folded = text.casefold()
+    if not any(words in folded for words in _NOTED):
+        return text.strip()
     before = None
     while text != before:
         before = text

@@ -15,13 +15,13 @@ from itertools import islice
 import numpy as np
 from rensa import RMinHash
 
-from arasuji.corpus import Progress
 from arasuji.corpus.record import Record
 from arasuji.corpus.script import UNSPACED
 
 SIMILARITY = 0.5
 """Texts are near-duplicates from this share of common three-word runs on (Jaccard: common / all different ones)."""
 RUN = 3
+"""Words of a run."""
 BANDS, ROWS = 32, 4
 SEED = 1
 CHUNK = 1000
@@ -34,18 +34,18 @@ def runs(text: str) -> set[str]:
     a character is a word. A shorter text is one run."""
     lower = text.casefold()
     words = re.findall(r"\w+", lower) if lower.isascii() else _WORD.findall(lower)
-    return {" ".join(words[i : i + RUN]) for i in range(max(1, len(words) - RUN + 1))}
+    if len(words) < RUN:
+        return {" ".join(words)}
+    return {f"{a} {b} {c}" for a, b, c in zip(words, words[1:], words[2:], strict=False)}
 
 
-def clusters(
-    records: Sequence[Record], similarity: float = SIMILARITY, progress: Progress = lambda what, done, total: None
-) -> np.ndarray:
+def clusters(records: Sequence[Record], similarity: float = SIMILARITY) -> np.ndarray:
     """For each record the place of the first record of its cluster, (N,) int64; one without near-duplicates is its own.
 
     A cluster is what is connected: a text that resembles two others joins them.
     """
     parent = np.arange(len(records))
-    bands = _bands(records, progress)
+    bands = _bands(records)
     for band in range(BANDS):
         for one, other in _meetings(bands[:, band]):
             a, b = _root(parent, one), _root(parent, other)
@@ -56,7 +56,7 @@ def clusters(
     return parent
 
 
-def _bands(records: Sequence[Record], progress: Progress) -> np.ndarray:
+def _bands(records: Sequence[Record]) -> np.ndarray:
     """A 64-bit key for each record and band, (N, BANDS)."""
     keys = np.empty((len(records), BANDS), np.uint64)
     left, done = iter(records), 0
@@ -64,7 +64,6 @@ def _bands(records: Sequence[Record], progress: Progress) -> np.ndarray:
         rows = RMinHash.digest_matrix_from_token_sets(chunk, BANDS * ROWS, SEED).to_rows()
         keys[done : done + len(chunk)] = _mixed(np.array(rows, np.uint64).reshape(-1, BANDS, ROWS))
         done += len(chunk)
-        progress("comparing", done, len(records))
     return keys
 
 

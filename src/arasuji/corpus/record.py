@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any, overload
+
+
+READ_AHEAD = 1 << 18
+"""Bytes read at once where records are read in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,9 @@ class Records(Sequence[Record]):
 
     The file stays open, so the records stay the same when another file takes its place.
     """
+
+    watch: Callable[[int], None] | None = None
+    """Is told how many records have been read, each time they are read in order."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb")
@@ -60,10 +67,19 @@ class Records(Sequence[Record]):
         with self._lock:
             self._file.seek(self._starts[place])
             line = self._file.readline()
-        return Record(**json.loads(line))
+        return Record(**json.loads(line.decode()))
 
     def __iter__(self) -> Iterator[Record]:
-        return (self[i] for i in range(len(self)))
+        place = 0
+        while place < len(self):
+            with self._lock:
+                self._file.seek(self._starts[place])
+                lines = self._file.readlines(READ_AHEAD)
+            for line in lines:
+                yield Record(**json.loads(line.decode()))
+            place += len(lines)
+            if self.watch:
+                self.watch(place)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Records):
