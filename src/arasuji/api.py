@@ -9,7 +9,7 @@ print(evaluate(model, [r.text for r in corpus.test]).bits_per_byte)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from arasuji import device, models, tokenizers
@@ -19,10 +19,9 @@ from arasuji.errors import OptionError, PromptError
 from arasuji.evaluation.score import Score, score
 from arasuji.generation.decode import Piece, Request, Sample, check_length, decode
 from arasuji.runs import TrainedModel, open_model
-from arasuji.training import session
+from arasuji.training.events import Started, TrainEvent, Watched
 from arasuji.training.loop import Saved, Stepped, Stopped, Validated
-from arasuji.training.session import Started, TrainEvent, Watched
-from arasuji.training.tensorboard import logged
+from arasuji.training.session import train
 
 __all__ = [
     "PROMPTS",
@@ -87,24 +86,6 @@ def experiment(preset: str, settings: Sequence[str] = ()) -> Experiment:
     checked(family.Config, made.model, f"{preset}: model")
     checked(tokenizer.Config, made.tokenizer.options, f"{preset}: tokenizer")
     return made
-
-
-def train(
-    chosen: Experiment,
-    corpus: Corpus | Path,
-    out: Path,
-    max_minutes: float | None = None,
-    max_steps: int | None = None,
-    resume: bool = False,
-    should_stop: Callable[[], str] = lambda: "",
-    name: str = "",
-) -> Iterator[TrainEvent]:
-    """`training.session.train`, which says what the arguments are; with tensorboard installed, `out` has logs for it.
-
-    They are written here, beneath the command line and above the session: so both have them, and neither knows.
-    """
-    events = session.train(chosen, corpus, out, max_minutes, max_steps, resume, should_stop, name)
-    return logged(events, out / "tensorboard")
 
 
 def load(name: str | Path, precision: device.Precision = "fp32") -> TrainedModel:

@@ -3,6 +3,7 @@
     RUN/manifest.json    the experiment, the corpus's hash, the base and where it was found, versions
     RUN/metrics.jsonl    a line a step, validations included
     RUN/samples.jsonl    texts from fixed prompts, at each validation
+    RUN/tensorboard/     both for TensorBoard, where it is installed
     RUN/best/            the model with the best validation score: weights, configuration, tokenizer, manifest
     RUN/last/            what is needed to continue: learnt tensors, optimizer, generators, position, manifest
 

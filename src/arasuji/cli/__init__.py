@@ -43,8 +43,11 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # texts are UTF-8 wherever they are piped
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8")
+    if os.environ.get("_ARASUJI_COMPLETE"):  # a shell that completes would show stderr in the line being typed
+        sys.stderr = io.StringIO()
     try:
-        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        # The name is said because completion goes by it, and `python -m arasuji` would have another.
+        code = app(sys.argv[1:] or ["--help"], prog_name="arasuji", standalone_mode=False)
         sys.stdout.flush()
     except (ArasujiError, typer.TyperException) as error:
         message = error.format_message() if isinstance(error, typer.TyperException) else str(error)

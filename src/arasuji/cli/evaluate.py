@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
+from arasuji.cli.complete import splits
 from arasuji.cli.terminal import show_json, working
 
 
 def evaluate(
     run: Annotated[str, Argument(metavar="RUN", help="A run folder, or a base model's name")],
     corpus: Annotated[Path | None, Option(help="A corpus folder; default: the one the run was trained on")] = None,
-    split: Annotated[str, Option(help="test, validation or train")] = "test",
+    split: Annotated[str, Option(help="test, validation or train", autocompletion=splits)] = "test",
     texts: Annotated[Path | None, Option(help="Score the texts of this file, as they are, instead")] = None,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:

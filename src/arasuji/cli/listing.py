@@ -10,12 +10,17 @@ from typing import Annotated, Any
 import typer
 from typer import Argument
 
+from arasuji.cli import complete
 from arasuji.cli.terminal import COLUMNS, say, size, table, working
 
 models = typer.Typer(help="Pretrained models: sizes, licences, where they are, how to get them.", rich_markup_mode=None)
 
 
-def presets(name: Annotated[str | None, Argument(metavar="[NAME]", help="Show this one")] = None) -> None:
+def presets(
+    name: Annotated[
+        str | None, Argument(metavar="[NAME]", help="Show this one", autocompletion=complete.presets)
+    ] = None,
+) -> None:
     """The experiments that ship; with a NAME, its file and every option that --set can change."""
     from arasuji.config import load_experiment, preset_names, preset_text
 

@@ -106,7 +106,13 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
     each new thing."""
     if not sys.stderr.isatty():
         told: set[str] = set()
-        yield lambda what, done, total: None if what in told else (told.add(what), say(what))  # type: ignore[func-returns-value]
+
+        def tell(what: str, done: int, total: int) -> None:
+            if what not in told:
+                told.add(what)
+                say(what)
+
+        yield tell
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

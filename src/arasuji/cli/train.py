@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
+from arasuji.cli.complete import presets
 from arasuji.cli.terminal import duration, say, show_json, size
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ PLAIN_SECONDS = 15.0
 
 
 def train(
-    preset: Annotated[str, Argument(metavar="PRESET|FILE.toml", help="See `arasuji presets`")],
+    preset: Annotated[str, Argument(metavar="PRESET|FILE.toml", help="See `arasuji presets`", autocompletion=presets)],
     corpus: Annotated[Path, Option(help="A corpus folder, made by prepare")],
     out: Annotated[Path, Option(help="The run folder to write")],
     set_: Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="Change an option; may repeat")] = None,

@@ -10,7 +10,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, overload
 
-
 READ_AHEAD = 1 << 18
 """Bytes read at once where records are read in order."""
 

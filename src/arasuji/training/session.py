@@ -23,8 +23,10 @@ from arasuji.runs import RunDirectory, as_written
 from arasuji.tokenizers import Tokenizer
 from arasuji.training.batches import Epoch, epoch_batches, truncated
 from arasuji.training.documents import Documents
-from arasuji.training.loop import Event, Progress, Stepped, Trainer, Validated
+from arasuji.training.events import Started, TrainEvent, Watched
+from arasuji.training.loop import Progress, Stepped, Trainer, Validated
 from arasuji.training.plan import Plan, make_plan
+from arasuji.training.tensorboard import logged
 
 WATCHED_PROMPTS = ("", "After years", "A young man")
 """Prompts of the samples written at each validation; the first is the empty one."""
@@ -40,34 +42,6 @@ STOP_SECONDS = 5.0
 Checkpoint = tuple[dict[str, Tensor], dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class Started:
-    """What is about to be trained; the first event of a run."""
-
-    name: str
-    parameters: int
-    trained: int
-    documents: int
-    truncated: int
-    plan: Plan
-    resumed_step: int
-    base: str
-    precision: str
-    lower_bound: bool
-    """The tokenizer throws something away that is not charged, so the scores are lower bounds."""
-
-
-@dataclass(frozen=True)
-class Watched:
-    """Samples written at a validation."""
-
-    step: int
-    samples: list[Sample]
-
-
-TrainEvent = Started | Watched | Event
-
-
 def train(
     chosen: Experiment,
     corpus: Corpus | Path,
@@ -81,7 +55,8 @@ def train(
     """Train an experiment on a corpus (or the folder of one) into the run folder `out`; yields what happens.
 
     A resumed run keeps the experiment and the plan it was started with; `max_steps` may give it another end.
-    `should_stop` is asked after every step; a reason stops the run cleanly.
+    `should_stop` is asked after every step; a reason stops the run cleanly. Where tensorboard is installed, `out` has
+    logs for it.
 
     Raises:
         RunError: `out` exists and `resume` is not said, or is damaged, or belongs to another corpus.
@@ -89,7 +64,8 @@ def train(
         TrainingError: the loss or the score is no longer a number.
     """
     try:
-        yield from _train(chosen, corpus, out, max_minutes, max_steps, resume, should_stop, name)
+        events = _train(chosen, corpus, out, max_minutes, max_steps, resume, should_stop, name)
+        yield from logged(events, out / "tensorboard")
     finally:  # the model and the optimizer went with the generator's frame
         device.release()
 
