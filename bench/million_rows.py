@@ -3,8 +3,8 @@
     python bench/million_rows.py SOURCE [--rows 1000000] [--out FILE.json]
 
 SOURCE is any file that `prepare` reads; its sentences are shuffled into new texts of three to six sentences. One row in
-twenty nearly repeats an earlier one (a word is changed), one in fifty repeats it exactly. Each contestant runs alone, in
-a process of its own, so that its peak memory is its own. The pandas way has the same rules up to the exact
+twenty nearly repeats an earlier one (a word is changed), one in fifty repeats it exactly. Each contestant runs alone,
+in a process of its own, so that its peak memory is its own. The pandas way has the same rules up to the exact
 duplicates; it looks for no near-duplicates, splits nothing and writes nothing but one CSV.
 """
 

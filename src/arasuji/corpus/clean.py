@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 # Imported for their rules, which enter the registry as the modules are read.
-from arasuji.corpus import Progress, RuleCount, article, dedupe, mend, sieve  # noqa: F401
+from arasuji.corpus import Progress, RuleCount, article, dedupe, language, mend, sieve  # noqa: F401
 from arasuji.corpus.near import SIMILARITY
 from arasuji.corpus.record import Record, Records
 from arasuji.corpus.registry import RULES, load_plugins

@@ -126,3 +126,10 @@ def _without_notes(text: str) -> str:
         before = text
         text = _LAST_NOTE.sub("", _NOTE.sub("", text)).strip()
     return text
+
+
+@rule("cut")
+def cut_phrase(records: Iterable[Record], phrase: str) -> Texts:
+    """Out with the phrase, in any case and with any white space between its words, wherever it stands."""
+    pattern = re.compile(r"\s+".join(map(re.escape, phrase.split())), re.IGNORECASE)
+    return mended(records, lambda text: pattern.sub("", text).strip())

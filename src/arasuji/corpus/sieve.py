@@ -33,6 +33,12 @@ def drop_phrase(records: Iterable[Record], phrase: str) -> Texts:
     return where(records, lambda record: unwanted not in record.text.lower())
 
 
+@rule("lost-start")
+def drop_lost_starts(records: Iterable[Record]) -> Texts:
+    """Out with a text that begins with a small letter: its beginning is lost."""
+    return where(records, lambda record: not record.text.lstrip(" \n\t\"'“‘«([")[:1].islower())
+
+
 @rule("placeholders")
 def drop_placeholders(records: Iterable[Record], equal: list[str], begin: list[str], longest: int) -> Texts:
     """Out with what stands where a text is missing: empty, or saying so.

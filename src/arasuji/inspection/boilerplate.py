@@ -1,0 +1,124 @@
+"""Words that many texts share at their beginning or end: source notes, credits, formulas. Found without being told.
+
+Boilerplate differs from a common turn of phrase in two ways. It stands at an edge of the text, and its words stand
+together far more often than chance would have it (pointwise mutual information; Church and Hanks, "Word association
+norms, mutual information, and lexicography", 1990).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from arasuji.corpus import Record
+from arasuji.inspection import Phrase
+
+SAMPLE = 20_000
+"""Documents in which phrases are looked for; those found are then counted in all."""
+FIRST, LAST = 5, 12
+"""Words and punctuation marks at the beginning and at the end that are looked at."""
+LONGEST = 8
+SHARE, FEWEST = 0.002, 5
+"""Of the sampled documents, and the least number of them, that share a phrase."""
+AT_EDGE = 0.6
+"""Of the documents with a phrase, the share that have it at the edge."""
+BITS = 2.0
+"""How much more often than chance its words stand together, in doublings for each word after the first."""
+SLACK = 0.5
+"""Doublings that may lack, so that a word which nearly always stands in the phrase makes one with its marks alone."""
+SAME = 0.7
+"""A longer form of a phrase stands for it where so large a share of its documents have that form."""
+OVERLAP = 0.5
+"""A phrase of whose words so many stand in a phrase already chosen is a part or a special case of it."""
+
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+_WORD = re.compile(r"[^\W\d_]{2}")
+
+Gram = tuple[str, ...]
+
+
+def boilerplate(records: Sequence[Record], most: int = 20) -> list[Phrase]:
+    """The phrases that most texts share, most frequent first."""
+    step = max(1, math.ceil(len(records) / SAMPLE))
+    tokens = [_tokens(record.text) for record in records[::step]]
+    found = _sticky(tokens, _at_edges(tokens))
+    chosen = sorted(_distinct(found), key=lambda gram: (-found[gram], gram))[:most]
+    counts = _counted(chosen, records)
+    phrases = [Phrase(text, documents) for text, documents in counts if documents >= FEWEST]
+    return sorted(phrases, key=lambda phrase: (-phrase.documents, phrase.text))
+
+
+def _tokens(text: str) -> list[str]:
+    return _TOKEN.findall(text.casefold())
+
+
+def _grams(tokens: Sequence[str]) -> Iterator[Gram]:
+    """Runs of two tokens and more, from a first token that may open a phrase, with a word in them."""
+    for start in range(len(tokens)):
+        if tokens[start] in ".,!?…;:)]\"'”’":
+            continue
+        for stop in range(start + 2, min(start + LONGEST, len(tokens)) + 1):
+            gram = tuple(tokens[start:stop])
+            words = _words(gram)
+            if words and len(set(words)) == len(words):
+                yield gram
+
+
+def _words(gram: Gram) -> list[str]:
+    return [token for token in gram if _WORD.match(token)]
+
+
+def _edges(tokens: list[str]) -> set[Gram]:
+    return {*_grams(tokens[:FIRST]), *_grams(tokens[-LAST:])}
+
+
+def _at_edges(texts: Iterable[list[str]]) -> dict[Gram, int]:
+    """How many texts have a phrase at an edge, for those that enough of them have."""
+    texts = list(texts)
+    counts = Counter(gram for tokens in texts for gram in _edges(tokens))
+    enough = max(FEWEST, SHARE * len(texts))
+    return {gram: count for gram, count in counts.items() if count >= enough}
+
+
+def _sticky(texts: Sequence[list[str]], candidates: dict[Gram, int]) -> dict[Gram, int]:
+    """Of the phrases, those that keep to the edges and whose words belong together."""
+    anywhere: Counter[Gram] = Counter()
+    single: Counter[str] = Counter()
+    for tokens in texts:
+        single.update(set(tokens))
+        anywhere.update({gram for gram in _grams(tokens) if gram in candidates})
+    sticky = {}
+    for gram, count in candidates.items():
+        words = _words(gram)
+        bits = math.log2(count / len(texts)) - sum(math.log2(single[word] / len(texts)) for word in words)
+        if count >= AT_EDGE * anywhere[gram] and bits >= BITS * (len(words) - 1) - SLACK:
+            sticky[gram] = count
+    return sticky
+
+
+def _distinct(found: dict[Gram, int]) -> list[Gram]:
+    """One form of each, those that explain most first: the longest form that nearly all of its documents have."""
+    kept: list[Gram] = []
+    for gram in sorted(found, key=lambda gram: (-found[gram] * (len(gram) - 1), gram)):
+        words = set(_words(gram))
+        if not any(len(words & set(_words(other))) >= OVERLAP * len(words) for other in kept):
+            longer = [other for other in found if _within(gram, other) and found[other] >= SAME * found[gram]]
+            kept.append(max(longer, key=lambda other: (len(other), found[other], other), default=gram))
+    return kept
+
+
+def _within(part: Gram, whole: Gram) -> bool:
+    return any(whole[i : i + len(part)] == part for i in range(len(whole) - len(part) + 1))
+
+
+def _counted(grams: Sequence[Gram], records: Iterable[Record]) -> list[tuple[str, int]]:
+    """Each phrase as it is most often written, and how many of all records have it."""
+    patterns = [re.compile(r"\s*".join(map(re.escape, gram)), re.IGNORECASE) for gram in grams]
+    forms: list[Counter[str]] = [Counter() for _ in grams]
+    for record in records:
+        for pattern, written in zip(patterns, forms, strict=True):
+            if match := pattern.search(record.text):
+                written[" ".join(match[0].split())] += 1
+    return [(written.most_common(1)[0][0], written.total()) for written in forms if written]
