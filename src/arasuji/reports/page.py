@@ -1,0 +1,96 @@
+"""What every report shares: templates that escape what they are given, tables, plots, and numbers as a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+NOTHING = "–"
+"""Stands in a table where there is no figure."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Whole numbers are given as they are; whatever else a cell shows is written out."""
+
+    caption: str
+    headers: Sequence[str]
+    rows: Sequence[Sequence[str | int]]
+    notes: Mapping[str | int, str] = field(default_factory=dict)
+    """What a row's first cell means, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawing with its finding, and the figures behind it."""
+
+    title: str
+    note: str
+    """What is drawn, in one sentence, or "" where the page has said it."""
+    svg: Markup
+    table: Table
+
+
+def render(template: str, **values: Any) -> str:
+    """A whole page."""
+    page = _environment().get_template(template).render(values)
+    # Half a surrogate pair, which careless JSON may hold, cannot be written as UTF-8.
+    return page.encode("utf-8", "replace").decode("utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(cell=cell, count=count, share=share)
+    return made
+
+
+def cell(value: str | int) -> str:
+    """What a table shows."""
+    return count(value) if isinstance(value, int) else value
+
+
+def count(number: int) -> str:
+    """25,865."""
+    return f"{number:,}"
+
+
+def brief(number: float) -> str:
+    """A number on an axis, where room is short: 1,200, 12 k, 1.2 M."""
+    for unit, name in ((1e9, " G"), (1e6, " M"), (1e4, " k")):
+        if number >= unit:
+            return f"{number / (1e3 if name == ' k' else unit):.3g}{name}"
+    return f"{number:,.3g}" if number < 1 else f"{number:,.0f}"
+
+
+def share(part: float) -> str:
+    """A share in per cent, with the digits that a reader can use."""
+    percent = 100 * part
+    if 0 < percent < 0.01:
+        return "under 0.01\u00a0%"
+    digits = ".0f" if percent in (0, 100) else ".1f" if percent >= 1 else ".2g"
+    return f"{percent:{digits}}\u00a0%"
+
+
+def duration(minutes: float) -> str:
+    """Minutes as a person says them."""
+    if minutes < 90:
+        return f"{minutes:.0f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
+    return f"{minutes / 60:.1f} h"
+
+
+def several(number: int, one: str, many: str = "") -> str:
+    """1 document, 2 documents."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
