@@ -9,7 +9,7 @@ import warnings
 
 import typer
 
-from arasuji.cli import demo, evaluate, generate, listing, prepare, train
+from arasuji.cli import demo, evaluate, generate, inspect, listing, prepare, train
 from arasuji.errors import ArasujiError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(prepare.prepare)
+app.command()(inspect.inspect)
 app.command()(train.train)
 app.command()(generate.generate)
 app.command()(evaluate.evaluate)

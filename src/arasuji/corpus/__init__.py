@@ -19,7 +19,17 @@ from arasuji.corpus.record import Record, Records
 from arasuji.errors import CorpusError, OptionError
 from arasuji.files import MANIFEST, disk_errors, new_file, new_folder, open_folder, seal
 
-__all__ = ["MINIMUM_DOCUMENTS", "SPLITS", "Corpus", "Progress", "Record", "Records", "RuleCount", "prepare"]
+__all__ = [
+    "MINIMUM_DOCUMENTS",
+    "SPLITS",
+    "Corpus",
+    "Progress",
+    "Record",
+    "Records",
+    "RuleCount",
+    "is_corpus",
+    "prepare",
+]
 
 SPLITS = ("train", "validation", "test")
 MINIMUM_DOCUMENTS = 20  # fewer cannot fill three splits with anything worth measuring
@@ -178,11 +188,11 @@ def _check_replaceable(folder: Path) -> None:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     ours = {MANIFEST, *(f"{name}.jsonl" for name in SPLITS)}
-    if not folder.is_dir() or {path.name for path in folder.iterdir()} - ours or not _is_corpus(folder):
+    if not folder.is_dir() or {path.name for path in folder.iterdir()} - ours or not is_corpus(folder):
         raise CorpusError(f"{folder} exists and is not a corpus: it is left alone; choose another place")
 
 
-def _is_corpus(folder: Path) -> bool:
+def is_corpus(folder: Path) -> bool:
     """Whether the manifest says so, be the rest damaged or not."""
     try:
         return bool(json.loads((folder / MANIFEST).read_text("utf-8"))["kind"] == KIND)
@@ -193,7 +203,7 @@ def _is_corpus(folder: Path) -> bool:
 def _why_unreadable(folder: Path) -> str:
     if not folder.exists():
         return f"no corpus at {folder}: make one with `arasuji prepare SOURCE --out {folder}`"
-    if _is_corpus(folder):
+    if is_corpus(folder):
         return f"the corpus {folder} is damaged: make it again with `arasuji prepare SOURCE --out {folder}`"
     return f"{folder} is not a corpus: make one with `arasuji prepare SOURCE --out DIR`"
 

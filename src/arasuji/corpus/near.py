@@ -8,7 +8,6 @@ of 0.6 with 0.99. Every pair that meets is then compared exactly, so no chance r
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
@@ -16,7 +15,7 @@ import numpy as np
 from rensa import RMinHash
 
 from arasuji.corpus.record import Record
-from arasuji.corpus.script import UNSPACED
+from arasuji.corpus.script import words_of
 
 SIMILARITY = 0.5
 """Texts are near-duplicates from this share of common three-word runs on (Jaccard: common / all different ones)."""
@@ -26,14 +25,12 @@ BANDS, ROWS = 32, 4
 SEED = 1
 CHUNK = 1000
 """Texts whose signatures are computed at once."""
-_WORD = re.compile(rf"{UNSPACED}|(?:(?!{UNSPACED})\w)+")
 
 
 def runs(text: str) -> set[str]:
     """The different three-word runs of a text, in lower case and without punctuation; in a script without spaces,
     a character is a word. A shorter text is one run."""
-    lower = text.casefold()
-    words = re.findall(r"\w+", lower) if lower.isascii() else _WORD.findall(lower)
+    words = words_of(text)
     if len(words) < RUN:
         return {" ".join(words)}
     return {f"{a} {b} {c}" for a, b, c in zip(words, words[1:], words[2:], strict=False)}

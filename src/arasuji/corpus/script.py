@@ -13,6 +13,14 @@ CHARACTERS_PER_WORD = 2
 """About the length of a Japanese or Chinese word."""
 
 _UNSPACED = re.compile(UNSPACED)
+_WORD = re.compile(rf"{UNSPACED}|(?:(?!{UNSPACED})\w)+")
+_ASCII_WORD = re.compile(r"\w+")
+
+
+def words_of(text: str) -> list[str]:
+    """The words in lower case, without punctuation; in a script without spaces, every character."""
+    lower = text.casefold()
+    return (_ASCII_WORD if lower.isascii() else _WORD).findall(lower)
 
 
 def count_words(text: str, characters_per_word: int = CHARACTERS_PER_WORD) -> float:

@@ -36,7 +36,7 @@ def drop_phrase(records: Iterable[Record], phrase: str) -> Texts:
 @rule("lost-start")
 def drop_lost_starts(records: Iterable[Record]) -> Texts:
     """Out with a text that begins with a small letter: its beginning is lost."""
-    return where(records, lambda record: not record.text.lstrip(" \n\t\"'“‘«([")[:1].islower())
+    return where(records, lambda record: not record.text.lstrip(" \n\t\"'“‘«")[:1].islower())
 
 
 @rule("placeholders")

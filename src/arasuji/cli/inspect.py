@@ -1,0 +1,128 @@
+"""`arasuji inspect`: what a collection holds, what ails it, and what to expect of it."""
+
+from __future__ import annotations
+
+import textwrap
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Option
+
+from arasuji.cli.complete import rule_sets
+from arasuji.cli.terminal import COLUMNS, progress_bar, say, show_json, table
+
+if TYPE_CHECKING:
+    from arasuji.inspection import Inspection
+
+BAR = 40
+"""Columns of the longest bar of the histogram."""
+SHOWN = 5
+"""Clusters and boilerplate phrases on the terminal; the report has more."""
+
+
+def inspect(
+    sources: Annotated[
+        list[Path], Argument(metavar="SOURCE...", help="What `prepare` reads, or one corpus folder", show_default=False)
+    ],
+    out: Annotated[Path | None, Option(help="Write the report, one offline HTML file, here")] = None,
+    rules: Annotated[
+        str, Option(help="default, article, article-lstm, or a TOML file of rules", autocompletion=rule_sets)
+    ] = "default",
+    text_column: Annotated[str | None, Option(help="The column of the texts, where its name does not tell")] = None,
+    title_column: Annotated[str | None, Option(help="The column of the titles")] = None,
+    genre_column: Annotated[str | None, Option(help="The column of the genres")] = None,
+    seed: Annotated[int, Option(help="Seeds the split")] = 0,
+    json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
+) -> None:
+    """Examine texts before and after the rules: repeats, boilerplate, damage, lengths, leakage, and a verdict."""
+    with progress_bar() as progress:
+        from arasuji.inspection.examine import examine
+
+        columns = {"text_column": text_column, "title_column": title_column, "genre_column": genre_column}
+        found = examine(sources, rules, seed, progress, **columns)
+    if out:
+        from arasuji.files import write_text
+        from arasuji.reports.inspect import inspect_page
+
+        command = f"arasuji inspect {' '.join(map(str, sources))} --rules {rules} --seed {seed} --out {out}"
+        versions = {name: version(name) for name in ("arasuji", "rensa", "py3langid", "ftfy")}
+        write_text(out, inspect_page(found, {"command": command, "seed": seed, "versions": versions}))
+        say(f"the report is in {out}")
+    if json:
+        show_json(found.to_json())
+        return
+    _show(found)
+    print(f"next       arasuji prepare {' '.join(map(str, sources))} --rules {rules} --out corpora/NAME")
+
+
+def _show(found: Inspection) -> None:
+    """The inspection in 80 columns, the verdict first."""
+    print(textwrap.fill(" ".join(found.verdict), COLUMNS) + "\n")
+    before, after = found.found, found.prepared
+    figures = [
+        ["documents", before.documents, after.documents],
+        ["without a text", before.empty, after.empty],
+        ["words", before.words, after.words],
+        ["bytes", before.bytes, after.bytes],
+        ["median words of a text", before.quantiles["50"], after.quantiles["50"]],
+        ["95 % have at most so many", before.quantiles["95"], after.quantiles["95"]],
+    ]
+    table("Before and after the rules", ["", "as found", "as prepared"], figures)
+    wrong = [[finding.what, finding.rule, finding.documents] for finding in found.findings]
+    table("What ails the texts, and the rule that mends it", ["texts that", "rule", "documents"], wrong, left=2)
+    _show_lengths(found)
+    tokens = [[b.tokenizer, *map(_share, b.beyond.values())] for b in found.tokenizers]
+    if found.tokenizers:
+        headers = ["tokenizer", *(f"> {context}" for context in found.tokenizers[0].beyond)]
+        table("Share of the prepared texts longer than so many tokens", headers, tokens)
+    _show_repeats(found)
+    words = found.vocabulary
+    _say(
+        "vocabulary",
+        f"{words.different:,} different words among {words.words:,} to learn from; {words.once:,} occur once; of the "
+        f"validation split's words, {_share(words.unknown_rate)} occur less than twice there",
+    )
+    _say("leakage", f"{_share(found.leakage)} of the validation split's 13-word runs stand in the training split")
+    _say("languages", _most(before.languages) + ("; ? is too short to tell" if "?" in before.languages else ""))
+    _say("genres", _most(before.genres))
+    _say("years", f"{min(before.years)} to {max(before.years)}" if before.years else "none known")
+    print()
+    expected = [[one.preset, f"{one.bits_per_byte:.2f}", f"{one.minutes:g}"] for one in found.outlook]
+    if expected:
+        table("What to expect (measured on anime synopses)", ["preset", "bits per byte", "minutes"], expected)
+
+
+def _say(label: str, text: str) -> None:
+    print(textwrap.fill(text, COLUMNS, initial_indent=f"{label:12}", subsequent_indent=" " * 12))
+
+
+def _share(value: float) -> str:
+    return f"{value:.1%}".replace("%", " %")
+
+
+def _most(counts: dict[str, int]) -> str:
+    shown = [f"{name} {count:,}" for name, count in list(counts.items())[:SHOWN]]
+    return ", ".join(shown + ["…"] * (len(counts) > SHOWN)) or "none known"
+
+
+def _show_lengths(found: Inspection) -> None:
+    most = max((count for _, count in found.prepared.lengths), default=0)
+    if not most:
+        return
+    print("Words of the prepared texts")
+    for start, count in found.prepared.lengths:
+        print(f"{start:6,}  {'█' * round(BAR * count / most):{BAR}} {count:8,}")
+    print()
+
+
+def _show_repeats(found: Inspection) -> None:
+    repeats = found.duplicates
+    _say("repeats", f"{repeats.exact:,} texts repeat an earlier one, {repeats.near:,} nearly do")
+    for cluster in repeats.clusters[:SHOWN]:
+        text = textwrap.shorten(cluster.texts[0], COLUMNS - 22, placeholder="…")
+        print(f"            {cluster.documents:6,}  {text}")
+    _say("boilerplate", "at the edges of many texts" if found.boilerplate else "none found")
+    for phrase in found.boilerplate[:SHOWN]:
+        print(f"            {phrase.documents:6,}  {phrase.text}")
+    print()

@@ -1,0 +1,60 @@
+"""What ails the texts as they were found, each with the rule that mends it.
+
+Most ailments are what a rule of the default set removes or changes, so the rules themselves do the counting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from arasuji.corpus import Record
+from arasuji.corpus.clean import load_rules
+from arasuji.corpus.registry import RULES
+from arasuji.inspection import Duplicates, Finding, Phrase, Stage
+
+AILMENTS = {
+    "placeholders": "have no text, or only say that there is none",
+    "genres": "are of genres that the default rules leave out",
+    "html": "hold HTML tags or entities",
+    "repair": "hold letters that were decoded wrongly",
+    "source-notes": "say where the text is from",
+    "words": "have fewer than 10 or more than 400 words",
+    "lost-start": "begin with a small letter: their beginning may be lost",
+}
+"""In words, what a rule finds wrong."""
+RARE = 0.9
+"""The share of texts in one language from which on the others are a finding."""
+
+
+def findings(
+    records: Sequence[Record], found: Stage, duplicates: Duplicates, remaining: Sequence[Phrase]
+) -> list[Finding]:
+    """The ailments of `records`, most frequent first; `remaining` is the boilerplate that the rules left standing."""
+    parameters = {step.rule: step.parameters for step in load_rules("default").steps}
+    listed = [Finding(what, _touched(records, rule, parameters.get(rule, {})), rule) for rule, what in AILMENTS.items()]
+    listed.append(Finding("repeat an earlier text word for word", duplicates.exact, "duplicates"))
+    listed.append(Finding("nearly repeat another text", duplicates.near, "near-duplicates"))
+    listed += [Finding(f"share the words “{phrase.text}”", phrase.documents, "phrase") for phrase in remaining]
+    listed += _foreign(found)
+    return sorted((f for f in listed if f.documents), key=lambda f: -f.documents)
+
+
+def _touched(records: Sequence[Record], rule: str, parameters: dict[str, object]) -> int:
+    """How many records a rule would remove or change; empty ones are counted as placeholders alone."""
+    texts = RULES[rule].function(iter(records), **parameters)
+    counted = rule == "placeholders"
+    return sum(
+        text != record.text and (counted or bool(record.text.strip()))
+        for record, text in zip(records, texts, strict=True)
+    )
+
+
+def _foreign(found: Stage) -> list[Finding]:
+    """Texts in other languages than nearly all the rest."""
+    known = {code: count for code, count in found.languages.items() if code != "?"}
+    main = max(known, key=lambda code: known[code], default="")
+    others = sum(known.values()) - known.get(main, 0)
+    if not others or known[main] < RARE * sum(known.values()):
+        return []
+    names = ", ".join(code for code in known if code != main)
+    return [Finding(f"are in another language than nearly all ({main}): {names}", others, "language")]

@@ -1,0 +1,120 @@
+"""The whole examination: read, prepare into a folder of its own, measure, judge."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from arasuji.corpus import SPLITS, Corpus, Progress, Record, Records, is_corpus, prepare
+from arasuji.corpus.read import read_all
+from arasuji.errors import CorpusError
+from arasuji.inspection import Inspection, Phrase, Vocabulary
+from arasuji.inspection.ailments import findings
+from arasuji.inspection.boilerplate import boilerplate
+from arasuji.inspection.fit import fit
+from arasuji.inspection.leakage import leakage
+from arasuji.inspection.outlook import outlook, verdict
+from arasuji.inspection.repeats import repeats
+from arasuji.inspection.stage import stage
+from arasuji.inspection.vocabulary import vocabulary
+
+MENDED = 0.1
+"""Boilerplate that keeps less than this share of its documents has been dealt with by the rules."""
+
+
+def examine(
+    sources: Sequence[Path | str],
+    rules: str = "default",
+    seed: int = 0,
+    progress: Progress = lambda what, done, total: None,
+    **columns: Any,
+) -> Inspection:
+    """Examine sources as `prepare` would read them, or one corpus folder. Nothing is kept on the disk.
+
+    `columns` are the column options of `prepare`.
+    Raises SourceError, OptionError and CorpusError as `prepare` does, but for too few documents, which is a verdict.
+    """
+    paths = [Path(source) for source in sources]
+    given = len(paths) == 1 and is_corpus(paths[0])
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        refusal = ""
+        corpus: Corpus | None = None
+        if given:
+            corpus = Corpus.load(paths[0])
+            found = Records.write(work / "found.jsonl", _all(corpus))
+        else:
+            found = Records.write(work / "found.jsonl", read_all(paths, progress, **columns))
+            try:
+                corpus = prepare(paths, work / "corpus", rules, seed, progress=progress, **columns)
+            except CorpusError as error:  # too little is left: that is worth a verdict, not an end
+                refusal = str(error)
+        return _measured(work, [str(path) for path in paths], "" if given else rules, found, corpus, refusal, progress)
+
+
+def _all(corpus: Corpus) -> Iterator[Record]:
+    return chain.from_iterable(corpus.split(name) for name in SPLITS)
+
+
+def _measured(
+    work: Path,
+    sources: list[str],
+    rules: str,
+    found: Records,
+    corpus: Corpus | None,
+    refusal: str,
+    progress: Progress,
+) -> Inspection:
+    texts = Records.write(work / "texts.jsonl", (record for record in found if record.text.strip()))
+    left = Records.write(work / "left.jsonl", _all(corpus) if corpus else [])
+    texts.watch = lambda done: progress("measuring", done, len(texts))
+    as_found, as_left = stage(found), stage(left)
+    duplicates = repeats(texts)
+    phrases = boilerplate(texts)
+    ailments = findings(texts if corpus is None else found, as_found, duplicates, _remaining(phrases, left))
+    train, validation = (corpus.train, corpus.validation) if corpus else (left, left)
+    words = vocabulary(train, validation) if corpus else Vocabulary(0, 0, 0, [], 0.0)
+    leak = leakage(train, validation) if corpus else 0.0
+    expected = outlook(words.words) if corpus else []
+    removals = [] if corpus is None else [_removal(count) for count in corpus.rules]
+    mended = {str(count.rule).partition(":")[0] for count in corpus.rules} if corpus else set()
+    return Inspection(
+        sources=sources,
+        rules=rules,
+        found=as_found,
+        prepared=as_left,
+        duplicates=duplicates,
+        boilerplate=phrases,
+        vocabulary=words,
+        tokenizers=fit(train),
+        leakage=leak,
+        removals=removals,
+        findings=ailments,
+        outlook=expected,
+        verdict=[f"No corpus can be made of this: {refusal}."]
+        if refusal
+        else verdict(words.words, expected, leak, ailments, mended),
+        hash=corpus.hash if corpus else "",
+    )
+
+
+def _removal(count: Any) -> dict[str, Any]:
+    return {"rule": count.rule, "removed": count.removed, "changed": count.changed, "left": count.left}
+
+
+def _remaining(phrases: Sequence[Phrase], left: Records) -> list[Phrase]:
+    """The boilerplate that still stands in the prepared texts, with its documents there."""
+    still = []
+    lowered = [phrase.text.casefold() for phrase in phrases]
+    counts = [0] * len(phrases)
+    for record in left:
+        text = " ".join(record.text.casefold().split())
+        for place, words in enumerate(lowered):
+            counts[place] += words in text
+    for phrase, count in zip(phrases, counts, strict=True):
+        if count > MENDED * phrase.documents:
+            still.append(Phrase(phrase.text, count))
+    return still

@@ -1,0 +1,44 @@
+"""How long the texts are in tokens, for each tokenizer that is at hand, and how many do not fit into a context."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from arasuji import bases, tokenizers
+from arasuji.corpus import Record
+from arasuji.inspection import Beyond
+
+CONTEXTS = (128, 256, 512, 1024)
+"""Tokens; the presets train on 300 to 512, GPT-2 reads 1024."""
+SAMPLE = 2000
+"""Training documents that are encoded, and from which a tokenizer of the corpus's own is made."""
+
+
+def fit(train: Sequence[Record]) -> list[Beyond]:
+    """One row for each tokenizer; a pretrained one only where its model is on this machine already."""
+    texts = [record.text for record in train[:: max(1, math.ceil(len(train) / SAMPLE))]]
+    return [_row(name, tokenizer, texts) for name, tokenizer in _at_hand(texts)] if texts else []
+
+
+def _at_hand(texts: list[str]) -> Iterator[tuple[str, Any]]:
+    for name in tokenizers.names():
+        kind = tokenizers.kind(name)
+        if name != tokenizers.PRETRAINED:
+            yield name, kind.build(kind.Config(), iter(texts), None)
+            continue
+        for base in bases.KNOWN.values():
+            if bases.whereabouts(base):
+                yield base.name, kind.build(kind.Config(), iter(texts), bases.find(base.name)[0])
+
+
+def _row(name: str, tokenizer: Any, texts: list[str]) -> Beyond:
+    lengths = [len(tokenizer.encode(text)) + 1 for text in texts]
+    return Beyond(
+        tokenizer=name,
+        tokens=sum(lengths),
+        bytes_per_token=sum(len(text.encode()) for text in texts) / sum(lengths),
+        documents=len(texts),
+        beyond={context: sum(length > context for length in lengths) / len(texts) for context in CONTEXTS},
+    )
