@@ -78,6 +78,7 @@ def example() -> Inspection:
         duplicates=Duplicates(
             exact=1_187,
             near=345,
+            groups=11,
             clusters=[
                 Cluster(
                     38,
@@ -159,7 +160,7 @@ def nothing_but(documents: int) -> Inspection:
     stage = Stage(documents, 12, 80, 0, dict.fromkeys(("0", "25", "50", "100"), 12), [(0, documents)], {}, {}, {})
     vocabulary = Vocabulary(12, 11, 10, [], 0.0)
     return Inspection(
-        ["a.txt"], "", stage, stage, Duplicates(0, 0, []), [], vocabulary, [], 0.0, [], [], [], ["Too little."], "00"
+        ["a.txt"], "", stage, stage, Duplicates(0, 0, 0, []), [], vocabulary, [], 0.0, [], [], [], ["Too little."], "00"
     )
 
 

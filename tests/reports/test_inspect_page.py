@@ -130,7 +130,7 @@ def test_one_language_is_named(inspection, facts, read):
 
 def test_only_the_largest_clusters_are_shown(inspection, facts, read):
     clusters = [Cluster(100 - i, [f"Title {i}"], [f"Text {i}"]) for i in range(30)]
-    text = read(inspect_page(replace(inspection, duplicates=Duplicates(30, 0, clusters)), facts)).text
+    text = read(inspect_page(replace(inspection, duplicates=Duplicates(30, 0, 30, clusters)), facts)).text
     assert "The 20 largest of 30 clusters" in text
     assert "Text 19" in text
     assert "Text 20" not in text
@@ -157,7 +157,7 @@ def test_it_survives_extremes(inspection, facts, read, documents, words):
             found=stage,
             prepared=stage,
             tokenizers=[Beyond(words + str(i), documents, 0.0, documents, {64: 1.0}) for i in range(9)],
-            duplicates=Duplicates(documents, 0, [Cluster(documents, [words], [words, words])]),
+            duplicates=Duplicates(documents, 0, 1, [Cluster(documents, [words], [words, words])]),
             boilerplate=[Phrase(words, documents)],
             vocabulary=replace(inspection.vocabulary, growth=[(10**12, 10**9)] if documents > 1 else [(0, 0)]),
             findings=[Finding(words, documents, words)],
@@ -187,7 +187,7 @@ def says(words: str, page: Inspection) -> Inspection:
         prepared=stage,
         rules=words,
         sources=[words],
-        duplicates=Duplicates(1, 0, [Cluster(2, [words], [words])]),
+        duplicates=Duplicates(1, 0, 1, [Cluster(2, [words], [words])]),
         boilerplate=[Phrase(words, 1)],
         findings=[Finding(words, 1, words)],
         removals=[{"rule": words, "removed": 1, "changed": 0, "left": 0}],

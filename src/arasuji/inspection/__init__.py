@@ -56,8 +56,10 @@ class Duplicates:
     """Documents that repeat an earlier one, but for case and white space."""
     near: int
     """Documents beyond these that are nearly the same as an earlier one."""
+    groups: int
+    """Clusters in all."""
     clusters: list[Cluster]
-    """Largest first."""
+    """The largest of them, largest first."""
 
 
 @dataclass(frozen=True)

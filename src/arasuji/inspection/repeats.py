@@ -27,7 +27,7 @@ def repeats(records: Sequence[Record]) -> Duplicates:
     sums = {blake2b(" ".join(r.text.casefold().split()).encode(), digest_size=16).digest() for r in records}
     exact = len(records) - len(sums)
     near = sum(len(group) - 1 for group in groups) - exact
-    return Duplicates(exact, near, [_cluster(records, group) for group in groups[:SHOWN]])
+    return Duplicates(exact, near, len(groups), [_cluster(records, group) for group in groups[:SHOWN]])
 
 
 def _cluster(records: Sequence[Record], group: list[int]) -> Cluster:

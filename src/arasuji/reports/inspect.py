@@ -68,7 +68,7 @@ def inspect_page(inspection: Inspection, facts: Mapping[str, Any]) -> str:
         found=found,
         findings=Table(
             "What to know or to mend",
-            ["finding", "documents", "rule that mends it"],
+            ["texts that", "documents", "rule that mends it"],
             [[finding.what, finding.documents, finding.rule or "none"] for finding in inspection.findings],
         ),
         sizes=_sizes(stages),
