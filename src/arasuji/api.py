@@ -1,4 +1,4 @@
-"""What a notebook calls: prepare, train, load, generate, evaluate.
+"""What a notebook calls: examine, prepare, train, load, generate, evaluate.
 
 corpus = prepare(["anime.csv"], "corpora/anime")
 for event in train("lstm-small", corpus, Path("runs/small")): print(event)
@@ -18,6 +18,8 @@ from arasuji.corpus import Corpus, Record, prepare
 from arasuji.errors import OptionError, PromptError
 from arasuji.evaluation.score import Score, score
 from arasuji.generation.decode import Piece, Request, Sample, check_length, decode
+from arasuji.inspection import Inspection
+from arasuji.inspection.examine import examine
 from arasuji.runs import TrainedModel, open_model
 from arasuji.training.events import Started, TrainEvent, Watched
 from arasuji.training.loop import Saved, Stepped, Stopped, Validated
@@ -26,6 +28,7 @@ from arasuji.training.session import train
 __all__ = [
     "PROMPTS",
     "Corpus",
+    "Inspection",
     "Piece",
     "Record",
     "Sample",
@@ -40,6 +43,7 @@ __all__ = [
     "Watched",
     "check_prompts",
     "evaluate",
+    "examine",
     "experiment",
     "generate",
     "load",

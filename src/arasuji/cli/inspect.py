@@ -118,7 +118,8 @@ def _show_lengths(found: Inspection) -> None:
 
 def _show_repeats(found: Inspection) -> None:
     repeats = found.duplicates
-    _say("repeats", f"{repeats.exact:,} texts repeat an earlier one, {repeats.near:,} nearly do; {repeats.groups:,} clusters")
+    how_many = f"{repeats.exact:,} texts repeat an earlier one, {repeats.near:,} nearly do; {repeats.groups:,} clusters"
+    _say("repeats", how_many)
     for cluster in repeats.clusters[:SHOWN]:
         text = textwrap.shorten(cluster.texts[0], COLUMNS - 22, placeholder="…")
         print(f"            {cluster.documents:6,}  {text}")
