@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arasuji.corpus import Record, RuleCount
+from arasuji.corpus import Record, RuleCount, mend
 from arasuji.corpus.clean import RULE_SETS, Cleaning, RuleSet, Step, load_rules
 from arasuji.corpus.registry import RULES
 from arasuji.errors import CorpusError, OptionError
@@ -187,3 +187,19 @@ def test_default_rules_never_crash_and_cleaning_twice_is_cleaning_once(text: str
     once = run_default(text)
     assert once is not None
     assert run_default(once) == once
+
+
+def mistaken(text: str) -> str:
+    """UTF-8 read as the encoding that Windows used."""
+    return text.encode("utf-8").decode("cp1252", "replace")
+
+
+foreign = st.text(st.characters(min_codepoint=0x80, max_codepoint=0x2FFF, exclude_categories=["Cs"]), max_size=3)
+
+
+@settings(max_examples=500, deadline=None, derandomize=True)
+@given(words=st.lists(foreign | foreign.map(mistaken) | st.sampled_from(["lamp", "café", "—", "à", "Ã", "it’s"])))
+def test_no_text_that_ftfy_would_repair_is_passed_over(words: list[str]) -> None:
+    for text in (" ".join(words), "".join(words)):
+        if not mend._may_be_broken(text):
+            assert mend._repaired(text) == text

@@ -131,7 +131,7 @@ def prepare(
     out = Path(out).resolve()
     with disk_errors(out):
         _check_replaceable(out)
-    with new_folder(out) as fresh, _explanation(explain) as removed:
+    with new_folder(out) as fresh, _explanation(explain) as removed, disk_errors(out):
         work = fresh / "work"
         work.mkdir()
         cleaning = Cleaning(records, ruleset, work, removed, progress)
@@ -141,13 +141,10 @@ def prepare(
             raise CorpusError(_too_few(cleaning.counts, len(kept)))
         alone = ruleset.leaves_no_near_duplicates
         parts = split(kept, range(len(kept)) if alone else clusters(kept).tolist(), seed)
-        splits = {
-            name: Records.write(
-                fresh / f"{name}.jsonl",
-                (replace(kept[place], group=parts.groups[place]) for place in parts.places[name]),
-            )
-            for name in SPLITS
-        }
+        splits = {}
+        for name, places in parts.places.items():
+            grouped = (replace(kept[place], group=parts.groups[place]) for place in places)
+            splits[name] = Records.write(fresh / f"{name}.jsonl", grouped)
         facts = {
             "kind": KIND,
             "hash": corpus_hash(splits, ruleset, seed),
@@ -172,7 +169,8 @@ def _explanation(path: Path | None) -> Iterator[Callable[[str, Record], None]]:
         def removed(rule: str, record: Record) -> None:
             title = record.metadata.get("title", "")
             row = {"rule": rule, "id": record.id, "title": title, "text": record.text}
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            with disk_errors(path):
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
         yield removed
 
