@@ -11,6 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from arasuji.corpus import Record
 from arasuji.inspection import Phrase
@@ -86,9 +87,12 @@ def _sticky(texts: Sequence[list[str]], candidates: dict[Gram, int]) -> dict[Gra
     """Of the phrases, those that keep to the edges and whose words belong together."""
     anywhere: Counter[Gram] = Counter()
     single: Counter[str] = Counter()
+    heads = {gram[:2] for gram in candidates}  # most words open no candidate
     for tokens in texts:
         single.update(set(tokens))
-        anywhere.update({gram for gram in _grams(tokens) if gram in candidates})
+        opening = (i for i, pair in enumerate(pairwise(tokens)) if pair in heads)
+        grams = (tuple(tokens[i : i + length]) for i in opening for length in range(2, LONGEST + 1))
+        anywhere.update({gram for gram in grams if gram in candidates})
     sticky = {}
     for gram, count in candidates.items():
         words = _words(gram)
