@@ -1,7 +1,7 @@
-"""What a notebook calls: examine, prepare, train, load, generate, evaluate.
+"""What a notebook calls: inspect, prepare, train, load, generate, evaluate.
 
 corpus = prepare(["anime.csv"], "corpora/anime")
-for event in train("lstm-small", corpus, Path("runs/small")): print(event)
+for event in train(experiment("lstm-small"), corpus, "runs/small"): print(event)
 model = load("runs/small")
 for sample in generate(model, ["After years"], n=3): print(sample.text)
 print(evaluate(model, [r.text for r in corpus.test]).bits_per_byte)
@@ -19,7 +19,7 @@ from arasuji.errors import OptionError, PromptError
 from arasuji.evaluation.score import Score, score
 from arasuji.generation.decode import Piece, Request, Sample, check_length, decode
 from arasuji.inspection import Inspection
-from arasuji.inspection.examine import examine
+from arasuji.inspection.examine import examine as inspect
 from arasuji.runs import TrainedModel, open_model
 from arasuji.training.events import Started, TrainEvent, Watched
 from arasuji.training.loop import Saved, Stepped, Stopped, Validated
@@ -43,9 +43,9 @@ __all__ = [
     "Watched",
     "check_prompts",
     "evaluate",
-    "examine",
     "experiment",
     "generate",
+    "inspect",
     "load",
     "prepare",
     "train",

@@ -25,6 +25,7 @@ app.command()(train.train)
 app.command()(generate.generate)
 app.command()(evaluate.evaluate)
 app.command()(listing.presets)
+app.command()(listing.rules)
 app.add_typer(listing.models, name="models")
 app.command()(listing.runs)
 app.command()(demo.demo)
@@ -43,7 +44,8 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
     for stream in (sys.stdout, sys.stderr):  # texts are UTF-8 wherever they are piped
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8")
+            # Names of files and columns may be no text at all.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     if os.environ.get("_ARASUJI_COMPLETE"):  # a shell that completes would show stderr in the line being typed
         sys.stderr = io.StringIO()
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+import shlex
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from arasuji.cli.complete import rule_sets
-from arasuji.cli.terminal import COLUMNS, progress_bar, say, show_json, table
+from arasuji.cli.terminal import COLUMNS, clipped, progress_bar, say, show_json, table, wrapped
 
 if TYPE_CHECKING:
     from arasuji.inspection import Inspection
@@ -45,7 +45,7 @@ def inspect(
         from arasuji.files import write_text
         from arasuji.reports.inspect import inspect_page
 
-        command = f"arasuji inspect {' '.join(map(str, sources))} --rules {rules} --seed {seed} --out {out}"
+        command = f"arasuji inspect {_options(sources, rules, seed, columns)} --out {shlex.quote(str(out))}"
         versions = {name: version(name) for name in ("arasuji", "rensa", "py3langid", "ftfy")}
         write_text(out, inspect_page(found, {"command": command, "seed": seed, "versions": versions}))
         say(f"the report is in {out}")
@@ -53,12 +53,23 @@ def inspect(
         show_json(found.to_json())
         return
     _show(found)
-    print(f"next       arasuji prepare {' '.join(map(str, sources))} --rules {rules} --out corpora/NAME")
+    if not found.rules:
+        print(f"next       arasuji train lstm-small --corpus {shlex.quote(str(sources[0]))} --out runs/lstm")
+    elif found.hash:
+        print(f"next       arasuji prepare {_options(sources, rules, seed, columns)} --out corpora/NAME")
+
+
+def _options(sources: list[Path], rules: str, seed: int, columns: dict[str, str | None]) -> str:
+    """What `prepare` is to be given as well, fit for a shell."""
+    words = [*map(str, sources), "--rules", rules, "--seed", str(seed)]
+    for name, column in columns.items():
+        words += [f"--{name.replace('_', '-')}", column] if column else []
+    return shlex.join(words)
 
 
 def _show(found: Inspection) -> None:
     """The inspection in 80 columns, the verdict first."""
-    print(textwrap.fill(" ".join(found.verdict), COLUMNS) + "\n")
+    print(wrapped(" ".join(found.verdict)) + "\n")
     before, after = found.found, found.prepared
     figures = [
         ["documents", before.documents, after.documents],
@@ -94,7 +105,7 @@ def _show(found: Inspection) -> None:
 
 
 def _say(label: str, text: str) -> None:
-    print(textwrap.fill(text, COLUMNS, initial_indent=f"{label:12}", subsequent_indent=" " * 12))
+    print(wrapped(text, f"{label:12}"))
 
 
 def _share(value: float) -> str:
@@ -121,9 +132,8 @@ def _show_repeats(found: Inspection) -> None:
     how_many = f"{repeats.exact:,} texts repeat an earlier one, {repeats.near:,} nearly do; {repeats.groups:,} clusters"
     _say("repeats", how_many)
     for cluster in repeats.clusters[:SHOWN]:
-        text = textwrap.shorten(cluster.texts[0], COLUMNS - 22, placeholder="…")
-        print(f"            {cluster.documents:6,}  {text}")
+        print(f"            {cluster.documents:6,}  {clipped(cluster.texts[0], COLUMNS - 22)}")
     _say("boilerplate", "at the edges of many texts" if found.boilerplate else "none found")
     for phrase in found.boilerplate[:SHOWN]:
-        print(f"            {phrase.documents:6,}  {phrase.text}")
+        print(f"            {phrase.documents:6,}  {clipped(phrase.text, COLUMNS - 22)}")
     print()

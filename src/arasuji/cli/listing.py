@@ -1,4 +1,4 @@
-"""`arasuji presets`, `arasuji models`, `arasuji runs`: what there is."""
+"""`arasuji presets`, `arasuji rules`, `arasuji models`, `arasuji runs`: what there is."""
 
 from __future__ import annotations
 
@@ -47,6 +47,28 @@ def presets(
             _describe(option, field)
     print("[experiment]")
     _describe("base", Experiment.model_fields["base"])
+
+
+def rules(
+    name: Annotated[
+        str | None, Argument(metavar="[NAME]", help="Print this rule set's file", autocompletion=complete.rule_sets)
+    ] = None,
+) -> None:
+    """The rule sets that ship and the rules there are; with a NAME, the file, to begin one of your own with."""
+    from arasuji.corpus.clean import RULE_SETS, load_rules
+    from arasuji.corpus.registry import RULES
+
+    if name is not None:
+        load_rules(name)  # an unknown name is told with the nearest
+        path = RULE_SETS / f"{name}.toml"
+        print((path if path.is_file() else Path(name)).read_text("utf-8"), end="")
+        return
+    sets = [[n, load_rules(n).description] for n in complete.rule_sets()]
+    table("", ["rule set", "what it is"], sets, left=2)
+    rows = [[rule.name, ", ".join(rule.parameters()), rule.summary()] for rule in RULES.values()]
+    table("", ["rule", "parameters", "what it does"], sorted(rows), left=3)
+    print("next       arasuji rules default > my.toml")
+    print("           arasuji prepare SOURCE --rules my.toml --out CORPUS")
 
 
 def _describe(option: str, field: Any) -> None:

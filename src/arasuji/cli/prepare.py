@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import textwrap
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Option
 
 from arasuji.cli.complete import rule_sets
-from arasuji.cli.terminal import COLUMNS, progress_bar, show_json, table
+from arasuji.cli.terminal import progress_bar, show_json, table, wrapped
 
 
 def prepare(
@@ -45,17 +45,16 @@ def prepare(
         if count.example:
             before, after = count.example
             print(f" {count.rule}")
-            print(_wrapped("before  ", before))
-            print(_wrapped("after   ", after or "(removed)"))
+            print(wrapped(_marked(before), "   before  "))
+            print(wrapped(_marked(after) or "(removed)", "   after   "))
     print()
     print("documents  " + ", ".join(f"{n:,} {name}" for name, n in documents.items()))
     for note in corpus.notes:
-        print(f"note       {note}")
+        print(wrapped(note, "note       "))
     print(f"hash       {corpus.hash}")
-    print(f"next       arasuji train lstm-small --corpus {out} --out runs/lstm")
+    print(f"next       arasuji train lstm-small --corpus {shlex.quote(str(out))} --out runs/lstm")
 
 
-def _wrapped(label: str, text: str) -> str:
-    """A text in the columns after its label; a line break shows as a mark."""
-    shown = " ".join(text.replace("\n", " ⏎ ").split())
-    return textwrap.fill(shown, COLUMNS, initial_indent="   " + label, subsequent_indent=" " * (3 + len(label)))
+def _marked(text: str) -> str:
+    """A line break shows as a mark."""
+    return text.replace("\n", " ⏎ ")

@@ -40,6 +40,24 @@ def table(title: str, headers: Sequence[str], rows: Sequence[Sequence[Any]], lef
     console.print(made, width=console.width if console.is_terminal else COLUMNS)
 
 
+def wrapped(text: str, label: str = "") -> str:
+    """A text in the columns after its label, broken between words; wide letters count as the two columns they take."""
+    from rich.console import Console
+    from rich.text import Text
+
+    lines = Text(" ".join(text.split())).wrap(Console(), COLUMNS - len(label), overflow="fold")
+    return "\n".join((" " * len(label) if i else label) + line.plain for i, line in enumerate(lines))
+
+
+def clipped(text: str, columns: int) -> str:
+    """The beginning of a text, in one line of so many columns."""
+    from rich.text import Text
+
+    shown = Text(" ".join(text.split()))
+    shown.truncate(columns, overflow="ellipsis")
+    return shown.plain
+
+
 class Flowing:
     """Prints text as it comes; on a terminal, lines break between words."""
 
@@ -118,7 +136,7 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(),

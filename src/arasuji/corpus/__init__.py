@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from arasuji.corpus.record import Record, Records
@@ -74,8 +75,9 @@ class Corpus:
         return records
 
     @classmethod
-    def load(cls, folder: Path) -> Corpus:
+    def load(cls, folder: Path | str) -> Corpus:
         """Open what `prepare` wrote. Raises CorpusError where it is missing, damaged, or not a corpus."""
+        folder = Path(folder)
         opened = open_folder(folder.resolve())
         if opened is None:
             raise CorpusError(_why_unreadable(folder))
@@ -100,7 +102,7 @@ class Corpus:
 
 
 def prepare(
-    sources: Sequence[Path | str],
+    sources: Sequence[Path | str] | Path | str,
     out: Path | str,
     rules: str = "default",
     seed: int = 0,
@@ -108,7 +110,7 @@ def prepare(
     title_column: str | None = None,
     genre_column: str | None = None,
     keep: Sequence[str] = (),
-    explain: Path | None = None,
+    explain: Path | str | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> Corpus:
     """Read, clean and split into the folder `out`: train.jsonl, validation.jsonl, test.jsonl and manifest.json, all or
@@ -125,37 +127,41 @@ def prepare(
     from arasuji.corpus.read import read_all
     from arasuji.corpus.split import split
 
+    paths = [Path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
+    out, explain = Path(out).resolve(), Path(explain).resolve() if explain else None
     ruleset = load_rules(rules)
     columns = {"text_column": text_column, "title_column": title_column, "genre_column": genre_column, "keep": keep}
-    records = read_all([Path(source) for source in sources], progress, **columns)
-    out = Path(out).resolve()
+    records = read_all(paths, progress, **columns)
     with disk_errors(out):
-        _check_replaceable(out)
+        _check_outputs(paths, out, explain)
     with new_folder(out) as fresh, _explanation(explain) as removed, disk_errors(out):
         work = fresh / "work"
         work.mkdir()
         cleaning = Cleaning(records, ruleset, work, removed, progress)
-        kept = Records.write(work / "kept.jsonl", cleaning)
-        kept.watch = lambda done: progress("splitting", done, len(kept))
-        if len(kept) < MINIMUM_DOCUMENTS:
-            raise CorpusError(_too_few(cleaning.counts, len(kept)))
-        alone = ruleset.leaves_no_near_duplicates
-        parts = split(kept, range(len(kept)) if alone else clusters(kept).tolist(), seed)
-        splits = {}
-        for name, places in parts.places.items():
-            grouped = (replace(kept[place], group=parts.groups[place]) for place in places)
-            splits[name] = Records.write(fresh / f"{name}.jsonl", grouped)
+        with Records.write(work / "kept.jsonl", cleaning) as kept:
+            kept.watch = partial(_tell_split, progress, len(kept))
+            if len(kept) < MINIMUM_DOCUMENTS:
+                raise CorpusError(_too_few(cleaning.counts, len(kept)))
+            alone = ruleset.leaves_no_near_duplicates
+            parts = split(kept, range(len(kept)) if alone else clusters(kept).tolist(), seed)
+            for name, places in parts.places.items():
+                grouped = (replace(kept[place], group=parts.groups[place]) for place in places)
+                Records.write(fresh / f"{name}.jsonl", grouped).close()
+        shutil.rmtree(work)
         facts = {
             "kind": KIND,
-            "hash": corpus_hash(splits, ruleset, seed),
+            "hash": corpus_hash(fresh, ruleset, seed),
             "seed": seed,
-            "documents": {name: len(splits[name]) for name in SPLITS},
+            "documents": {name: len(places) for name, places in parts.places.items()},
             "rules": [asdict(count) for count in cleaning.counts],
             "notes": parts.notes,
         }
-        shutil.rmtree(work)
         seal(fresh, facts)
     return Corpus.load(out)
+
+
+def _tell_split(progress: Progress, size: int, done: int) -> None:
+    progress("splitting", done, size)
 
 
 @contextmanager
@@ -179,6 +185,19 @@ def _too_few(counts: Sequence[RuleCount], kept: int) -> str:
     message = f"{kept} of {counts[0].left} documents are left, and a corpus needs at least {MINIMUM_DOCUMENTS}"
     worst = max(counts, key=lambda count: count.removed)
     return message + (f"; rule {worst.rule!r} removed {worst.removed} of them" if worst.removed else "")
+
+
+def _check_outputs(sources: Sequence[Path], out: Path, explain: Path | None) -> None:
+    """Refuse to write over what is read, or over anything but a corpus."""
+    _check_replaceable(out)
+    for source in (path.resolve() for path in sources):
+        for target in (out, *([explain] if explain else [])):
+            if source == target or target in source.parents:
+                raise OptionError(f"{target} is, or holds, the source {source}: choose another place to write to")
+    if explain and (explain == out or out in explain.parents):
+        raise OptionError(f"{explain} lies inside the corpus folder, which is replaced as a whole: put it elsewhere")
+    if explain and explain.is_dir():
+        raise OptionError(f"{explain} is a folder: name a file for the removed texts")
 
 
 def _check_replaceable(folder: Path) -> None:

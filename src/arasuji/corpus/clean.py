@@ -5,7 +5,9 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import tee
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from arasuji.corpus.registry import RULES, load_plugins
 from arasuji.errors import ArasujiError, CorpusError, OptionError, nearest
 
 RULE_SETS = Path(__file__).parent / "rules"
+_NONE_LEFT: Any = object()
 EXAMPLE_LENGTH = 160  # characters shown before and after
 EXAMPLE_LEAD = 60  # of them, what stands before the change
 
@@ -31,7 +34,8 @@ class Step:
     label: str
 
     def describe(self) -> str:
-        values = ", ".join(f"{name} {value}" for name, value in self.parameters.items())
+        plain = {name: value for name, value in self.parameters.items() if not isinstance(value, list)}
+        values = ", ".join(f"{name} {value}" for name, value in plain.items())
         return f"{self.rule!r} ({values})" if values else repr(self.rule)
 
 
@@ -107,11 +111,10 @@ class Cleaning:
         self.steps = ruleset.steps
         self.tallies = [_Tally("all"), *(_Tally(step.label) for step in self.steps)]
         self._on_removed = on_removed
-        self._folder = folder
         self._progress = progress
         self._left = self._counted(records)
-        for step, tally in zip(self.steps, self.tallies[1:], strict=True):
-            self._left = self._run(step, tally, self._left)
+        for place, (step, tally) in enumerate(zip(self.steps, self.tallies[1:], strict=True)):
+            self._left = self._run(step, tally, self._left, folder / f"{place}.jsonl")
 
     def __iter__(self) -> Iterator[Record]:
         yield from self._left
@@ -132,16 +135,22 @@ class Cleaning:
             self.tallies[0].left += 1
             yield record
 
-    def _run(self, step: Step, tally: _Tally, records: Iterator[Record]) -> Iterator[Record]:
-        rule = RULES[step.rule]
-        if rule.compares:
-            kept = Records.write(self._folder / f"{self.steps.index(step)}.jsonl", records)
-            kept.watch = lambda done: self._progress(f"rule {step.label}", done, len(kept))
-            given: Iterable[Record] = kept
-            records = iter(kept)
-        else:
+    def _run(self, step: Step, tally: _Tally, records: Iterator[Record], place: Path) -> Iterator[Record]:
+        if not RULES[step.rule].compares:
             records, given = tee(records)  # a rule is rarely more than a record ahead, so tee holds one
-        texts = iter(rule.function(given, **step.parameters))
+            yield from self._judge(step, tally, records, given)
+            return
+        with Records.write(place, records) as kept:
+            kept.watch = partial(self._tell, step, len(kept))
+            yield from self._judge(step, tally, iter(kept), kept)
+
+    def _tell(self, step: Step, size: int, done: int) -> None:
+        self._progress(f"rule {step.label}", done, size)
+
+    def _judge(self, step: Step, tally: _Tally, records: Iterator[Record], given: Iterable[Record]) -> Iterator[Record]:
+        quotable = RULES[step.rule].quotable
+        with _blaming(step):
+            texts = iter(RULES[step.rule].function(given, **step.parameters))
         for record in records:
             text = _judged(step, record, texts)
             if text is None:
@@ -151,28 +160,46 @@ class Cleaning:
                 tally.left += 1
             if text != record.text:
                 tally.changed += text is not None
-                if rule.quotable:
+                if quotable:
                     tally.show(record.text, text)
             if text is not None:
                 yield record if text == record.text else replace(record, text=text)
+        with _blaming(step):
+            if next(texts, texts) is not texts:
+                raise OptionError(f"rule {step.rule!r} gave more answers than there are records: one each is wanted")
 
 
-def _judged(step: Step, record: Record, texts: Iterator[str | None]) -> str | None:
-    """The next text that a rule gives. A rule is anyone's code, so what it does wrong is told in its name."""
+@contextmanager
+def _blaming(step: Step, where: str = "") -> Iterator[None]:
+    """A rule is anyone's code, so what it does wrong is told in its name."""
     try:
-        text = next(texts)
-    except StopIteration:
-        raise OptionError(
-            f"rule {step.rule!r} gave no answer for record {record.id}: it must give one for each"
-        ) from None
+        yield
     except ArasujiError:
         raise
     except Exception as error:
-        message = f"rule {step.rule!r} failed at record {record.id}: {type(error).__name__}: {error}"
-        raise OptionError(message) from error
-    if text is None or isinstance(text, str):
+        raise OptionError(f"rule {step.rule!r} failed{where}: {type(error).__name__}: {error}") from error
+
+
+def _judged(step: Step, record: Record, texts: Iterator[str | None]) -> str | None:
+    """The next text that a rule gives."""
+    with _blaming(step, f" at record {record.id}"):
+        text = next(texts, _NONE_LEFT)
+    if text is None or (isinstance(text, str) and _is_whole(text)):
         return text
+    if text is _NONE_LEFT:
+        raise OptionError(f"rule {step.rule!r} gave no answer for record {record.id}: one each is wanted")
     raise OptionError(f"rule {step.rule!r} gave {text!r} for record {record.id}: a text or None is wanted")
+
+
+def _is_whole(text: str) -> bool:
+    """Whether UTF-8 can hold it: half of a surrogate pair, it cannot."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(slots=True)

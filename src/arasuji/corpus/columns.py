@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ KNOWN: dict[str, list[str]] = {
     "id": ["mal_id", "anime_id", "uid", "id"],
 }
 
+# What the rules, the split and the inspection read; no kept column takes its place.
+_OURS = {"title", "genres", "year", "type"}
 _FLAGS = {"", "0", "1", "0.0", "1.0", "false", "true"}
 _RAISED = {"1", "1.0", "true"}
 
@@ -67,11 +70,12 @@ def find_columns(
     names = list(dict.fromkeys(name for row in rows for name in row))
     text, *found = (_find(path, what, names, chosen.get(what)) for what in KNOWN)
     if text is None:
-        raise SourceError(f"{path}: no column of texts among {', '.join(names)}: name it with --text-column")
+        shown = ", ".join(_clip(name, 30) for name in names[:20])
+        raise SourceError(f"{path}: no column of texts among {shown}: name it with --text-column")
     others = [name for name in names if name not in (text, *found)]
     title, genres, year, kind, identity = found
     flags = [] if genres else [name for name in others if _is_flag(row.get(name) for row in rows)]
-    kept = tuple(_named(path, name, names) for name in keep)
+    kept = tuple(name for name in (_named(path, name, names) for name in keep) if name not in _OURS)
     return Columns(text, title, genres, year, kind, identity, tuple(flags), kept)
 
 
@@ -80,6 +84,10 @@ def _find(path: Path, what: str, names: Sequence[str], option: str | None) -> st
         plain = {_plain(name): name for name in reversed(names)}
         return next((plain[known] for known in KNOWN[what] if known in plain), None)
     return _named(path, option, names)
+
+
+def _clip(name: str, length: int) -> str:
+    return name if len(name) <= length else name[: length - 1] + "…"
 
 
 def _named(path: Path, option: str, names: Sequence[str]) -> str:
@@ -110,16 +118,24 @@ def make_record(row: Mapping[str, Any], columns: Columns) -> Record:
     if columns.genres:
         metadata["genres"] = genre_list(row.get(columns.genres))
     elif columns.flags:
-        metadata["genres"] = [name for name in columns.flags if _string(row.get(name)).strip().lower() in _RAISED]
+        raised = (name for name in columns.flags if _string(row.get(name)).strip().lower() in _RAISED)
+        metadata["genres"] = [_string(name) for name in raised]
     if columns.year and (year := re.search(r"(?<!\d)(?:1[89]|2[01])\d\d(?!\d)", _string(row.get(columns.year)))):
         metadata["year"] = int(year[0])
     if columns.type and (kind := _string(row.get(columns.type)).strip()):
         metadata["type"] = kind
     for name in columns.kept:
         value = row.get(name)
-        metadata[name] = value if isinstance(value, int | float) else _string(value)
+        metadata[_string(name)] = _scalar(value)
     given = _string(row.get(columns.id)).strip() if columns.id else ""
     return Record(id=given or text_id(title, text), text=text, metadata=metadata)
+
+
+def _scalar(value: Any) -> Any:
+    """A number as it is, where JSON has it; anything else as text."""
+    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return "" if isinstance(value, float) else _string(value)
 
 
 def text_id(title: str, text: str) -> str:

@@ -8,6 +8,12 @@ from hashlib import blake2b
 from arasuji.corpus import near
 from arasuji.corpus.record import Record
 from arasuji.corpus.registry import Texts, rule, where
+from arasuji.errors import OptionError
+
+
+def sum_of(text: str) -> bytes:
+    """16 bytes that are equal for texts that differ in case and white space alone."""
+    return blake2b(" ".join(text.casefold().split()).encode(), digest_size=16).digest()
 
 
 @rule("duplicates")
@@ -16,7 +22,7 @@ def drop_duplicates(records: Iterable[Record]) -> Texts:
     seen: set[bytes] = set()  # of sums, not of texts: they may be millions
 
     def is_new(record: Record) -> bool:
-        key = blake2b(" ".join(record.text.casefold().split()).encode(), digest_size=16).digest()
+        key = sum_of(record.text)
         return not (key in seen or seen.add(key))  # type: ignore[func-returns-value]
 
     return where(records, is_new)
@@ -26,8 +32,11 @@ def drop_duplicates(records: Iterable[Record]) -> Texts:
 def drop_near_duplicates(records: Sequence[Record], similarity: float = near.SIMILARITY) -> Texts:
     """Of each cluster of near-duplicates the longest text stays, the first of equally long ones.
 
-    `similarity` is the share of common three-word runs from which on two texts are near-duplicates, above 0 to 1.
+    `similarity` is the share of common three-word runs from which on two texts are near-duplicates, 0.5 to 1; what is
+    less alike is not found reliably.
     """
+    if not near.SIMILARITY <= similarity <= 1:
+        raise OptionError(f"rule 'near-duplicates': similarity = {similarity} is not between {near.SIMILARITY} and 1")
     clusters = near.clusters(records, similarity)
     longest: dict[int, tuple[int, int]] = {}
     for i, (record, cluster) in enumerate(zip(records, clusters.tolist(), strict=True)):

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from arasuji.corpus import SPLITS
 from arasuji.corpus.clean import RuleSet
-from arasuji.corpus.record import Record
+from arasuji.corpus.record import Records
 
 
-def corpus_hash(splits: Mapping[str, Iterable[Record]], ruleset: RuleSet, seed: int) -> str:
-    """SHA-256 in hexadecimal. Canonical JSON, so that it is the same on every machine and Python."""
+def corpus_hash(folder: Path, ruleset: RuleSet, seed: int) -> str:
+    """SHA-256 in hexadecimal of the splits written to `folder`. Canonical JSON, so that it is the same on every machine
+    and Python."""
     digest = hashlib.sha256()
     digest.update(_canonical({"seed": seed, "rules": [[step.rule, step.parameters] for step in ruleset.steps]}))
     for name in SPLITS:
-        for record in splits[name]:
-            digest.update(_canonical({**record.fields(), "split": name}))
+        with Records(folder / f"{name}.jsonl") as records:
+            for record in records:
+                digest.update(_canonical({**record.fields(), "split": name}))
     return digest.hexdigest()
 
 

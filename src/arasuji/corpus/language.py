@@ -8,6 +8,7 @@ from typing import Any
 
 from arasuji.corpus.record import Record
 from arasuji.corpus.registry import Texts, rule, where
+from arasuji.errors import OptionError
 
 UNSURE = "?"
 SURE = 0.9
@@ -32,6 +33,9 @@ def language(text: str) -> str:
 
 @rule("language")
 def keep_languages(records: Iterable[Record], keep: list[str]) -> Texts:
-    """Keep texts in these languages (codes like "en", "ja"), and those too short to tell."""
+    """Keep texts in these languages (ISO 639 codes: "en", "ja"), and those too short to tell."""
+    for code in keep:
+        if code not in _identifier().labels:
+            raise OptionError(f'rule \'language\': no language {code!r}: codes are wanted, such as "en" or "ja"')
     wanted = {UNSURE, *keep}
     return where(records, lambda record: language(record.text) in wanted)

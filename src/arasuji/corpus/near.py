@@ -2,8 +2,10 @@
 
 MinHash signatures (Broder, "On the resemblance and containment of documents", 1997) are cut into bands, and only texts
 with an equal band are compared (locality-sensitive hashing; Leskovec, Rajaraman, Ullman, "Mining of Massive
-Datasets", chapter 3). With 32 bands of 4 hashes, a pair of similarity 0.5 meets in some band with probability 0.87, one
-of 0.6 with 0.99. Every pair that meets is then compared exactly, so no chance resemblance counts.
+Datasets", chapter 3). With 48 bands of 4 hashes, a pair of similarity 0.5 meets in some band with probability 0.95, one
+of 0.6 with 0.999. Those that meet are compared exactly, so no chance resemblance counts; in a crowd of equal bands only
+neighbours, and each with the first, so that a crowd costs no square of comparisons. A pair in twenty at the very limit
+may be missed, and the order of the rows may decide which.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ SIMILARITY = 0.5
 """Texts are near-duplicates from this share of common three-word runs on (Jaccard: common / all different ones)."""
 RUN = 3
 """Words of a run."""
-BANDS, ROWS = 32, 4
+BANDS, ROWS = 48, 4
 SEED = 1
 CHUNK = 1000
 """Texts whose signatures are computed at once."""

@@ -19,7 +19,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 
-from arasuji.corpus import Progress
+from arasuji.corpus import Progress, is_corpus
 from arasuji.corpus.columns import find_columns, make_record, text_id
 from arasuji.corpus.record import Record
 from arasuji.corpus.services import entries, plain
@@ -31,6 +31,8 @@ Told = Callable[[int], None]
 
 SEEN = 1000
 """Rows that are looked at to find the columns."""
+LONGEST_FIELD = 2**31 - 1
+"""Characters of a CSV field; the library's own limit of 131,072 is meant for other things."""
 SLICE = 10_000
 """Rows of a Parquet file that are held at once."""
 TOLD_EVERY = 500
@@ -45,7 +47,7 @@ def read_all(sources: Sequence[Path], progress: Progress, **columns: Any) -> Ite
     streams = []
     for source in sources:
         streams.append(read(source, **columns, progress=partial(_tell, progress, source, behind, size)))
-        behind += source.stat().st_size
+        behind += source.stat().st_size if source.is_file() else 0
     return chain.from_iterable(streams)
 
 
@@ -70,12 +72,12 @@ def read(
     """
     if path.is_dir():
         return _read_folder(path)
+    if not path.exists():
+        raise SourceError(f"{path}: there is no such file")
     kind = path.name.lower().removesuffix(".gz").rpartition(".")[2]
     if kind not in READERS and kind != "txt":
         known = ", ".join(f".{name}" for name in (*READERS, "txt"))
         raise SourceError(f"{path}: unknown kind of file: known: {known} (also .gz), or a folder of .txt files")
-    if not path.exists():
-        raise SourceError(f"{path}: there is no such file")
     if kind == "txt":
         return _read_blocks(path, progress)
     chosen = {"text": text_column, "title": title_column, "genres": genre_column}
@@ -93,9 +95,17 @@ def _read_rows(path: Path, rows: Iterator[Row], chosen: dict[str, str | None], k
 
 def _read_folder(folder: Path) -> Iterator[Record]:
     paths = sorted(folder.glob("*.txt"))
+    if not paths and is_corpus(folder):
+        raise SourceError(f"{folder}: this is a corpus already: train on it with --corpus {folder}")
     if not paths:
         raise SourceError(f"{folder}: there is no .txt file in this folder")
-    return (Record(id=path.stem, text="".join(_lines(path)).strip()) for path in paths)
+    return (Record(id=path.stem, text="".join(_lines(path)).strip() if _holds(path) else "") for path in paths)
+
+
+def _holds(path: Path) -> bool:
+    """Whether a file of a folder has anything in it: an empty one is a missing text, not a mistake."""
+    with _opened(path) as (file, _):
+        return bool(file.read().strip())
 
 
 def _read_blocks(path: Path, progress: Told) -> Iterator[Record]:
@@ -115,7 +125,7 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
     try:
         with path.open("rb") as raw:
             unpacked: Any = gzip.GzipFile(fileobj=raw) if path.name.lower().endswith(".gz") else raw
-            yield unpacked, raw.tell
+            yield unpacked, raw.tell if raw.seekable() else lambda: 0  # a pipe has no place
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SourceError(f"{path}: not a whole gzip file (truncated or damaged): fetch it again") from error
     except OSError as error:
@@ -158,9 +168,10 @@ def _why_unreadable(path: Path) -> str:
 
 def _csv_rows(path: Path, progress: Told) -> Iterator[Row]:
     """The standard library's reader: it names the wrong line, and allows a quote inside a bare field."""
+    csv.field_size_limit(LONGEST_FIELD)
     reader = csv.reader(_lines(path, progress), strict=True)
     try:
-        header = next(reader)
+        header = next(cells for cells in reader if cells)
         for cells in reader:
             if len(cells) > len(header):
                 message = f"{path}: line {reader.line_num}: {len(cells)} fields under {len(header)} columns"
@@ -186,7 +197,7 @@ def _json_rows(path: Path, progress: Told) -> Iterator[Row]:
     found = entries(_parsed(str(path), "".join(_lines(path, progress))))
     if found is None:
         raise SourceError(f"{path}: no list of objects, nor an answer of AniList or Jikan, is in this JSON file")
-    return map(plain, found)
+    yield from map(plain, found)
 
 
 def _parsed(where: str, text: str) -> Any:
@@ -202,12 +213,13 @@ def _parquet_rows(path: Path, progress: Told) -> Iterator[Row]:
 
     try:
         with path.open("rb") as file:  # a path would be taken for a pattern where it holds [ or *
-            table = polars.scan_parquet(io.BytesIO(file.read()) if path.name.endswith(".gz") else file)
+            packed = path.name.lower().endswith(".gz")
+            table = polars.scan_parquet(io.BytesIO(gzip.decompress(file.read())) if packed else file)
             size = table.select(polars.len()).collect().item()
             for start in range(0, size, SLICE):
                 progress(path.stat().st_size * start // size)
                 yield from table.slice(start, SLICE).collect().to_dicts()
-    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
+    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError, EOFError, zlib.error) as error:
         raise SourceError(f"{path}: not a valid Parquet file, or a truncated one") from error
 
 

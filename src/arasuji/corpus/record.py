@@ -10,6 +10,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, overload
 
+from arasuji.errors import CorpusError
+
 READ_AHEAD = 1 << 18
 """Bytes read at once where records are read in order."""
 
@@ -74,6 +76,8 @@ class Records(Sequence[Record]):
             with self._lock:
                 self._file.seek(self._starts[place])
                 lines = self._file.readlines(READ_AHEAD)
+            if not lines:
+                raise CorpusError(f"{self._file.name} was cut short while it was read: make the corpus again")
             for line in lines:
                 yield Record(**json.loads(line.decode()))
             place += len(lines)
@@ -87,6 +91,19 @@ class Records(Sequence[Record]):
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __repr__(self) -> str:
+        return f"<{len(self):,} records of {self._file.name}>"
+
+    def close(self) -> None:
+        """Close the file, which some systems will not move or delete before."""
+        self._file.close()
+
+    def __enter__(self) -> Records:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def __del__(self) -> None:
-        if file := getattr(self, "_file", None):
-            file.close()
+        if hasattr(self, "_file"):
+            self.close()

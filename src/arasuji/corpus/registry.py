@@ -33,16 +33,32 @@ class Rule:
 
     def check(self, parameters: dict[str, Any]) -> None:
         """Raise OptionError for a parameter that is unknown, missing, or of the wrong type."""
-        wanted = dict(list(inspect.signature(self.function).parameters.items())[1:])  # the first is the records
-        types = get_type_hints(self.function)
+        wanted = self.parameters()
+        types = self._types()
         for name, value in parameters.items():
             if name not in wanted:
                 raise OptionError(f"rule {self.name!r} has no parameter {name!r}: {nearest(name, wanted)}")
-            if not _fits(value, types[name]):
-                raise OptionError(f"rule {self.name!r}: {name} = {value!r} is not {_in_words(types[name])}")
+            if not _fits(value, types.get(name)):
+                raise OptionError(f"rule {self.name!r}: {name} = {value!r} is not {_in_words(types.get(name))}")
         for name, parameter in wanted.items():
             if name not in parameters and parameter.default is parameter.empty:
-                raise OptionError(f"rule {self.name!r} needs a parameter {name!r}: {_in_words(types[name])}")
+                raise OptionError(f"rule {self.name!r} needs a parameter {name!r}: {_in_words(types.get(name))}")
+
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """What it can be given, by name; the first parameter of its function is the records."""
+        return dict(list(inspect.signature(self.function).parameters.items())[1:])
+
+    def summary(self) -> str:
+        """The first paragraph of what its function says of itself."""
+        return " ".join((inspect.getdoc(self.function) or "").partition("\n\n")[0].split())
+
+    def _types(self) -> dict[str, Any]:
+        """What the function says of its parameters; a rule of another package may say nothing, or name what is imported
+        for type checkers alone."""
+        try:
+            return get_type_hints(self.function)
+        except Exception:
+            return {}
 
 
 RULES: dict[str, Rule] = {}
@@ -98,8 +114,8 @@ _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: 
 def _fits(value: Any, kind: Any) -> bool:
     if kind == list[str]:
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
-    return type(value) is kind or (kind is float and type(value) is int)
+    return kind not in _KINDS or type(value) is kind or (kind is float and type(value) is int)
 
 
 def _in_words(kind: Any) -> str:
-    return _KINDS.get(kind, str(kind))
+    return _KINDS.get(kind, "a value")

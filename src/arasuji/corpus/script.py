@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from functools import cache
 
 UNSPACED = (
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -13,14 +15,20 @@ CHARACTERS_PER_WORD = 2
 """About the length of a Japanese or Chinese word."""
 
 _UNSPACED = re.compile(UNSPACED)
-_WORD = re.compile(rf"{UNSPACED}|(?:(?!{UNSPACED})\w)+")
 _ASCII_WORD = re.compile(r"\w+")
+
+
+@cache
+def _word() -> re.Pattern[str]:
+    """A word: letters, digits and the marks that go with them, which are vowels in many scripts."""
+    marks = "".join(chr(code) for code in range(0x300, 0x20000) if unicodedata.category(chr(code)).startswith("M"))
+    return re.compile(rf"{UNSPACED}|(?:(?!{UNSPACED})[\w{marks}])+")
 
 
 def words_of(text: str) -> list[str]:
     """The words in lower case, without punctuation; in a script without spaces, every character."""
     lower = text.casefold()
-    return (_ASCII_WORD if lower.isascii() else _WORD).findall(lower)
+    return (_ASCII_WORD if lower.isascii() else _word()).findall(lower)
 
 
 def count_words(text: str, characters_per_word: int = CHARACTERS_PER_WORD) -> float:

@@ -1,6 +1,7 @@
 """Train, validation and test by group: seasons of one story, or nearly equal texts, never stand on both sides.
 
-Which split a group falls into depends on the seed and the groups' names and sizes, not on the rows' order.
+Which split a group falls into depends on the seed and the groups' names and sizes, not on the rows' order (but see
+`near` for what its search may miss).
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Stage:
     """Documents of each year, in order."""
     languages: dict[str, int]
     """Documents of each language (ISO 639-1), most frequent first; "?" where a text is too short to tell. Where there
-    are more than `examine.SAMPLE` documents, a sample's shares, scaled up."""
+    are more than `stage.SAMPLE` documents, a sample's shares, scaled up."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ class Phrase:
 
     text: str
     documents: int
+    opens: bool = False
+    """It opens the texts rather than closing them: then they are of one kind, and there is no cutting it out."""
 
 
 @dataclass(frozen=True)

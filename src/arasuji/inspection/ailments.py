@@ -18,7 +18,7 @@ AILMENTS = {
     "html": "hold HTML tags or entities",
     "repair": "hold letters that were decoded wrongly",
     "source-notes": "say where the text is from",
-    "words": "have fewer than 10 or more than 400 words",
+    "words": "are too short or too long for the default rules",
     "lost-start": "begin with a small letter: their beginning may be lost",
 }
 """In words, what a rule finds wrong."""
@@ -34,17 +34,20 @@ def findings(
     listed = [Finding(what, _touched(records, rule, parameters.get(rule, {})), rule) for rule, what in AILMENTS.items()]
     listed.append(Finding("repeat an earlier text word for word", duplicates.exact, "duplicates"))
     listed.append(Finding("nearly repeat another text", duplicates.near, "near-duplicates"))
-    listed += [Finding(f"share the words “{phrase.text}”", phrase.documents, "phrase") for phrase in remaining]
+    listed += [Finding(f"share the words “{p.text}”", p.documents, "phrase" if p.opens else "cut") for p in remaining]
     listed += _foreign(found)
     return sorted((f for f in listed if f.documents), key=lambda f: -f.documents)
 
 
 def _touched(records: Sequence[Record], rule: str, parameters: dict[str, object]) -> int:
-    """How many records a rule would remove or change; empty ones are counted as placeholders alone."""
+    """How many records a rule would remove or change in more than white space; empty ones are counted as placeholders
+    alone."""
     texts = RULES[rule].function(iter(records), **parameters)
     counted = rule == "placeholders"
     return sum(
-        text != record.text and (counted or bool(record.text.strip()))
+        text != record.text
+        and (text is None or text.split() != record.text.split())
+        and (counted or bool(record.text.strip()))
         for record, text in zip(records, texts, strict=True)
     )
 

@@ -46,8 +46,7 @@ def boilerplate(records: Sequence[Record], most: int = 20) -> list[Phrase]:
     tokens = [_tokens(record.text) for record in records[::step]]
     found = _sticky(tokens, _at_edges(tokens))
     chosen = sorted(_distinct(found), key=lambda gram: (-found[gram], gram))[:most]
-    counts = _counted(chosen, records)
-    phrases = [Phrase(text, documents) for text, documents in counts if documents >= FEWEST]
+    phrases = [phrase for phrase in _counted(chosen, records) if phrase.documents >= FEWEST]
     return sorted(phrases, key=lambda phrase: (-phrase.documents, phrase.text))
 
 
@@ -97,7 +96,10 @@ def _sticky(texts: Sequence[list[str]], candidates: dict[Gram, int]) -> dict[Gra
     for gram, count in candidates.items():
         words = _words(gram)
         bits = math.log2(count / len(texts)) - sum(math.log2(single[word] / len(texts)) for word in words)
-        if count >= AT_EDGE * anywhere[gram] and bits >= BITS * (len(words) - 1) - SLACK:
+        # What stands in most texts is no surprise, but its words hardly ever stand without each other.
+        alone = max(single[word] for word in words)
+        together = bits >= BITS * (len(words) - 1) - SLACK or count >= alone * 2**-SLACK
+        if together and count >= AT_EDGE * anywhere[gram]:
             sticky[gram] = count
     return sticky
 
@@ -117,12 +119,15 @@ def _within(part: Gram, whole: Gram) -> bool:
     return any(whole[i : i + len(part)] == part for i in range(len(whole) - len(part) + 1))
 
 
-def _counted(grams: Sequence[Gram], records: Iterable[Record]) -> list[tuple[str, int]]:
-    """Each phrase as it is most often written, and how many of all records have it."""
+def _counted(grams: Sequence[Gram], records: Iterable[Record]) -> list[Phrase]:
+    """Each phrase as it is most often written, how many of all records have it, and at which end most of them."""
     patterns = [re.compile(r"\s*".join(map(re.escape, gram)), re.IGNORECASE) for gram in grams]
     forms: list[Counter[str]] = [Counter() for _ in grams]
+    early = [0] * len(grams)
     for record in records:
-        for pattern, written in zip(patterns, forms, strict=True):
+        for place, pattern in enumerate(patterns):
             if match := pattern.search(record.text):
-                written[" ".join(match[0].split())] += 1
-    return [(written.most_common(1)[0][0], written.total()) for written in forms if written]
+                forms[place][" ".join(match[0].split())] += 1
+                early[place] += match.start() < len(record.text) - match.end()
+    counted = zip(forms, early, strict=True)
+    return [Phrase(f.most_common(1)[0][0], f.total(), 2 * at_start > f.total()) for f, at_start in counted if f]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from arasuji.corpus import SPLITS, Corpus, Progress, Record, Records, is_corpus, prepare
+from arasuji.corpus.clean import load_rules
 from arasuji.corpus.read import read_all
-from arasuji.errors import CorpusError
+from arasuji.corpus.script import count_words
+from arasuji.errors import CorpusError, OptionError
 from arasuji.inspection import Inspection, Phrase, Vocabulary
 from arasuji.inspection.ailments import findings
 from arasuji.inspection.boilerplate import boilerplate
@@ -26,7 +29,7 @@ MENDED = 0.1
 
 
 def examine(
-    sources: Sequence[Path | str],
+    sources: Sequence[Path | str] | Path | str,
     rules: str = "default",
     seed: int = 0,
     progress: Progress = lambda what, done, total: None,
@@ -35,10 +38,14 @@ def examine(
     """Examine sources as `prepare` would read them, or one corpus folder. Nothing is kept on the disk.
 
     `columns` are the column options of `prepare`.
-    Raises SourceError, OptionError and CorpusError as `prepare` does, but for too few documents, which is a verdict.
+    Raises SourceError and OptionError as `prepare` does, and CorpusError for a damaged corpus folder. Texts that make
+    no corpus are no error: the verdict says why.
     """
-    paths = [Path(source) for source in sources]
+    paths = [Path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
     given = len(paths) == 1 and is_corpus(paths[0])
+    if given and rules != "default":
+        raise OptionError(f"{paths[0]} is a corpus, and its rules have been applied: inspect its source with --rules")
+    load_rules(rules)  # a wrong rule set is told before the first text is read
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         refusal = ""
@@ -74,13 +81,14 @@ def _measured(
     as_found, as_left = stage(found), stage(left)
     duplicates = repeats(texts)
     phrases = boilerplate(texts)
-    ailments = findings(texts if corpus is None else found, as_found, duplicates, _remaining(phrases, left))
+    ailments = findings(found, as_found, duplicates, _remaining(phrases, left))
     train, validation = (corpus.train, corpus.validation) if corpus else (left, left)
     words = vocabulary(train, validation) if corpus else Vocabulary(0, 0, 0, [], 0.0)
     leak = leakage(train, validation) if corpus else 0.0
-    expected = outlook(words.words) if corpus else []
+    to_learn = round(sum(count_words(record.text) for record in train))
+    expected = outlook(to_learn) if corpus else []
     removals = [] if corpus is None else [_removal(count) for count in corpus.rules]
-    mended = {str(count.rule).partition(":")[0] for count in corpus.rules} if corpus else set()
+    mended = {count.rule.partition(":")[0] for count in corpus.rules} - {"phrase", "cut"} if corpus else set()
     return Inspection(
         sources=sources,
         rules=rules,
@@ -96,7 +104,7 @@ def _measured(
         outlook=expected,
         verdict=[f"No corpus can be made of this: {refusal}."]
         if refusal
-        else verdict(words.words, expected, leak, ailments, mended),
+        else verdict(to_learn, expected, leak, ailments, mended),
         hash=corpus.hash if corpus else "",
     )
 
@@ -116,5 +124,5 @@ def _remaining(phrases: Sequence[Phrase], left: Records) -> list[Phrase]:
             counts[place] += words in text
     for phrase, count in zip(phrases, counts, strict=True):
         if count > MENDED * phrase.documents:
-            still.append(Phrase(phrase.text, count))
+            still.append(replace(phrase, documents=count))
     return still

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from importlib import resources
 from typing import Any
 
@@ -18,16 +19,17 @@ PRETRAINED = "pretrained-lora"
 def outlook(words: int) -> list[Outlook]:
     """The bits per byte that each preset is expected to reach on so many training words, best first.
 
-    Between two measured amounts the value is interpolated in the logarithm of the words; beyond the ends the nearest
-    measured one stands.
+    Between two measured amounts the value is interpolated in the logarithm of the words; beyond the largest that one
+    stands. A preset that was not measured on so little text is left out.
     """
     curves = json.loads((resources.files("arasuji.inspection") / "curves.json").read_text("utf-8"))["curves"]
-    expected = [_expected(preset, points, max(1, words)) for preset, points in curves.items()]
+    measured = {preset: points for preset, points in curves.items() if points[0]["words"] <= words}
+    expected = [_expected(preset, points, words) for preset, points in measured.items()]
     return sorted(expected, key=lambda one: one.bits_per_byte)
 
 
 def _expected(preset: str, points: list[dict[str, Any]], words: int) -> Outlook:
-    below = [point for point in points if point["words"] <= words] or points[:1]
+    below = [point for point in points if point["words"] <= words]
     above = [point for point in points if point["words"] >= words] or points[-1:]
     low, high = below[-1], above[0]
     span = math.log(high["words"] / low["words"])
@@ -43,22 +45,11 @@ def verdict(
     words: int, expected: list[Outlook], leakage: float, findings: list[Finding], mended: set[str]
 ) -> list[str]:
     """Plain sentences: enough for what, what to expect, what to do first. `mended` are the rules that were applied."""
-    by_preset = {one.preset: one for one in expected}
-    best, baseline = expected[0], by_preset[BASELINE]
-    beaten = [one.preset for one in expected if one.bits_per_byte < baseline.bits_per_byte and one.preset != PRETRAINED]
     sentences = [f"{words:,} words are left to learn from."]
-    if beaten:
-        names = " and ".join(sorted(beaten))
-        sentences.append(f"That is enough to train from nothing: {names} should do better than counting 5-grams.")
+    if not expected:
+        sentences.append("That is less than was ever measured; write with a pretrained model as it is.")
     else:
-        sentences.append(
-            "That is too little to train from nothing in minutes: on so much text the LSTM and the small GPT-2 did no "
-            "better than counting 5-grams. Fine-tune a pretrained model."
-        )
-    sentences.append(
-        f"Expect about {best.bits_per_byte:.2f} bits per byte of {best.preset} after {_minutes(best.minutes)} on two "
-        f"cores, {baseline.bits_per_byte:.2f} of {BASELINE}; measured on anime synopses, other texts differ."
-    )
+        sentences += _prospects(expected)
     open_ones = [finding for finding in findings if finding.rule not in mended]
     if leakage > LEAK:
         sentences.append(
@@ -78,3 +69,20 @@ def verdict(
 
 def _minutes(minutes: float) -> str:
     return "a few seconds" if minutes < 0.2 else f"{max(1, round(minutes))} min"
+
+
+def _prospects(expected: list[Outlook]) -> Iterator[str]:
+    """What can be trained from nothing on so much text, and what is best."""
+    best = expected[0]
+    baseline = next((one for one in expected if one.preset == BASELINE), best)
+    from_nothing = [one for one in expected if one.preset not in (BASELINE, PRETRAINED)]
+    better = [one.preset for one in from_nothing if one.bits_per_byte < baseline.bits_per_byte]
+    worse = [one.preset for one in from_nothing if one.preset not in better]
+    if better:
+        yield f"That is enough to train {' and '.join(better)} from nothing: better than counting 5-grams."
+    if worse:
+        yield f"From nothing, {' and '.join(worse)} did no better in minutes than counting 5-grams."
+    yield (
+        f"Expect about {best.bits_per_byte:.2f} bits per byte of {best.preset} after {_minutes(best.minutes)} on two "
+        f"cores, {baseline.bits_per_byte:.2f} of {baseline.preset}; measured on anime synopses, other texts differ."
+    )

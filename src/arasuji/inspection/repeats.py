@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from hashlib import blake2b
 
 from arasuji.corpus import Record
+from arasuji.corpus.dedupe import sum_of
 from arasuji.corpus.near import clusters
 from arasuji.inspection import Cluster, Duplicates
 
@@ -24,8 +24,7 @@ def repeats(records: Sequence[Record]) -> Duplicates:
     for place, cluster in enumerate(clusters(records).tolist()):
         members[cluster].append(place)
     groups = sorted((group for group in members.values() if len(group) > 1), key=lambda group: (-len(group), group))
-    sums = {blake2b(" ".join(r.text.casefold().split()).encode(), digest_size=16).digest() for r in records}
-    exact = len(records) - len(sums)
+    exact = len(records) - len({sum_of(record.text) for record in records})
     near = sum(len(group) - 1 for group in groups) - exact
     return Duplicates(exact, near, len(groups), [_cluster(records, group) for group in groups[:SHOWN]])
 

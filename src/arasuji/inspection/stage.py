@@ -28,7 +28,7 @@ def stage(records: Sequence[Record]) -> Stage:
         lengths.append(round(count_words(record.text)))
         size += len(record.text.encode())
         empty += not record.text.strip()
-        genres.update(set(record.metadata.get("genres", ())))
+        genres.update(dict.fromkeys(record.metadata.get("genres", ())))
         years.update([record.metadata["year"]] if "year" in record.metadata else [])
     return Stage(
         documents=len(records),
@@ -37,7 +37,7 @@ def stage(records: Sequence[Record]) -> Stage:
         empty=empty,
         quantiles=_quantiles(lengths),
         lengths=_histogram(lengths),
-        genres=dict(genres.most_common()),
+        genres=dict(sorted(genres.items(), key=lambda pair: (-pair[1], pair[0]))),
         years=dict(sorted(years.items())),
         languages=_languages(records),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,8 @@ Checkpoint = tuple[dict[str, Tensor], dict[str, Any]]
 
 def train(
     chosen: Experiment,
-    corpus: Corpus | Path,
-    out: Path,
+    corpus: Corpus | Path | str,
+    out: Path | str,
     max_minutes: float | None = None,
     max_steps: int | None = None,
     resume: bool = False,
@@ -63,6 +63,7 @@ def train(
         OptionError: the experiment does not fit the corpus or the model.
         TrainingError: the loss or the score is no longer a number.
     """
+    corpus, out = Path(corpus) if isinstance(corpus, str) else corpus, Path(out)
     try:
         events = _train(chosen, corpus, out, max_minutes, max_steps, resume, should_stop, name)
         yield from logged(events, out / "tensorboard")
@@ -177,7 +178,7 @@ class _Work:
     model: LanguageModel
     bf16: bool
     documents: Documents
-    records: list[Record]
+    records: Sequence[Record]
     """Those of the validation split that are scored."""
 
     def batches_of(self, epoch: int) -> Epoch:
@@ -240,9 +241,9 @@ def _build(chosen: Experiment, corpus: Corpus, base: Path | None) -> _Work:
     return work
 
 
-def _validation_records(corpus: Corpus, config: TrainConfig) -> list[Record]:
+def _validation_records(corpus: Corpus, config: TrainConfig) -> Sequence[Record]:
     """All of the validation split, or a fixed draw of it."""
-    records = list(corpus.validation)
+    records = corpus.validation
     if config.validation_documents and len(records) > config.validation_documents:
         return random.Random(config.seed).sample(records, config.validation_documents)
     return records

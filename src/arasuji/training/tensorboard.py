@@ -13,7 +13,7 @@ def logged(events: Iterator[TrainEvent], folder: Path) -> Iterator[TrainEvent]:
     """Pass a run's events on; write its figures and samples into `folder` where tensorboard can be imported."""
     try:
         from torch.utils.tensorboard import SummaryWriter
-    except ImportError:  # a spec is not enough: any folder named tensorboard in the way has one
+    except (ImportError, TypeError):  # TypeError: its protobuf and the installed one do not fit
         yield from events
         return
     writer, before = None, None
