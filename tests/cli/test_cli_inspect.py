@@ -40,7 +40,7 @@ def ill(tmp_path, monkeypatch, starter_texts) -> Path:
         wide,
         wide,
         f"{wide}終",
-        *(f"猫{n}は鳴く{'ねこ' * 20}「灯台通信株式会社提供番組協力」" for n in range(12)),
+        *(f"猫{n}は鳴く{'ねこ' * 20}「{'灯台通信株式会社提供番組協力' * 4}」" for n in range(12)),
     ]
     texts += [
         "x" * 300,
@@ -76,7 +76,8 @@ def test_json_has_the_promised_keys(arasuji_, ill):
     assert found["bytes"] == sum(len(json.loads(line)["text"].encode()) for line in ill.read_text("utf-8").splitlines())
     assert sum(found["languages"].values()) <= 81
     assert found["languages"]["en"] >= 60
-    assert {"text": "(Source: Harbour Lights Weekly)", "documents": 40} in found["boilerplate"]
+    phrases = [(phrase["text"], phrase["documents"]) for phrase in found["boilerplate"]]
+    assert phrases[0] == ("(Source: Harbour Lights Weekly)", 40)
     assert 0 <= found["leakage"] <= 1
     assert all(list(finding) == ["what", "documents", "rule"] for finding in found["findings"])
     assert {finding["rule"] for finding in found["findings"]} <= set(RULES)

@@ -36,6 +36,7 @@ def test_any_records_are_read_as_they_were_written(
     assert [read[place] for place in range(len(written))] == written
     assert read == Records(path)
     lines = path.read_bytes().decode().removesuffix("\n").split("\n") if written else []
+    assert b"\r" not in path.read_bytes()  # the file is the same on every system
     assert [json.loads(line) for line in lines] == [record.fields() for record in written]
 
 

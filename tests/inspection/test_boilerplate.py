@@ -57,7 +57,7 @@ def test_ordinary_prose_has_no_boilerplate(starter_texts: list[str]) -> None:
 def test_a_phrase_in_sixty_of_four_hundred_texts_is_found_and_counted(
     starter_texts: list[str], plant: Planting, phrase: str
 ) -> None:
-    assert found(planted(starter_texts[:400], plant, 60)) == [Phrase(phrase, 60)]
+    assert found(planted(starter_texts[:400], plant, 60)) == [Phrase(phrase, 60, opens=plant is MUSIC)]
 
 
 @pytest.mark.parametrize("documents", [200, 300, 400])
@@ -74,16 +74,19 @@ def test_several_phrases_are_told_most_frequent_first_and_each_as_it_is_mostly_w
     texts = planted(
         texts, lambda n, text: SOURCE(n, text) if n % 4 else SOURCE(n, text).replace("Source", "SOURCE"), 90
     )
-    assert found(texts) == [Phrase("(Source: Harbour Lights Weekly)", 90), Phrase("Music video for", 40)]
+    assert found(texts) == [Phrase("(Source: Harbour Lights Weekly)", 90), Phrase("Music video for", 40, opens=True)]
     assert found(texts, most=1) == [Phrase("(Source: Harbour Lights Weekly)", 90)]
 
 
 def test_a_phrase_in_the_middle_of_texts_is_a_turn_of_phrase(starter_texts: list[str]) -> None:
-    def in_the_middle(n: int, text: str) -> str:
+    def anywhere(n: int, text: str) -> str:
         words = text.split()
-        return " ".join([*words[:30], "Lantern Works All Rights", *words[30:]])
+        place = len(words) if n % 2 == 0 else 30  # about half of them at the end
+        return " ".join([*words[:place], "Lantern Works All Rights", *words[place:]])
 
-    assert found(planted(starter_texts[:400], in_the_middle, 60)) == []
+    texts = planted(starter_texts[:400], anywhere, 24)
+    assert sum(text.endswith("Lantern Works All Rights") for text in texts) > 8
+    assert found(texts) == []
 
 
 def test_a_handful_of_texts_makes_no_boilerplate(starter_texts: list[str]) -> None:

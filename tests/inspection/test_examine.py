@@ -120,18 +120,21 @@ def test_a_file_without_a_single_text_is_a_verdict(jsonl: Jsonl) -> None:
 def test_what_the_rules_leave_standing_is_found_and_what_they_mend_is_not(
     jsonl: Jsonl, starter_texts: list[str]
 ) -> None:
-    ends = [" (Source: Harbour Weekly)", " Read the Lantern Gazette.", "", ""]
-    texts = [text + ends[n % 4] for n, text in enumerate(starter_texts[:200])]
+    begins, ends = ["", "", "Short film. ", ""], [" (Source: Harbour Weekly)", " Read the Lantern Gazette.", "", ""]
+    texts = [begins[n % 4] + text + ends[n % 4] for n, text in enumerate(starter_texts[:200])]
     found = checked(examine([jsonl(texts)]))
-    assert {(phrase.text, phrase.documents) for phrase in found.boilerplate} == {
-        ("(Source: Harbour Weekly)", 50),
-        ("Lantern Gazette.", 50),
+    assert {(phrase.text, phrase.documents, phrase.opens) for phrase in found.boilerplate} == {
+        ("(Source: Harbour Weekly)", 50, False),
+        ("Lantern Gazette.", 50, False),
+        ("Short film.", 50, True),
     }
-    left = [finding for finding in found.findings if finding.rule == "phrase"]
-    assert len(left) == 1
-    assert left[0].documents == 50
-    assert "Gazette" in left[0].what
-    assert "Gazette" in " ".join(found.verdict)
+    left = {finding.rule: finding for finding in found.findings if "share the words" in finding.what}
+    assert {rule: finding.what for rule, finding in left.items()} == {
+        "cut": "share the words “Lantern Gazette.”",
+        "phrase": "share the words “Short film.”",  # a kind of text, and not a note that could be cut out
+    }
+    assert [finding.documents for finding in left.values()] == [50, 50]
+    assert "share the words" in " ".join(found.verdict)
 
 
 def test_progress_is_told_by_what_is_done(jsonl: Jsonl) -> None:

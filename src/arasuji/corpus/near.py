@@ -31,8 +31,8 @@ CHUNK = 1000
 
 def runs(text: str) -> set[str]:
     """The different three-word runs of a text, in lower case and without punctuation; in a script without spaces,
-    a character is a word. A shorter text is one run."""
-    words = words_of(text)
+    a character is a word. A shorter text is one run; one without a word, as it stands."""
+    words = words_of(text) or [text.strip()]
     if len(words) < RUN:
         return {" ".join(words)}
     return {f"{a} {b} {c}" for a, b, c in zip(words, words[1:], words[2:], strict=False)}
@@ -63,6 +63,7 @@ def _bands(records: Sequence[Record]) -> np.ndarray:
         rows = RMinHash.digest_matrix_from_token_sets(chunk, BANDS * ROWS, SEED).to_rows()
         keys[done : done + len(chunk)] = _mixed(np.array(rows, np.uint64).reshape(-1, BANDS, ROWS))
         done += len(chunk)
+        chunk.clear()  # before the next one is made
     return keys
 
 

@@ -28,7 +28,7 @@ def stage(records: Sequence[Record]) -> Stage:
         lengths.append(round(count_words(record.text)))
         size += len(record.text.encode())
         empty += not record.text.strip()
-        genres.update(dict.fromkeys(record.metadata.get("genres", ())))
+        genres.update(list(dict.fromkeys(record.metadata.get("genres", ()))))
         years.update([record.metadata["year"]] if "year" in record.metadata else [])
     return Stage(
         documents=len(records),
