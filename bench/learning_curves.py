@@ -29,8 +29,8 @@ from arasuji.training.events import Started
 SIZES = {
     "ngram": (100, 300, 1000, 3000, 10_000),
     "lstm-small": (300, 1000, 10_000),
-    "gpt2-mini": (1000, 10_000),
-    "pretrained-lora": (100, 1000, 10_000),
+    "gpt2-mini": (1000,),
+    "pretrained-lora": (100, 10_000),
 }
 BUDGETS = {"ngram": None, "lstm-small": 1_300_000, "gpt2-mini": 900_000, "pretrained-lora": 90_000}
 """Tokens that are read at most: seven or eight minutes on two cores."""
@@ -104,10 +104,11 @@ def main() -> None:
     corpus = Corpus.load(chosen.corpus)
     report = json.loads(chosen.out.read_text("utf-8")) if chosen.out.exists() else {"curves": {}}
     names = ("arasuji", "torch", "transformers", "peft")
-    report["corpus"], report["seed"] = corpus.hash, 0
+    report["seed"] = 0
     report["versions"] = {name: version(name) for name in names}
     for preset in chosen.presets:
         report["curves"][preset] = []
+        report.setdefault("corpus", {})[preset] = corpus.hash
         for documents in SIZES[preset]:
             with tempfile.TemporaryDirectory() as work:
                 report["curves"][preset].append(point(preset, documents, corpus, Path(work)))
