@@ -239,8 +239,8 @@ def test_a_full_disk_while_training_leaves_a_run_that_can_be_continued(
     arasuji_, corpus, tmp_path, disk_of, tiny_settings
 ):
     words = ("train", "lstm-small", "--corpus", corpus, "--out", tmp_path / "run", "--max-steps", 3)
-    changes = tiny_settings("checkpoint_steps=1", "embedding=64", "hidden=64")
-    with disk_of(300_000):  # the weights fit (180 kB), the checkpoint (540 kB) does not
+    changes = tiny_settings("checkpoint_steps=1", "embedding=128", "hidden=128")
+    with disk_of(900_000):  # the encoded corpus (500 kB) and the weights (700 kB) fit, the checkpoint (2 MB) does not
         assert "last" in arasuji_(*words, *changes, "--json").complaint
     assert not (tmp_path / "run" / "last").exists()
     assert [p.name for p in (tmp_path / "run").iterdir() if p.name.startswith(".")] == []
