@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from arasuji.inspection import Beyond, Cluster, Duplicates, Finding, Inspection, Outlook, Phrase
@@ -203,6 +203,7 @@ def shape(facts, read, empty):
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words=st.text(min_size=1))
+@example(words=" ")
 def test_whatever_a_text_says_the_page_keeps_its_shape(facts, read, empty, shape, words):
     assert [tag for tag, _ in read(inspect_page(says(words, empty), facts)).elements] == shape
 

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup
 
-from arasuji.reports.page import brief
+from arasuji.reports.page import NOTHING, brief
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -201,8 +201,9 @@ def _apart(heights: Sequence[float], gap: float, top: float) -> list[float]:
 
 
 def _clipped(text: str, width: int) -> str:
-    """A label in one line, of so many narrow letters at most; a letter of Chinese or Japanese is two wide."""
-    text = " ".join(_NOT_XML.sub("", text).split())
+    """A label in one line, of so many narrow letters at most; a letter of Chinese or Japanese is two wide. A blank
+    one is a dash: a bar without a name reads as a fault."""
+    text = " ".join(_NOT_XML.sub("", text).split()) or NOTHING
     ends, used = [], 0
     for letter in text:
         used += 2 if unicodedata.east_asian_width(letter) in "WF" else 1
