@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import random
 import sys
 from typing import Literal
@@ -56,6 +57,26 @@ def seed_everything(seed: int) -> None:
     """Seed Python's and torch's generators: initial weights and dropout."""
     random.seed(seed)
     torch.manual_seed(seed)
+
+
+def tokens_at_once() -> int:
+    """Tokens of a batch to read together in training: enough to keep the chip busy, few enough that what is kept for
+    their gradient stays small beside the weights."""
+    return 2**15 if here().type == "cuda" else 2**10
+
+
+def keep_memory() -> None:
+    """Let the C library keep freed memory for the next tensor, where it is glibc.
+
+    By default it gives every large block back to the system, which hands it out again page by page, zeroed: up to a
+    fifth of a training step on a CPU.
+    """
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if libc is not None and hasattr(libc, "mallopt"):
+        no_mmap, trim_threshold, top_pad = -4, -1, -2  # names and numbers of malloc.h
+        libc.mallopt(no_mmap, 0)
+        libc.mallopt(trim_threshold, 2**31 - 1)
+        libc.mallopt(top_pad, 2**26)
 
 
 def release() -> None:

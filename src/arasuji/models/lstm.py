@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from arasuji.errors import OptionError
-from arasuji.models import IGNORED, LanguageModel, Vocabulary, _folder
+from arasuji.models import LanguageModel, Vocabulary, _folder
 from arasuji.models._head import priced
 
 
@@ -82,7 +82,7 @@ class Lstm(LanguageModel):
     def forward(self, ids: Tensor, targets: Tensor, state: LstmState | None = None) -> tuple[Tensor, LstmState]:
         carried = (state.hidden, state.cell) if state else None
         outputs, (hidden, cell) = self.lstm(self.embedding(ids) * self.scale, carried)
-        nats = priced(self.dropout(outputs), targets, self.linear, self.vocabulary_size, IGNORED)
+        nats = priced(self.dropout(outputs), targets, self.linear.weight, self.linear.bias)
         return nats, LstmState(hidden, cell)
 
     def step(self, ids: Tensor, lengths: Tensor, state: LstmState | None = None) -> tuple[Tensor, LstmState]:

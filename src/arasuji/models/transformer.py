@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from arasuji.errors import BaseModelError, OptionError
-from arasuji.models import IGNORED, LanguageModel, Vocabulary
+from arasuji.models import LanguageModel, Vocabulary, _gpt2, _llama
 from arasuji.models._head import priced
 
 
@@ -106,8 +106,14 @@ class Transformer(LanguageModel):
 
     def forward(self, ids: Tensor, targets: Tensor, state: Any = None) -> tuple[Tensor, None]:
         # Pads are on the right, where a causal model's real tokens never look: no mask is needed.
-        hidden = self._inner().base_model(input_ids=ids, use_cache=False).last_hidden_state
-        return priced(hidden, targets, self.head, self.head.weight.shape[0], IGNORED), None
+        inner = self._inner()
+        for shape in (_gpt2, _llama):
+            if shape.serves(inner.config):
+                hidden = shape.hidden(inner.base_model, ids)
+                break
+        else:
+            hidden = inner.base_model(input_ids=ids, use_cache=False).last_hidden_state
+        return priced(hidden, targets, self.head.weight, self.head.bias), None
 
     def step(self, ids: Tensor, lengths: Tensor, state: CacheState | None = None) -> tuple[Tensor, CacheState]:
         from transformers import DynamicCache

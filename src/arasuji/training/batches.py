@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
@@ -21,17 +21,36 @@ nearly random."""
 
 @dataclass(frozen=True)
 class Batch:
-    """ids, targets (B, T) int64, padded on the right; `continues` says that row b goes on where it stopped in the
-    batch before."""
+    """ids, targets (B, T) int64, padded on the right."""
 
     ids: Tensor
     targets: Tensor
+    stream: bool = False
+    """Row b goes on in the next batch."""
     continues: bool = False
+    """Row b goes on where it stopped in the batch before."""
 
     @property
     def counted(self) -> int:
         """Targets that count."""
         return int((self.targets != IGNORED).sum())
+
+    def parts(self, tokens: int) -> Iterator[Batch]:
+        """The same rows in batches of at most so many tokens, pads included, each as wide as its longest row; a row
+        that is longer stands alone. Rows of a stream stay together, since their state does."""
+        if self.stream or self.ids.numel() <= tokens:
+            yield self
+            return
+        columns = torch.arange(1, self.ids.shape[1] + 1)
+        lengths = ((self.targets != IGNORED) * columns).amax(1).tolist()
+        start = 0
+        while start < len(lengths):
+            stop, width = start + 1, lengths[start]
+            while stop < len(lengths) and (stop + 1 - start) * max(width, lengths[stop]) <= tokens:
+                width = max(width, lengths[stop])
+                stop += 1
+            yield Batch(self.ids[start:stop, :width], self.targets[start:stop, :width])
+            start = stop
 
 
 class Epoch(Sequence[Batch]):
@@ -99,7 +118,7 @@ def _stream(documents: Documents, config: TrainConfig) -> Epoch:
     def make(i: int) -> Batch:
         columns = slice(i * width, (i + 1) * width)
         read, wanted = (torch.from_numpy(part[:, columns].astype(np.int64)) for part in (ids, targets))
-        return Batch(read, wanted, i > 0)
+        return Batch(read, wanted, stream=True, continues=i > 0)
 
     return Epoch(-(-length // width), length * rows, make)
 

@@ -18,10 +18,11 @@ import torch
 from torch import Tensor
 
 from arasuji.config import TrainConfig
-from arasuji.device import autocast, here
+from arasuji.device import here
 from arasuji.errors import TrainingError
 from arasuji.models import LanguageModel
 from arasuji.training.batches import Batch
+from arasuji.training.gradient import add_gradient
 from arasuji.training.plan import Plan
 from arasuji.training.schedule import Plateau, learning_rate
 
@@ -200,19 +201,15 @@ class Trainer:
 
     def _step(self, batches: Sequence[Batch]) -> Stepped:
         """One optimizer step over a few batches."""
-        at, device = self.progress, here()
+        at = self.progress
         rate = learning_rate(self.config, at.step, self.plan.steps, at.plateau)
         counted = sum(batch.counted for batch in batches)
         total = 0.0
         for batch in batches:
             carried = self.state.detach() if batch.continues and self.state is not None else None
-            with autocast(self.bf16):
-                nats, state = self.model(batch.ids.to(device), batch.targets.to(device), carried)
+            nats, state = add_gradient(self.model, batch, counted, self.bf16, carried)
             self.state = state.detach() if state is not None and self.config.layout == "stream" else None
-            loss = nats.sum()
-            if loss.requires_grad:
-                (loss / counted).backward()
-            total += float(loss.detach())
+            total += float(nats)
         if not math.isfinite(total):
             raise TrainingError(
                 f"the loss is not a number at step {at.step + 1}: lower learning_rate, or set clip_norm"

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from arasuji.config import TrainConfig
-from arasuji.device import autocast, here, peak_memory
+from arasuji.device import peak_memory
 from arasuji.models import LanguageModel
 from arasuji.training.batches import Epoch
+from arasuji.training.gradient import add_gradient
 
 PROBES = 4
 """Batches that are timed, spread over an epoch; the first one warms up and is not counted."""
@@ -82,13 +83,9 @@ def _token_seconds(model: LanguageModel, batches: Epoch, bf16: bool) -> float:
     chosen = [batches[i * len(batches) // PROBES] for i in range(min(PROBES, len(batches)))]
     seconds = counted = 0.0
     for probe, batch in enumerate([chosen[0], *chosen]):
-        ids, targets = batch.ids.to(here()), batch.targets.to(here())
         began = time.perf_counter()
-        with autocast(bf16):
-            nats, _ = model(ids, targets)
-        if nats.requires_grad:
-            (nats.sum() / batch.counted).backward()
-        float(nats.detach().sum())  # waits for an accelerator to be done
+        nats, _ = add_gradient(model, batch, batch.counted, bf16)
+        float(nats)  # waits for an accelerator to be done
         if probe:
             seconds += time.perf_counter() - began
             counted += batch.counted

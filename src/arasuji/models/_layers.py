@@ -1,0 +1,177 @@
+"""What decoders are built of, with gradients worked out by hand where that saves passes over memory: on a CPU the
+matrix products are near the chip's limit, and what lies between them decides the speed.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd import Function
+
+FLASH_LENGTH = 512
+"""Tokens from which torch's fused attention is faster on a CPU than two plain products."""
+LEVELS = 2**15
+"""Chances of dropout are multiples of one in so many."""
+
+
+def product_type(like: Tensor) -> torch.dtype:
+    """The type that matrix products are taken in: autocast's where it is on, else the tensor's own."""
+    kind = like.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else like.dtype
+
+
+def linear(layer: nn.Module, x: Tensor) -> Tensor:
+    """A `Linear`, a `Conv1D` (GPT-2's, whose matrix lies transposed), or peft's LoRA layer of either."""
+    base: Any = layer.get_base_layer() if hasattr(layer, "get_base_layer") else layer
+    weight = base.weight if isinstance(base, nn.Linear) else base.weight.t()
+    if base is layer:
+        return F.linear(x, weight, base.bias)
+    lora: Any = layer
+    (name,) = lora.active_adapters
+    low, high = lora.lora_A[name].weight, lora.lora_B[name].weight
+    dropped = lora.lora_dropout[name](x)
+    y: Tensor = _LowRank.apply(x, dropped, weight, base.bias, low, high, lora.scaling[name])
+    return y
+
+
+class _LowRank(Function):
+    """x W^T + b + s (x' A^T) B^T with W and b frozen (LoRA, Hu et al. 2021), the small products added in place.
+
+    x, x' (..., D) (x' is x after dropout), W (E, D), A (r, D), B (E, r).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, dropped: Tensor, weight: Tensor, bias: Tensor | None, low: Tensor, high: Tensor, s: float
+    ) -> Tensor:
+        kind = product_type(x)
+        ctx.one_input, ctx.scale, ctx.types = dropped is x, s, (x.dtype, dropped.dtype, low.dtype, high.dtype)
+        rows = x.reshape(-1, x.shape[-1]).to(kind)
+        given = rows if dropped is x else dropped.reshape(rows.shape).to(kind)
+        weight, low, high = weight.to(kind), low.to(kind), (high * s).to(kind)
+        between = given @ low.t()
+        ctx.save_for_backward(given, weight, low, high, between)
+        y = F.linear(rows, weight, None if bias is None else bias.to(kind)).addmm_(between, high.t())
+        return y.view(*x.shape[:-1], len(weight))
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        given, weight, low, high, between = ctx.saved_tensors
+        x_type, dropped_type, low_type, high_type = ctx.types
+        by = upstream[0].reshape(-1, len(weight)).to(given.dtype)
+        shape = *upstream[0].shape[:-1], weight.shape[1]
+        by_between = by @ high
+        by_low = (by_between.t() @ given).to(low_type)
+        by_high = (by.t() @ between).to(high_type) * ctx.scale
+        by_x = by @ weight
+        if ctx.one_input:
+            by_x, by_dropped = by_x.addmm_(by_between, low), None
+        else:
+            by_dropped = (by_between @ low).view(shape).to(dropped_type)
+        return by_x.view(shape).to(x_type), by_dropped, None, None, by_low, by_high, None
+
+
+def dropout(x: Tensor, share: float, training: bool) -> Tensor:
+    """Some of the numbers put to zero, the others scaled up (Srivastava et al. 2014).
+
+    A CPU draws one number of 64 bits for four of them: drawing one for each takes a twentieth of GPT-2's training.
+    """
+    if not training or share == 0 or x.device.type != "cpu":
+        return F.dropout(x, share, training)
+    limit = round(share * LEVELS)
+    drawn = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_().view(torch.int16)[: x.numel()]
+    kept = (drawn & (LEVELS - 1)) >= limit  # 15 bits of each 16; the sign of every fourth is always plus
+    return x * kept.view(x.shape).to(x.dtype).mul_(LEVELS / (LEVELS - limit))
+
+
+def rms_norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+    """x / sqrt(mean(x^2) + epsilon) * weight (Zhang and Sennrich 2019), computed in float32."""
+    y: Tensor = _RmsNorm.apply(x, weight, epsilon)
+    return y
+
+
+class _RmsNorm(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+        inverse = norm.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
+        ctx.save_for_backward(x, weight, inverse)
+        return (x * inverse).mul_(weight).to(product_type(x))
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, inverse = ctx.saved_tensors
+        unit, by = x * inverse, upstream[0].float()
+        by_weight = (by * unit).sum(tuple(range(x.ndim - 1))).to(weight.dtype) if ctx.needs_input_grad[1] else None
+        by = by * weight
+        along = (by * unit).mean(-1, keepdim=True)
+        return by.sub_(unit.mul_(along)).mul_(inverse).to(x.dtype), by_weight, None
+
+
+def swiglu(gate: Tensor, up: Tensor) -> Tensor:
+    """silu(gate) * up (Shazeer 2020); silu is computed again for the gradient instead of being kept."""
+    y: Tensor = _SwiGlu.apply(gate, up)
+    return y
+
+
+class _SwiGlu(Function):
+    @staticmethod
+    def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
+        ctx.save_for_backward(gate, up)
+        return F.silu(gate).mul_(up)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor]:
+        gate, up = ctx.saved_tensors
+        return torch.ops.aten.silu_backward(upstream[0] * up, gate), F.silu(gate).mul_(upstream[0])
+
+
+def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary positions (Su et al. 2021): number i of a head's first half and number i of its second half, turned
+    together by the position's angle. x (B, T, H, size), cos and sin (T, 1, size / 2)."""
+    y: Tensor = _Rotation.apply(x, cos, sin)
+    return y
+
+
+class _Rotation(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return _turned(x, cos, sin)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        cos, sin = ctx.saved_tensors
+        return _turned(upstream[0], cos, -sin), None, None
+
+
+def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    half = x.shape[-1] // 2
+    first, second = x[..., :half], x[..., half:]
+    y = torch.empty_like(x)
+    torch.mul(first, cos, out=y[..., :half]).addcmul_(second, sin, value=-1)
+    torch.mul(second, cos, out=y[..., half:]).addcmul_(first, sin)
+    return y
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor, dropped: float = 0.0) -> Tensor:
+    """Causal attention (Vaswani et al. 2017); query (B, T, H, size), key and value (B, T, K, size), where H is a
+    multiple of K (Ainslie et al. 2023); `dropped` is the share of attention that is put to zero. Returns
+    (B, T, H * size)."""
+    rows, length, heads, size = query.shape
+    few = key.shape[2]
+    query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
+    if length > FLASH_LENGTH or query.device.type != "cpu":
+        read = F.scaled_dot_product_attention(query, key, value, None, dropped, is_causal=True, enable_gqa=heads > few)
+    else:
+        # The heads that share a key lie one below the other, so that there is one product for all of them.
+        query = (query * size**-0.5).reshape(rows, few, -1, size)
+        scores = (query @ key.transpose(-1, -2)).view(rows, few, -1, length, length)
+        future = torch.full((length, length), -math.inf, dtype=scores.dtype).triu(1)
+        shares = dropout(torch.softmax(scores + future, -1), dropped, dropped > 0)
+        read = (shares.view(rows, few, -1, length) @ value).view(rows, heads, length, size)
+    return read.transpose(1, 2).reshape(rows, length, heads * size)
