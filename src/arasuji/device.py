@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import random
 import sys
 from typing import Literal
@@ -62,18 +63,21 @@ def seed_everything(seed: int) -> None:
 def tokens_at_once() -> int:
     """Tokens of a batch to read together in training: enough to keep the chip busy, few enough that what is kept for
     their gradient stays small beside the weights."""
-    return 2**15 if here().type == "cuda" else 2**10
+    return 2**15 if here().type == "cuda" else 768
 
 
-def keep_memory() -> None:
-    """Let the C library keep freed memory for the next tensor, where it is glibc.
+def tune_memory() -> None:
+    """Make the C library and oneDNN spend memory where it buys time; call it before the first matrix product.
 
-    By default it gives every large block back to the system, which hands it out again page by page, zeroed: up to a
-    fifth of a training step on a CPU.
+    glibc gives every large block back to the system, which hands it out again page by page, zeroed: up to a fifth of
+    a training step on a CPU, so it is told to keep what was freed. oneDNN keeps a workspace for each shape of product
+    that it has met, up to a thousand of them and a gigabyte; a model in training needs a few dozen.
     """
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(name, "32")
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if libc is not None and hasattr(libc, "mallopt"):
-        no_mmap, trim_threshold, top_pad = -4, -1, -2  # names and numbers of malloc.h
+        no_mmap, trim_threshold, top_pad = -4, -1, -2  # as malloc.h numbers them
         libc.mallopt(no_mmap, 0)
         libc.mallopt(trim_threshold, 2**31 - 1)
         libc.mallopt(top_pad, 2**26)

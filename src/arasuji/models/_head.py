@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from arasuji.models import IGNORED
@@ -16,41 +17,44 @@ CHUNK_SCORES = 2**26
 """Scores (tokens x vocabulary) held at a time: 128 MB in bfloat16, and twice that in float32."""
 
 
-def priced(hidden: Tensor, targets: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def priced(hidden: Tensor, targets: Tensor, price: Callable[[Tensor, Tensor], Tensor], scores: int) -> Tensor:
     """-ln p(target) for each position, computing the output layer only where a target is counted.
 
-    hidden (B, T, D), targets (B, T) int64, weight (V, D), bias (V,). Returns (B, T) float32, 0 where ignored. In
-    training, where one chunk does not hold all of them, each chunk's scores are computed again for the gradient
-    instead of being kept (activation checkpointing, Chen et al. 2016).
+    hidden (B, T, D), targets (B, T) int64; `price` takes rows (n, D) and their targets (n,) and returns nats (n,),
+    for which it holds so many scores a row. Returns (B, T) float32, 0 where ignored. In training, where one chunk
+    does not hold all of them, each chunk's scores are computed again for the gradient instead of being kept
+    (activation checkpointing, Chen et al. 2016).
     """
     counted = targets != IGNORED
     rows, wanted = hidden[counted], targets[counted]
     if not len(rows):
         return torch.zeros(targets.shape, device=hidden.device)
-    size = max(1, CHUNK_SCORES // len(weight))
+    size = max(1, CHUNK_SCORES // scores)
     nats = []
     for part, want in zip(rows.split(size), wanted.split(size), strict=True):
         if torch.is_grad_enabled() and len(rows) > size:
-            nats.append(checkpoint(row_nats, part, weight, bias, want, use_reentrant=False))
+            nats.append(checkpoint(price, part, want, use_reentrant=False))
         else:
-            nats.append(row_nats(part, weight, bias, want))
+            nats.append(price(part, want))
     return torch.zeros(targets.shape, device=hidden.device).masked_scatter(counted, torch.cat(nats))
 
 
-def row_nats(rows: Tensor, weight: Tensor, bias: Tensor | None, wanted: Tensor) -> Tensor:
-    """-ln softmax(rows weight^T + bias)[wanted]; rows (n, D), wanted (n,) int64. Returns (n,) float32."""
+def softmax_nats(rows: Tensor, wanted: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """-ln softmax(rows weight^T + bias)[wanted]; rows (n, D), wanted (n,) int64, weight (V, D), bias (V,). Returns
+    (n,) float32."""
     if torch.is_grad_enabled():
-        nats: Tensor = _RowNats.apply(rows, weight, bias, wanted)
+        nats: Tensor = _SoftmaxNats.apply(rows, weight, bias, wanted)
         return nats
     return F.cross_entropy(F.linear(rows, weight, bias).float(), wanted, reduction="none")
 
 
-class _RowNats(torch.autograd.Function):
+class _SoftmaxNats(torch.autograd.Function):
     """The gradient of a row's nats by its scores is its probabilities, less one at the target. It is known as soon as
     the scores are, so it takes their place: they are neither kept in float32 nor computed twice."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None, wanted: Tensor) -> Tensor:
+        ctx.types = rows.dtype, weight.dtype, None if bias is None else bias.dtype
         kind = product_type(rows)
         rows, weight = rows.to(kind), weight.to(kind)
         scores = F.linear(rows, weight, None if bias is None else bias.to(kind))
@@ -65,12 +69,35 @@ class _RowNats(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         rows, weight, gradient = ctx.saved_tensors
         by_rows, by_weight, by_bias, _ = ctx.needs_input_grad
+        rows_type, weight_type, bias_type = ctx.types
         # Scaled to at most 1, since a mean over many tokens is too small for half precision to round well.
         scale = upstream[0].abs().max().clamp(min=torch.finfo(torch.float32).tiny)
         share = (upstream[0] / scale).to(rows.dtype)[:, None]
         return (
-            (gradient @ weight).float() * upstream[0][:, None] if by_rows else None,
-            (gradient.t() @ (rows * share)).float() * scale if by_weight else None,
-            (share.t() @ gradient)[0].float() * scale if by_bias else None,
+            (gradient @ weight).to(rows_type).mul_(upstream[0][:, None]) if by_rows else None,
+            (gradient.t() @ (rows * share)).to(weight_type).mul_(scale) if by_weight else None,
+            (share.t() @ gradient)[0].to(bias_type).mul_(scale) if by_bias else None,
             None,
         )
+
+
+class AdaptiveSoftmax(nn.AdaptiveLogSoftmaxWithLoss):
+    """Frequent tokens are scored at once, rare ones in clusters that are opened where a target lies in them, with
+    ever fewer numbers a token (Grave et al. 2017). Tokens are numbered by falling frequency.
+
+    torch's layer has the weights and the whole distribution (`log_prob`); the loss is ours.
+    """
+
+    def nats(self, rows: Tensor, wanted: Tensor) -> Tensor:
+        """-ln p(wanted); rows (n, D), wanted (n,) int64. Returns (n,) float32."""
+        starts = self.cutoffs[:-1]
+        cluster = torch.bucketize(wanted, torch.tensor(starts, device=wanted.device), right=True)
+        first = torch.where(cluster == 0, wanted, starts[0] + cluster - 1)
+        nats = softmax_nats(rows, first, self.head.weight, self.head.bias)
+        for i, start in enumerate(starts):
+            inside = (cluster == i + 1).nonzero().squeeze(1)
+            if len(inside):
+                projection, output = cast("tuple[nn.Linear, nn.Linear]", self.tail[i])
+                more = softmax_nats(projection(rows[inside]), wanted[inside] - start, output.weight)
+                nats = nats.index_add(0, inside, more)
+        return nats

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
+from torch.utils.checkpoint import checkpoint
 
 FLASH_LENGTH = 512
 """Tokens from which torch's fused attention is faster on a CPU than two plain products."""
@@ -24,17 +25,17 @@ def product_type(like: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else like.dtype
 
 
-def linear(layer: nn.Module, x: Tensor) -> Tensor:
+def linear(layer: Any, x: Tensor) -> Tensor:
     """A `Linear`, a `Conv1D` (GPT-2's, whose matrix lies transposed), or peft's LoRA layer of either."""
-    base: Any = layer.get_base_layer() if hasattr(layer, "get_base_layer") else layer
-    weight = base.weight if isinstance(base, nn.Linear) else base.weight.t()
+    base = layer.get_base_layer() if hasattr(layer, "get_base_layer") else layer
+    transposed = type(base).__name__ == "Conv1D"
+    weight: Tensor = base.weight.t() if transposed else base.weight
+    bias: Tensor | None = base.bias
     if base is layer:
-        return F.linear(x, weight, base.bias)
-    lora: Any = layer
-    (name,) = lora.active_adapters
-    low, high = lora.lora_A[name].weight, lora.lora_B[name].weight
-    dropped = lora.lora_dropout[name](x)
-    y: Tensor = _LowRank.apply(x, dropped, weight, base.bias, low, high, lora.scaling[name])
+        return F.linear(x, weight, bias)
+    (name,) = layer.active_adapters
+    low, high = layer.lora_A[name].weight, layer.lora_B[name].weight
+    y: Tensor = _LowRank.apply(x, layer.lora_dropout[name](x), weight, bias, low, high, layer.scaling[name])
     return y
 
 
@@ -167,11 +168,17 @@ def attention(query: Tensor, key: Tensor, value: Tensor, dropped: float = 0.0) -
     query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
     if length > FLASH_LENGTH or query.device.type != "cpu":
         read = F.scaled_dot_product_attention(query, key, value, None, dropped, is_causal=True, enable_gqa=heads > few)
-    else:
-        # The heads that share a key lie one below the other, so that there is one product for all of them.
-        query = (query * size**-0.5).reshape(rows, few, -1, size)
-        scores = (query @ key.transpose(-1, -2)).view(rows, few, -1, length, length)
-        future = torch.full((length, length), -math.inf, dtype=scores.dtype).triu(1)
-        shares = dropout(torch.softmax(scores + future, -1), dropped, dropped > 0)
-        read = (shares.view(rows, few, -1, length) @ value).view(rows, heads, length, size)
+    else:  # computed again for the gradient: what it would keep is the largest part of a layer
+        read = checkpoint(_plain_attention, query, key, value, dropped, use_reentrant=False)
     return read.transpose(1, 2).reshape(rows, length, heads * size)
+
+
+def _plain_attention(query: Tensor, key: Tensor, value: Tensor, dropped: float) -> Tensor:
+    rows, heads, length, size = query.shape
+    few = key.shape[1]
+    # The heads that share a key lie one below the other, so that there is one product for all of them.
+    query = (query * size**-0.5).reshape(rows, few, -1, size)
+    scores = (query @ key.transpose(-1, -2)).view(rows, few, -1, length, length)
+    future = torch.full((length, length), -math.inf, dtype=scores.dtype).triu(1)
+    shares = dropout(torch.softmax(scores + future, -1), dropped, dropped > 0)
+    return (shares.view(rows, few, -1, length) @ value).view(rows, heads, length, size)

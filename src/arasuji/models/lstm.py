@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from arasuji.errors import OptionError
 from arasuji.models import LanguageModel, Vocabulary, _folder
-from arasuji.models._head import priced
+from arasuji.models._head import AdaptiveSoftmax, priced, softmax_nats
 
 
 class Config(BaseModel):
@@ -33,6 +33,9 @@ class Config(BaseModel):
     """Share dropped between layers, in training (Zaremba et al. 2014); needs two layers."""
     tie_weights: bool = False
     """The linear layer shares the embedding's matrix (Press and Wolf 2017); needs embedding = hidden."""
+    cutoffs: list[Annotated[int, Field(ge=1)]] = []
+    """Where the clusters of an adaptive softmax begin (Grave et al. 2017), in tokens by falling frequency: many words
+    then cost little. Those beyond the vocabulary are left out; none is the full softmax."""
 
 
 @dataclass
@@ -62,6 +65,8 @@ class Lstm(LanguageModel):
         super().__init__()
         if config.tie_weights and config.embedding != config.hidden:
             raise OptionError(f"tie_weights needs embedding = hidden, not {config.embedding} and {config.hidden}")
+        if config.cutoffs != sorted(set(config.cutoffs)) or (config.cutoffs and config.tie_weights):
+            raise OptionError("cutoffs must rise, and have no place beside tie_weights")
         self.config, self.vocabulary_size = config, vocabulary_size
         self.embedding = nn.Embedding(vocabulary_size, config.embedding)
         self.lstm = nn.LSTM(
@@ -72,7 +77,12 @@ class Lstm(LanguageModel):
             dropout=config.layer_dropout if config.layers > 1 else 0.0,
         )
         self.dropout = nn.Dropout(config.dropout)
-        self.linear = nn.Linear(config.hidden, vocabulary_size)
+        cutoffs = [start for start in config.cutoffs if start < vocabulary_size]
+        self.linear = (
+            AdaptiveSoftmax(config.hidden, vocabulary_size, cutoffs, head_bias=True)
+            if cutoffs
+            else nn.Linear(config.hidden, vocabulary_size)
+        )
         self.scale = 1.0
         if config.tie_weights:  # small for the output, scaled up for the input (Vaswani et al. 2017, section 3.4)
             nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
@@ -82,7 +92,7 @@ class Lstm(LanguageModel):
     def forward(self, ids: Tensor, targets: Tensor, state: LstmState | None = None) -> tuple[Tensor, LstmState]:
         carried = (state.hidden, state.cell) if state else None
         outputs, (hidden, cell) = self.lstm(self.embedding(ids) * self.scale, carried)
-        nats = priced(self.dropout(outputs), targets, self.linear.weight, self.linear.bias)
+        nats = priced(self.dropout(outputs), targets, self._nats, self.vocabulary_size)
         return nats, LstmState(hidden, cell)
 
     def step(self, ids: Tensor, lengths: Tensor, state: LstmState | None = None) -> tuple[Tensor, LstmState]:
@@ -91,7 +101,14 @@ class Lstm(LanguageModel):
         if ids.shape[1] > 1:  # packed, so that a short row's state is the one after its own last token
             rows = pack_padded_sequence(rows, lengths.cpu(), batch_first=True, enforce_sorted=False)
         _, (hidden, cell) = self.lstm(rows, carried)
-        return self.linear(self.dropout(hidden[-1])).float(), LstmState(hidden, cell)
+        last = self.dropout(hidden[-1])
+        scores = self.linear.log_prob(last) if isinstance(self.linear, AdaptiveSoftmax) else self.linear(last)
+        return scores.float(), LstmState(hidden, cell)
+
+    def _nats(self, rows: Tensor, wanted: Tensor) -> Tensor:
+        if isinstance(self.linear, AdaptiveSoftmax):
+            return self.linear.nats(rows, wanted)
+        return softmax_nats(rows, wanted, self.linear.weight, self.linear.bias)
 
     def state_from(self, tensors: dict[str, Tensor]) -> LstmState:
         return LstmState(tensors["hidden"], tensors["cell"])

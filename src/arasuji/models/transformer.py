@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from arasuji.errors import BaseModelError, OptionError
 from arasuji.models import LanguageModel, Vocabulary, _gpt2, _llama
-from arasuji.models._head import priced
+from arasuji.models._head import priced, softmax_nats
 
 
 class Config(BaseModel):
@@ -113,7 +114,8 @@ class Transformer(LanguageModel):
                 break
         else:
             hidden = inner.base_model(input_ids=ids, use_cache=False).last_hidden_state
-        return priced(hidden, targets, self.head.weight, self.head.bias), None
+        price = partial(softmax_nats, weight=self.head.weight, bias=self.head.bias)
+        return priced(hidden, targets, price, len(self.head.weight)), None
 
     def step(self, ids: Tensor, lengths: Tensor, state: CacheState | None = None) -> tuple[Tensor, CacheState]:
         from transformers import DynamicCache

@@ -12,9 +12,7 @@ from arasuji.models import LanguageModel
 from arasuji.training.batches import Batch
 
 
-def add_gradient(
-    model: LanguageModel, batch: Batch, counted: int, bf16: bool, state: Any = None
-) -> tuple[Tensor, Any]:
+def add_gradient(model: LanguageModel, batch: Batch, counted: int, bf16: bool, state: Any = None) -> tuple[Tensor, Any]:
     """Add the gradient of the batch's nats over `counted` to the parameters'; `bf16` takes matrix products in
     bfloat16 (autocast).
 

@@ -219,7 +219,7 @@ class _Work:
 
 def _build(chosen: Experiment, corpus: Corpus, base: Path | None) -> _Work:
     """The tokenizer from the training split, the model on its device, the documents as tokens."""
-    device.keep_memory()
+    device.tune_memory()
     device.seed_everything(chosen.train.seed)
     kind, family = tokenizers.kind(chosen.tokenizer.name), models.family(chosen.family)
     options = checked(kind.Config, chosen.tokenizer.options, "tokenizer")
