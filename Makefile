@@ -3,7 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test format docs
+.PHONY: demo test format docs bench-train
 
 demo: $(STAMP)
 	$(VENV)/bin/arasuji demo
@@ -18,6 +18,10 @@ test: $(STAMP)
 format: $(STAMP)
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
+
+# SOURCE is a file that `prepare` reads (default: the starter corpus); BENCH=--short takes 3 rounds instead of 7.
+bench-train: $(STAMP)
+	$(PY) bench/train.py $(SOURCE) $(BENCH) --out bench-train.json
 
 docs: $(STAMP)
 	$(PY) docs/cli.py
