@@ -11,14 +11,14 @@ from typing import Literal
 import psutil
 import torch
 
+from arasuji import processes
+
 Precision = Literal["auto", "fp32", "bf16"]
 
 
 def here() -> torch.device:
-    """The device that accelerate picks on this machine: CUDA, MPS or CPU."""
-    from accelerate import PartialState
-
-    device: torch.device = PartialState().device
+    """The device that accelerate picks for this process: CUDA, MPS or CPU."""
+    device: torch.device = processes.place().device
     return device
 
 

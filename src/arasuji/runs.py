@@ -25,7 +25,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from arasuji import bases, files, models, tokenizers
+from arasuji import bases, files, models, processes, tokenizers
 from arasuji.config import Experiment, SamplingConfig
 from arasuji.errors import RunError
 from arasuji.models import LanguageModel
@@ -64,7 +64,7 @@ def as_written(path: Path) -> Iterator[None]:
 
 
 class RunDirectory:
-    """The folder of one run."""
+    """The folder of one run. Of several processes that train together, the first one writes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -87,16 +87,19 @@ class RunDirectory:
             raise RunError(f"{self.path / files.MANIFEST} is damaged; train again into a new folder") from error
         return dict(content)
 
+    @processes.main_only
     def start(self, experiment: Experiment, facts: dict[str, Any]) -> None:
         """Make the folder, with its manifest."""
         content = {"experiment": experiment.model_dump(), **facts, "versions": versions()}
         files.write_json(self.path / files.MANIFEST, content)
 
+    @processes.main_only
     def log(self, path: Path, line: dict[str, Any]) -> None:
         """Append a line to metrics or samples."""
         with files.disk_errors(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
+    @processes.main_only
     def rewind(self, step: int) -> None:
         """Drop logged lines beyond a step: they will be written again."""
         for path in (self.metrics, self.samples):
@@ -111,6 +114,7 @@ class RunDirectory:
                         continue
                 files.write_text(path, "".join(kept))
 
+    @processes.main_only
     def save_best(
         self, experiment: Experiment, model: LanguageModel, tokenizer: Tokenizer, facts: dict[str, Any]
     ) -> None:
@@ -121,6 +125,7 @@ class RunDirectory:
             kinds = {"family": experiment.family, "tokenizer": experiment.tokenizer.name}
             files.seal(folder, {**kinds, **facts, "versions": versions()})
 
+    @processes.main_only
     def save_last(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Seal what is needed to continue."""
         with files.new_folder(self.path / "last") as folder:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from conftest import small_model
@@ -48,6 +50,23 @@ def test_every_row_is_in_one_part_in_order_and_no_part_is_too_large(lengths, lim
         if start < len(lengths):  # and no smaller than it must be
             assert (rows + 1) * max(*inside, lengths[start]) > limit
     assert start == len(lengths)
+
+
+@settings(deadline=None, derandomize=True, max_examples=100)
+@given(lengths_of_rows, st.integers(1, 5), st.booleans())
+def test_processes_share_every_row_of_a_batch_evenly(lengths, count, stream):
+    batch = replace(batch_of(lengths), stream=stream, continues=stream)
+    shares = [batch.share(index, count) for index in range(count)]
+    assert sum(share.counted for share in shares) == batch.counted
+    sizes = [len(share.ids) for share in shares]
+    assert max(sizes) - min(sizes) <= 1
+    for index, share in enumerate(shares):
+        assert (share.stream, share.continues) == (stream, stream)
+        for row, (ids, targets) in enumerate(zip(share.ids, share.targets, strict=True)):
+            assert torch.equal(ids, batch.ids[index + row * count])
+            assert torch.equal(targets, batch.targets[index + row * count])
+        if not len(share.ids) and not stream:
+            assert list(share.parts(100)) == []
 
 
 @pytest.mark.parametrize("continues", [False, True])

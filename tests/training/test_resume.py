@@ -8,45 +8,16 @@ import signal
 import subprocess
 import sys
 import time
-from importlib import resources
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_presets import STEPS, TINY, settings, small
 
 from arasuji import api, files
-from arasuji.corpus import prepare
 from arasuji.errors import OptionError, RunError, TrainingError
 from arasuji.runs import RunDirectory
 from arasuji.training.loop import Saved, Stepped, Stopped
-
-STEPS = 12
-TINY = {
-    "ngram": ("size=400", "batch_size=4", "epochs=2"),
-    "lstm-article": ("embedding=16", "hidden=16", "layers=2", "batch_size=4", "train.max_length=20"),
-    "lstm-small": ("size=400", "embedding=16", "hidden=16", "batch_size=4", "accumulate=2", "train.max_length=40"),
-    "gpt2-mini": ("size=400", "layers=1", "heads=2", "width=16", "context_length=64", "batch_size=4",
-                  "train.max_length=40", "lora_rank=0"),
-    "lora": ("size=400", "layers=1", "heads=2", "width=16", "context_length=64", "batch_size=4",
-             "train.max_length=40", "lora_rank=4", "lora_dropout=0.1"),
-}  # fmt: skip
-"""Small forms of the presets: a stream with a carried state, accumulated gradients, dropout, adapters."""
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("corpus") / "starter"
-    with resources.as_file(resources.files("arasuji.data") / "starter.jsonl") as source:
-        prepare([source], folder)
-    return folder
-
-
-def small(name):
-    preset = "gpt2-mini" if name == "lora" else name
-    settings = ["validation_documents=4", "checkpoint_steps=5", "seed=3", *TINY[name]]
-    if name != "lora":
-        settings.append("validations=60")
-    return api.experiment(preset, settings)
 
 
 def train(name, corpus, out, **options):
@@ -135,10 +106,9 @@ def test_a_checkpoint_that_was_tampered_with_is_refused(corpus, tmp_path):
 
 def test_a_real_kill_between_checkpoints_is_survived(corpus, tmp_path):
     list(train("lstm-article", corpus, tmp_path / "whole", max_steps=60))
-    settings = ["validation_documents=4", "checkpoint_steps=5", "seed=3", "validations=60", *TINY["lstm-article"]]
     command = [sys.executable, "-m", "arasuji", "train", "lstm-article", "--corpus", str(corpus),
                "--out", str(tmp_path / "run"), "--max-steps", "60"]  # fmt: skip
-    command += [part for setting in settings for part in ("--set", setting)]
+    command += [part for setting in settings("lstm-article") for part in ("--set", setting)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": threads()})
     while not (tmp_path / "run/last/manifest.json").exists() and process.poll() is None:
         time.sleep(0.01)

@@ -9,6 +9,7 @@ import warnings
 
 import typer
 
+from arasuji import processes
 from arasuji.cli import demo, evaluate, generate, inspect, listing, prepare, train
 from arasuji.errors import ArasujiError
 
@@ -70,5 +71,6 @@ def main() -> None:
 
 
 def _complain(message: str) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    which = "" if processes.is_main() else f"process {processes.index()}: "
+    print(f"{which}error: {' '.join(message.split())}", file=sys.stderr)
     return 2

@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from arasuji import processes
+
 ACCENT = "red"
 COLUMNS = 80
 
 
 def say(line: str = "") -> None:
-    """A line about what is going on, on stderr."""
-    print(line, file=sys.stderr, flush=True)
+    """A line about what is going on, on stderr; of several processes that train together, the first one speaks."""
+    if processes.is_main():
+        print(line, file=sys.stderr, flush=True)
 
 
 def show_json(value: dict[str, Any]) -> None:

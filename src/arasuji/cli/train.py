@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
+from arasuji import processes
 from arasuji.cli.complete import presets
 from arasuji.cli.terminal import duration, say, show_json, size
 
@@ -46,6 +47,8 @@ def train(
     with stop_on_signal() as stop:
         events = api.train(chosen, corpus, out, max_minutes, max_steps, resume, stop, name=Path(preset).stem)
         at = show(events)
+    if not processes.is_main():
+        return
     best = {"step": at.best_step, "bits_per_byte": at.best_bits}
     if json:
         seconds = round(at.seconds, 1)
@@ -137,7 +140,7 @@ class _ProgressLine:
     """One line that rewrites itself on a terminal; elsewhere a line now and then."""
 
     def __init__(self) -> None:
-        self.live = sys.stderr.isatty()
+        self.live = sys.stderr.isatty() and processes.is_main()
         self.shown = 0.0
         self.total = self.first_tokens = 0
         self.first_seconds: float | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import numpy as np
@@ -35,14 +35,21 @@ class Batch:
         """Targets that count."""
         return int((self.targets != IGNORED).sum())
 
+    def share(self, index: int, count: int) -> Batch:
+        """The rows of one of several processes: every `count`-th, from `index` on, so that long and short rows are
+        spread evenly. It may have none."""
+        if count == 1:
+            return self
+        return replace(self, ids=self.ids[index::count], targets=self.targets[index::count])
+
     def parts(self, tokens: int) -> Iterator[Batch]:
         """The same rows in batches of at most so many tokens, pads included, each as wide as its longest row; a row
         that is longer stands alone. Rows of a stream stay together, since their state does."""
-        if self.stream or self.ids.numel() <= tokens:
+        if self.stream or 0 < self.ids.numel() <= tokens:
             yield self
             return
         columns = torch.arange(1, self.ids.shape[1] + 1)
-        lengths = ((self.targets != IGNORED) * columns).amax(1).tolist()
+        lengths = ((self.targets != IGNORED) * columns).amax(1).tolist() if len(self.ids) else []
         start = 0
         while start < len(lengths):
             stop, width = start + 1, lengths[start]

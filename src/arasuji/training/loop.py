@@ -2,8 +2,11 @@
 
 Only real tokens count. A step's loss is the sum of nats over its batches divided by the sum of their counted
 targets, so unequal batches weigh as they should. All that changes is in a checkpoint: what the model has learnt,
-the optimizer, the generators, the position in the data, the carried state. A resumed run equals an undisturbed one
-bit for bit on the same machine, versions and number of threads.
+the optimizer, the generators, the position in the data, the carried state; the generators and the state are each
+process's own. A resumed run equals an undisturbed one bit for bit on the same machine, versions and number of threads.
+
+Where several processes train together, each has the whole model and reads some rows of every batch. Gradients are
+summed before a step, so that all take the same one; what depends on a clock or a signal is agreed upon.
 """
 
 from __future__ import annotations
@@ -17,12 +20,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from arasuji import processes
 from arasuji.config import TrainConfig
 from arasuji.device import here
-from arasuji.errors import TrainingError
+from arasuji.errors import RunError, TrainingError
 from arasuji.models import LanguageModel
 from arasuji.training.batches import Batch
-from arasuji.training.gradient import add_gradient
+from arasuji.training.gradient import add_gradient, add_processes
 from arasuji.training.plan import Plan
 from arasuji.training.schedule import Plateau, learning_rate
 
@@ -121,12 +125,13 @@ class Trainer:
         """Write all that `restore` needs."""
         began = time.perf_counter()
         tensors = {f"model.{n}": t for n, t in self.model.learned().items()}
-        tensors |= {f"generator.{n}": t for n, t in _generators().items()}
+        own = {f"generator.{n}": t for n, t in _generators().items()}
+        if self.state is not None:
+            own |= {f"state.{n}": t for n, t in self.state.tensors().items()}
+        tensors |= {n: processes.gathered(t) for n, t in own.items()}
         if self.optimizer:
             for i, values in self.optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer.{i}.{name}": t for name, t in values.items()}
-        if self.state is not None:
-            tensors |= {f"state.{n}": t for n, t in self.state.tensors().items()}
         self.save_last(tensors, {"progress": asdict(self.progress), "plan": asdict(self.plan)})
         self._checkpointed = time.perf_counter()
         self._checkpoint_cost = self._checkpointed - began
@@ -138,7 +143,12 @@ class Trainer:
         def part(prefix: str) -> dict[str, Tensor]:
             return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
-        device = here()
+        def own(prefix: str) -> dict[str, Tensor]:
+            return {n: t[processes.index()].clone() for n, t in part(prefix).items()}  # torch reads a view amiss
+
+        before = len(tensors["generator.cpu"])
+        if before != processes.count():
+            raise RunError(f"the run was started with {before} process{'es' * (before > 1)}: continue it with as many")
         values = dict(saved["progress"])
         self.progress = Progress(**{**values, "plateau": Plateau(**values["plateau"])})
         self.model.restore(part("model."))
@@ -148,9 +158,9 @@ class Trainer:
                 index, _, key = name.partition(".")
                 state.setdefault(int(index), {})[key] = tensor
             self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
-        carried = {n: t.to(device) for n, t in part("state.").items()}
+        carried = {n: t.to(here()) for n, t in own("state.").items()}
         self.state = self.model.state_from(carried) if carried else None
-        _set_generators(part("generator."))
+        _set_generators(own("generator."))
 
     def run(self) -> Iterator[Event]:
         """Train to the plan's last step, or until early stopping or `should_stop` gives a reason."""
@@ -187,7 +197,7 @@ class Trainer:
         if self.config.checkpoint_steps:
             return self.progress.step % self.config.checkpoint_steps == 0
         wait = max(FIRST_CHECKPOINT_SECONDS, self._checkpoint_cost / CHECKPOINT_SHARE)
-        return time.perf_counter() - self._checkpointed >= wait
+        return processes.any_of(time.perf_counter() - self._checkpointed >= wait)
 
     def _epoch(self) -> Iterator[Event]:
         """The steps left in this epoch; then the position moves to the next one."""
@@ -204,12 +214,14 @@ class Trainer:
         at = self.progress
         rate = learning_rate(self.config, at.step, self.plan.steps, at.plateau)
         counted = sum(batch.counted for batch in batches)
-        total = 0.0
+        summed = torch.zeros((), device=here())
         for batch in batches:
             carried = self.state.detach() if batch.continues and self.state is not None else None
             nats, state = add_gradient(self.model, batch, counted, self.bf16, carried)
             self.state = state.detach() if state is not None and self.config.layout == "stream" else None
-            total += float(nats)
+            summed += nats
+        add_processes(self.model, summed)
+        total = float(summed)
         if not math.isfinite(total):
             raise TrainingError(
                 f"the loss is not a number at step {at.step + 1}: lower learning_rate, or set clip_norm"

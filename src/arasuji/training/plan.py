@@ -11,7 +11,7 @@ from arasuji.config import TrainConfig
 from arasuji.device import peak_memory
 from arasuji.models import LanguageModel
 from arasuji.training.batches import Epoch
-from arasuji.training.gradient import add_gradient
+from arasuji.training.gradient import add_gradient, add_processes
 
 PROBES = 4
 """Batches that are timed, spread over an epoch; the first one warms up and is not counted."""
@@ -85,6 +85,7 @@ def _token_seconds(model: LanguageModel, batches: Epoch, bf16: bool) -> float:
     for probe, batch in enumerate([chosen[0], *chosen]):
         began = time.perf_counter()
         nats, _ = add_gradient(model, batch, batch.counted, bf16)
+        add_processes(model, nats)
         float(nats)  # waits for an accelerator to be done
         if probe:
             seconds += time.perf_counter() - began

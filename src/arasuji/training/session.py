@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from arasuji import bases, device, models, tokenizers
+from arasuji import bases, device, models, processes, tokenizers
 from arasuji.config import Experiment, TrainConfig, checked
 from arasuji.corpus import Corpus, Record
 from arasuji.errors import OptionError, RunError
@@ -66,7 +66,7 @@ def train(
     corpus, out = Path(corpus) if isinstance(corpus, str) else corpus, Path(out)
     try:
         events = _train(chosen, corpus, out, max_minutes, max_steps, resume, should_stop, name)
-        yield from logged(events, out / "tensorboard")
+        yield from logged(events, out / "tensorboard") if processes.is_main() else events
     finally:  # the model and the optimizer went with the generator's frame
         device.release()
 
@@ -86,8 +86,10 @@ def _train(
     corpus = Corpus.load(corpus) if isinstance(corpus, Path) else corpus
     run = RunDirectory(out)
     chosen, saved = _opened(run, chosen, corpus, resume, name)
-    base, found = bases.find(chosen.base) if chosen.base else (None, "")
+    with processes.turns():  # the first may have to convert it
+        base, found = bases.find(chosen.base) if chosen.base else (None, "")
     work = _build(chosen, corpus, base)
+    processes.wait()  # all have seen the folder as it was
     if saved is None:
         run.start(chosen, {"name": name, "corpus": {"hash": corpus.hash, "folder": folder}, "base": found})
     plan = _plan(work, saved, max_steps, deadline)
@@ -97,9 +99,9 @@ def _train(
         run.save_best(chosen, work.model, work.tokenizer, facts)
 
     def stop() -> str:
-        if deadline is not None and time.monotonic() > deadline - STOP_SECONDS:
-            return f"{max_minutes:g} minutes are over"
-        return should_stop()
+        over = deadline is not None and time.monotonic() > deadline - STOP_SECONDS
+        reason = f"{max_minutes:g} minutes are over" if over else should_stop()
+        return (reason or "another process was stopped") if processes.any_of(bool(reason)) else ""
 
     trainer = Trainer(
         model=work.model,
@@ -126,10 +128,17 @@ def _plan(work: _Work, saved: Checkpoint | None, max_steps: int | None, deadline
     config = work.chosen.train
     if saved is None:
         seconds = work.validation_seconds()
-        return make_plan(work.model, work.batches_of(0), config, work.bf16, seconds, max_steps, deadline)
+        plan = make_plan(work.model, work.batches_of(0), config, work.bf16, seconds, max_steps, deadline)
+        return _main_says(plan)
     with as_written(Path("the run's last checkpoint")):
         plan = Plan(**saved[1]["plan"])
     return plan if max_steps is None else replace(plan, steps=min(max_steps, plan.steps_per_epoch * config.epochs))
+
+
+def _main_says(plan: Plan) -> Plan:
+    """The plan of the first process: each has measured its own."""
+    said = processes.main_says(list(asdict(plan).values()))
+    return Plan(**{name: type(n)(s) for (name, n), s in zip(asdict(plan).items(), said, strict=True)})
 
 
 def _started(work: _Work, plan: Plan, resumed_step: int, name: str, base: str) -> Started:
@@ -190,8 +199,11 @@ class _Work:
 
     def validate(self, documents: int | None = None) -> float:
         """Bits per byte of the validation records, or of the first few."""
+        texts = [record.text for record in self.records[:documents]]
         with device.autocast(self.bf16):
-            return score(self.model, self.tokenizer, [r.text for r in self.records[:documents]]).bits_per_byte
+            found = score(self.model, self.tokenizer, texts[processes.index() :: processes.count()])
+        nats, size = processes.total([sum(found.nats), sum(found.bytes)])
+        return replace(found, nats=[nats], bytes=[int(size)]).bits_per_byte
 
     def watch(self, tokens: int = WATCHED_TOKENS) -> list[Sample]:
         """Samples of so many tokens from fixed prompts and seeds, so that validations can be compared."""
@@ -236,6 +248,13 @@ def _build(chosen: Experiment, corpus: Corpus, base: Path | None) -> _Work:
             if not parameter.requires_grad:
                 parameter.data = parameter.data.bfloat16()
     model.to(device.here())
+    if processes.index():  # what is dropped differs from process to process
+        device.seed_everything(chosen.train.seed + processes.index())
+    if chosen.train.layout == "stream" and chosen.train.batch_size % processes.count():
+        raise OptionError(
+            f"batch_size {chosen.train.batch_size} cannot be shared among {processes.count()} processes: "
+            f"say a multiple of {processes.count()}"
+        )
     documents = Documents((tokenizer.encode(record.text) for record in corpus.train), tokenizer.end_id)
     work = _Work(chosen, tokenizer, model, bf16, documents, _validation_records(corpus, chosen.train))
     work.batches_of(0)  # what cannot be trained is refused before anything is written
@@ -272,7 +291,7 @@ def _logged(trainer: Trainer, run: RunDirectory, work: _Work) -> Iterator[TrainE
             }
             waiting = True
         yield event
-        if isinstance(event, Validated):
+        if isinstance(event, Validated) and processes.is_main():
             samples = work.watch()
             for sample in samples:
                 run.log(run.samples, {"step": event.step, "prompt": sample.prompt, "text": sample.text, **at_stop})

@@ -1,0 +1,114 @@
+"""Several processes that train together take the steps that one alone would take, and survive the loss of one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import tiny_presets
+from tiny_presets import STEPS, TINY
+
+from arasuji import api, files
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+ACCELERATE = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+LSTM = ["lstm-article", *(word for setting in tiny_presets.settings("lstm-article") for word in ("--set", setting))]
+
+
+def start(launcher, *words):
+    return subprocess.Popen(
+        [*launcher, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path.home()
+    )
+
+
+def run(launcher, *words):
+    process = start(launcher, *words)
+    out, err = process.communicate(timeout=200)
+    return process.returncode, out, err
+
+
+@pytest.fixture(scope="module")
+def pair(corpus, tmp_path_factory):
+    """Every small preset, trained by two processes."""
+    out = tmp_path_factory.mktemp("pair")
+    code, _, err = run(TORCHRUN, tiny_presets.__file__, corpus, out)
+    assert code == 0, err
+    return out
+
+
+@pytest.fixture(scope="module")
+def alone(corpus, tmp_path_factory):
+    out = tmp_path_factory.mktemp("alone")
+    tiny_presets.train_all(corpus, out)
+    return out
+
+
+def log(folder, name="metrics.jsonl"):
+    return [json.loads(line) for line in (folder / name).read_text().splitlines()]
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_two_processes_take_the_steps_of_one(name, alone, pair):
+    ours, theirs = log(alone / name), log(pair / name)
+    assert [line["step"] for line in ours] == [line["step"] for line in theirs]
+    for one, two in zip(ours, theirs, strict=True):
+        assert two["tokens"] == one["tokens"]
+        assert two["loss"] == pytest.approx(one["loss"], rel=1e-5)
+        assert two.get("bits_per_byte", 0) == pytest.approx(one.get("bits_per_byte", 0), rel=1e-5)
+    assert log(pair / name, "samples.jsonl")
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_the_first_of_two_processes_leaves_a_run_like_any_other(name, pair):
+    assert files.verified(pair / name / "last")["step"] == STEPS
+    assert api.load(pair / name).facts["step"] <= STEPS
+    assert not [path for path in (pair / name).iterdir() if path.name.startswith(".")]
+
+
+def test_a_run_that_lost_a_process_says_so_and_is_continued_by_both(corpus, tmp_path):
+    words = ["-m", "arasuji", "train", *LSTM, "--corpus", corpus, "--out", tmp_path / "run", "--json"]
+    process = start(TORCHRUN, *words, "--max-steps", 100_000)
+    while not (tmp_path / "run/last/manifest.json").exists():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
+    os.kill(workers(process.pid)[1], signal.SIGKILL)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "error: another process of this run is lost" in err
+    assert out == ""
+    reached = files.verified(tmp_path / "run/last")["step"]
+    code, out, err = run(TORCHRUN, *words, "--max-steps", reached + 20, "--resume")
+    assert code == 0, err
+    assert json.loads(out)["steps"] == reached + 20
+    assert [line["step"] for line in log(tmp_path / "run")] == list(range(1, reached + 21))
+    code, _, err = run([sys.executable], *words, "--max-steps", reached + 40, "--resume")
+    assert code == 2
+    assert "started with 2 processes" in err
+
+
+def workers(parent):
+    """The processes that a launcher has started, in their order."""
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True, check=True)
+    return sorted(map(int, listed.stdout.split()))
+
+
+def test_accelerate_launch_trains_too_and_one_process_speaks(corpus, tmp_path):
+    words = ["train", *LSTM, "--corpus", corpus, "--out", tmp_path / "run", "--max-steps", 6, "--json"]
+    code, out, err = run(ACCELERATE, "-m", "arasuji", *words)
+    assert code == 0, err
+    assert json.loads(out)["steps"] == 6
+    assert err.count("plan  ") == 1
+
+
+def test_rows_of_a_stream_that_cannot_be_shared_are_refused_before_anything_is_written(corpus, tmp_path):
+    words = ["train", *LSTM, "--set", "batch_size=5", "--corpus", corpus, "--out", tmp_path / "run"]
+    code, _, err = run(TORCHRUN, "-m", "arasuji", *words)
+    assert code != 0
+    assert "error: batch_size 5 cannot be shared among 2 processes: say a multiple of 2" in err
+    assert not (tmp_path / "run").exists()
