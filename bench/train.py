@@ -46,6 +46,7 @@ WORKLOADS = {
         "corpus": "article",
         "operations": 4,
         "contestants": {"arasuji": 2, "trainer": 2},
+        "beside": ("gpt2", "article"),
     },
     "smollm2-lora": {
         "title": "SmolLM2-135M, LoRA of rank 16, 10 documents a step",
@@ -67,7 +68,9 @@ WORKLOADS = {
     },
 }
 """What is trained, by whom, and how many steps each takes in a round; `operations` that a token needs for each number
-of the weights: forwards 2, backwards 4, or 2 where they are frozen (0: not counted, since words are only looked up)."""
+of the weights: forwards 2, backwards 4, or 2 where they are frozen (0: not counted, since words are only looked up).
+`beside` names a row of another workload of the same run that is shown too."""
+QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error", "TQDM_DISABLE": "1"}
 
 
 def arasuji(workload: str, work: Path, preset: str, *settings: str) -> Iterator[int]:
@@ -293,9 +296,11 @@ def gemm(kind: str) -> float:
     return 2 * GEMM**3 / best
 
 
-def measured(workload: str, work: Path, rounds: int) -> dict[str, Any]:
+def measured(workload: str, work: Path, short: bool) -> dict[str, Any]:
     """All contestants of a workload, round by round."""
     contestants: dict[str, int] = WORKLOADS[workload]["contestants"]
+    if short:
+        contestants = {name: -(-steps // 2) for name, steps in contestants.items()}
     command = [sys.executable, __file__, "--work", str(work), "--run", workload]
     processes = {
         name: subprocess.Popen([*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -306,7 +311,7 @@ def measured(workload: str, work: Path, rounds: int) -> dict[str, Any]:
             raise SystemExit(f"a contestant of {workload} failed")
     results: dict[str, list[dict[str, float]]] = {name: [] for name in contestants}
     peaks: dict[str, list[float]] = {"float32": [], "bfloat16": []}
-    for _ in range(rounds):
+    for _ in range(2 if short else 7):
         for kind, found in peaks.items():
             found.append(gemm(kind))
         for name, process in processes.items():
@@ -342,6 +347,12 @@ def prepared(source: Path, work: Path, workloads: list[str]) -> None:
         (work / "smollm2").symlink_to(bases.find("smollm2-135m")[0])
 
 
+def processor() -> str:
+    """The chip's name, as Linux tells it."""
+    found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+    return found[1] if found else ""
+
+
 def show(workload: str, result: dict[str, Any]) -> None:
     """A table for a terminal."""
     limits = ", ".join(f"{kind} {speed / 1e9:,.0f} GFLOP/s" for kind, speed in result["gemm"].items())
@@ -357,7 +368,7 @@ def show(workload: str, result: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path, nargs="?")
-    parser.add_argument("--short", action="store_true", help="3 rounds instead of 7")
+    parser.add_argument("--short", action="store_true", help="2 short rounds instead of 7")
     parser.add_argument("--only", choices=WORKLOADS, action="append")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)
@@ -368,6 +379,7 @@ def main() -> None:
         return
     from arasuji.corpus import Corpus
 
+    os.environ.update(QUIET)
     source = chosen.source or HERE.parent / "src/arasuji/data/starter.jsonl"
     workloads = chosen.only or list(WORKLOADS)
     report: dict[str, Any] = {"workloads": {}}
@@ -378,8 +390,13 @@ def main() -> None:
             path.name: Corpus.load(path).hash for path in work.iterdir() if (path / "train.jsonl").exists()
         }
         for workload in workloads:
-            report["workloads"][workload] = measured(workload, work, 3 if chosen.short else 7)
-            show(workload, report["workloads"][workload])
+            result = measured(workload, work, chosen.short)
+            other, name = WORKLOADS[workload].get("beside", (workload, ""))
+            if name and other in report["workloads"]:
+                result["rows"][name] = report["workloads"][other]["rows"][name]
+            report["workloads"][workload] = result
+            show(workload, result)
+    report["machine"] = {"processor": processor(), "cores": os.cpu_count()}
     report["versions"] = {name: version(name) for name in ("arasuji", "torch", "transformers", "peft", "accelerate")}
     if chosen.out:
         chosen.out.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
