@@ -1,4 +1,4 @@
-"""Two processes against one: the same steps of every preset, their validation score and their tokens a second.
+"""Two processes against one: the same steps of every preset, their score, and their median tokens a second.
 
     python bench/processes.py CORPUS [--only PRESET]
 
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +36,22 @@ LAUNCH = {
 def trained(preset: str, processes: int, corpus: Path, work: Path) -> dict[str, Any]:
     """What a run prints, and its last validation score."""
     out = work / f"{preset}-{processes}"
-    settings = ["validation_documents=50"] + ([f"base={work / 'gpt2'}"] if preset == "gpt2-article" else [])
+    settings = ["validation_documents=50", "checkpoint_steps=1000000"] + (
+        [f"base={work / 'gpt2'}"] if preset == "gpt2-article" else []
+    )
     words = ["-m", "arasuji", "train", preset, "--corpus", corpus, "--out", out, "--max-steps", STEPS[preset], "--json"]
     words += [word for setting in settings for word in ("--set", setting)]
     command = [*LAUNCH[processes], *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr)
-    scores = [json.loads(line).get("bits_per_byte") for line in (out / "metrics.jsonl").read_text().splitlines()]
-    return {**json.loads(done.stdout), "bits_per_byte": scores[-1]}
+    log = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    rates = [
+        (line["tokens"] - before["tokens"]) / (line["seconds"] - before["seconds"])
+        for before, line in pairwise(log)
+        if "bits_per_byte" not in before
+    ]
+    return {**json.loads(done.stdout), "bits_per_byte": log[-1]["bits_per_byte"], "rate": statistics.median(rates)}
 
 
 def main() -> None:
@@ -57,7 +66,7 @@ def main() -> None:
         for preset in chosen.only or STEPS:
             one, two = (trained(preset, processes, chosen.corpus, work) for processes in (1, 2))
             apart = two["bits_per_byte"] / one["bits_per_byte"] - 1
-            rates = " ".join(f"{run['tokens'] / max(0.1, run['seconds']):8,.0f}" for run in (one, two))
+            rates = " ".join(f"{run['rate']:8,.0f}" for run in (one, two))
             print(
                 f"{preset:18} {one['steps']:5} {one['bits_per_byte']:9.4f} {two['bits_per_byte']:9.4f} "
                 f"{apart:8.2%} {rates}",

@@ -3,10 +3,13 @@
     python bench/train.py [SOURCE] [--short] [--only WORKLOAD] [--out FILE.json]
 
 SOURCE is any file that `prepare` reads; without it the starter corpus is used. Every contestant is a process of its own
-that loads, takes one step to warm up, and waits; then they take turns, so that all meet the same machine. Between the
-turns the machine's own limit is measured: the product of two square matrices in each type. A round's figure is its
-targets that count (no pads) over its seconds; the table has the median of the rounds and the process's peak memory.
-GPT-2 has its real shape and vocabulary and random weights: speed does not depend on them.
+that loads, takes a step to warm up (ours times a few more for its plan), and waits; then they take turns, so that all
+meet the same machine. Between the turns the machine's own limit is measured: the product of two square matrices in each
+type. A round's figure is its targets that count (no pads) over its seconds; the table has the median of the rounds and
+the process's peak memory. GPT-2 has its real shape and vocabulary and random weights: speed does not depend on them.
+
+Ours tells the C library to keep what was freed (`arasuji.device.tune_memory`); the others run as their users run them.
+To give them the same: MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=2147483647 MALLOC_TOP_PAD_=67108864 before python.
 """
 
 from __future__ import annotations
@@ -74,11 +77,11 @@ QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error",
 
 
 def arasuji(workload: str, work: Path, preset: str, *settings: str) -> Iterator[int]:
-    """Our own training, checkpoints left out as they are with the others."""
+    """Our own training; checkpoints, and validations in between, are left out as they are with the others."""
     from arasuji import api
 
     corpus = work / WORKLOADS[workload]["corpus"]
-    chosen = api.experiment(preset, ["checkpoint_steps=1000000", "validation_documents=1", *settings])
+    chosen = api.experiment(preset, ["checkpoint_steps=1000000", "validations=1", "validation_documents=1", *settings])
     with tempfile.TemporaryDirectory() as folder:
         before = 0
         for event in api.train(chosen, corpus, Path(folder) / "run"):
@@ -105,6 +108,16 @@ def documents(workload: str, work: Path, base: Path) -> tuple[list[list[int]], i
     return [[end, *ids, end][: LENGTH + 1] for ids in encoded], end
 
 
+def grouped(texts: list[list[int]], pool: int = 50 * BATCH) -> list[list[int]]:
+    """The texts in an order in which those of a batch are of similar length and the batches are not sorted."""
+    chosen = random.Random(0)
+    chosen.shuffle(texts)
+    pools = [sorted(texts[i : i + pool], key=len) for i in range(0, len(texts), pool)]
+    batches = [part[i : i + BATCH] for part in pools for i in range(0, len(part) - BATCH + 1, BATCH)]
+    chosen.shuffle(batches)
+    return [text for batch in batches for text in batch]
+
+
 def article_gpt2(workload: str, work: Path, base: Path) -> Iterator[int]:
     """The article's loop: float32, every text padded to 300 tokens, the pads counted in its loss (not by us)."""
     import torch
@@ -124,16 +137,19 @@ def article_gpt2(workload: str, work: Path, base: Path) -> Iterator[int]:
         optimizer.step()
         schedule.step()
         model.zero_grad()
-        yield sum(len(row) for row in rows)
+        yield sum(len(row) - 1 for row in rows)
 
 
 def trainer(workload: str, work: Path, base: Path, lora: bool) -> Iterator[int]:
-    """transformers' Trainer as one who knows it sets it up: bfloat16, similar lengths together, fused AdamW."""
+    """transformers' Trainer as one who knows it sets it up: bfloat16, similar lengths together, fused AdamW; with peft
+    the frozen weights in bfloat16 too."""
     import torch
     from transformers import AutoModelForCausalLM, Trainer, TrainingArguments
 
-    texts, _ = documents(workload, work, base)
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    # Its own grouping begins with the longest texts, where a short run would stay; ours are of all lengths from the
+    # first step on. So it gets batches that are grouped already, in a random order.
+    texts = grouped(documents(workload, work, base)[0])
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16 if lora else torch.float32)
     model = with_peft(model) if lora else model
     turns: Queue[None] = Queue()
     counts: Queue[int] = Queue()
@@ -162,7 +178,7 @@ def trainer(workload: str, work: Path, base: Path, lora: bool) -> Iterator[int]:
         told = TrainingArguments(
             folder,
             per_device_train_batch_size=BATCH,
-            train_sampling_strategy="group_by_length",
+            train_sampling_strategy="sequential",
             bf16=True,
             use_cpu=True,
             optim="adamw_torch_fused",
@@ -178,7 +194,14 @@ def trainer(workload: str, work: Path, base: Path, lora: bool) -> Iterator[int]:
         )
         rows = [{"input_ids": ids} for ids in texts]
         watched = Watched(model, told, train_dataset=rows, data_collator=collate)
-        threading.Thread(target=watched.train, daemon=True).start()
+
+        def train() -> None:
+            try:
+                watched.train()
+            finally:
+                os._exit(1)  # it never comes to an end here
+
+        threading.Thread(target=train, daemon=True).start()
         while True:
             turns.put(None)
             yield counts.get()
@@ -284,14 +307,14 @@ def work_for(workload: str, name: str, work: Path) -> None:
 
 
 def gemm(kind: str) -> float:
-    """Operations a second of a square product in a type, the best of three."""
+    """Operations a second of a square product in a type, the best of four."""
     import torch
 
-    a, b = (torch.randn(GEMM, GEMM, dtype=getattr(torch, kind)) for _ in range(2))
+    a, b, c = (torch.randn(GEMM, GEMM).to(getattr(torch, kind)) for _ in range(3))
     best = float("inf")
     for _ in range(4):
         began = time.perf_counter()
-        a @ b
+        torch.mm(a, b, out=c)
         best = min(best, time.perf_counter() - began)
     return 2 * GEMM**3 / best
 
@@ -311,12 +334,15 @@ def measured(workload: str, work: Path, short: bool) -> dict[str, Any]:
             raise SystemExit(f"a contestant of {workload} failed")
     results: dict[str, list[dict[str, float]]] = {name: [] for name in contestants}
     peaks: dict[str, list[float]] = {"float32": [], "bfloat16": []}
-    for _ in range(2 if short else 7):
+    names = list(contestants)
+    for turn in range(2 if short else 7):
         for kind, found in peaks.items():
             found.append(gemm(kind))
-        for name, process in processes.items():
-            print(contestants[name], file=process.stdin, flush=True)
-            results[name].append(json.loads(process.stdout.readline()))
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            print(contestants[name], file=processes[name].stdin, flush=True)
+            if not (answer := processes[name].stdout.readline()):
+                raise SystemExit(f"{name} failed in {workload}")
+            results[name].append(json.loads(answer))
     for process in processes.values():
         process.stdin.close()
         process.wait()
@@ -393,7 +419,7 @@ def main() -> None:
             result = measured(workload, work, chosen.short)
             other, name = WORKLOADS[workload].get("beside", (workload, ""))
             if name and other in report["workloads"]:
-                result["rows"][name] = report["workloads"][other]["rows"][name]
+                result["rows"][f"{name}, {other}"] = report["workloads"][other]["rows"][name]
             report["workloads"][workload] = result
             show(workload, result)
     report["machine"] = {"processor": processor(), "cores": os.cpu_count()}

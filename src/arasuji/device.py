@@ -45,7 +45,7 @@ def autocast(bf16: bool) -> torch.autocast:
 
 def peak_memory() -> int:
     """The most memory held so far, in bytes: of the accelerator where there is one, else of this process."""
-    if torch.cuda.is_available():
+    if here().type == "cuda":
         return torch.cuda.max_memory_allocated()
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
@@ -58,6 +58,21 @@ def seed_everything(seed: int) -> None:
     """Seed Python's and torch's generators: initial weights and dropout."""
     random.seed(seed)
     torch.manual_seed(seed)
+
+
+def generators() -> dict[str, torch.Tensor]:
+    """The state of torch's generators: the CPU's, and the accelerator's where there is one."""
+    states = {"cpu": torch.get_rng_state()}
+    if here().type in ("cuda", "mps"):
+        states["accelerator"] = getattr(torch, here().type).get_rng_state()
+    return states
+
+
+def set_generators(states: dict[str, torch.Tensor]) -> None:
+    """Put back what `generators` gave."""
+    torch.set_rng_state(states["cpu"])
+    if "accelerator" in states and here().type in ("cuda", "mps"):
+        getattr(torch, here().type).set_rng_state(states["accelerator"])
 
 
 def tokens_at_once() -> int:

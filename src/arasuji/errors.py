@@ -6,7 +6,7 @@
     ├── OptionError       an unknown preset, rule, option or value
     ├── BaseModelError    a pretrained model that cannot be had, or must not be opened
     ├── RunError          a run folder that is missing, damaged, or does not fit
-    ├── TrainingError     a loss that is no longer a number
+    ├── TrainingError     a loss that is no longer a number, or processes that lost each other
     ├── StorageError      a disk that is full or read-only
     └── PromptError       a prompt that cannot be answered
 
@@ -45,7 +45,7 @@ class RunError(ArasujiError):
 
 
 class TrainingError(ArasujiError):
-    """Training has diverged."""
+    """Training cannot go on."""
 
 
 class StorageError(ArasujiError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +17,21 @@ from arasuji.errors import TrainingError
 if TYPE_CHECKING:  # torch is imported where it is needed: the command line asks here who may speak
     from torch import Tensor
 
+BUCKET = 2**23
+"""Numbers that are sent together: many small tensors, one by one, would wait for the network each time."""
+PATIENCE = timedelta(hours=2)
+"""How long the others wait while one fetches a model or writes a checkpoint."""
+
 
 def count() -> int:
     """How many there are."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    launched = {"RANK", "LOCAL_RANK", "WORLD_SIZE"} <= os.environ.keys()
+    return int(os.environ["WORLD_SIZE"]) if launched else 1
 
 
 def index() -> int:
     """Which one this is."""
-    return int(os.environ.get("RANK", "0")) if count() > 1 else 0
+    return int(os.environ["RANK"]) if count() > 1 else 0
 
 
 def is_main() -> bool:
@@ -48,19 +55,27 @@ def place() -> Any:
     import torch
     from accelerate import PartialState
 
-    # Without a GPU accelerate has to be told that the processes are CPUs.
-    by_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
-    return PartialState(cpu=count() > 1 and (by_cpu or not torch.cuda.is_available()))
+    if count() == 1:
+        return PartialState(cpu=_by_cpu())
+    here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    if not _by_cpu() and 0 < gpus < here:
+        raise TrainingError(f"{here} processes cannot share {gpus} GPU{'s' * (gpus > 1)}: start one a GPU")
+    return PartialState(cpu=_by_cpu() or not gpus, timeout=PATIENCE)  # without a GPU it has to be told so
+
+
+def _by_cpu() -> bool:
+    return os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
 
 
 @contextmanager
 def turns() -> Iterator[None]:
     """Inside, a machine's first process goes ahead and the others follow: for what is made once on each machine."""
-    if count() == 1:
-        yield
-        return
-    with place().local_main_process_first():
-        yield
+    first = count() == 1 or place().is_local_main_process
+    if not first:
+        wait()
+    yield
+    if first:
+        wait()
 
 
 def wait() -> None:
@@ -69,14 +84,29 @@ def wait() -> None:
 
 
 def add_up(tensors: Iterable[Tensor]) -> None:
-    """Put the sum over all processes into each tensor."""
+    """Put the sum over all processes into each tensor; all are of one type and device."""
     if count() == 1:
         return
-    from torch.distributed import all_reduce
+    import torch
 
-    with _together():
-        for work in [all_reduce(tensor, async_op=True) for tensor in tensors]:
-            work.wait()
+    for bucket in _buckets(tensors):
+        sent = torch.cat([tensor.reshape(-1) for tensor in bucket]) if len(bucket) > 1 else bucket[0]
+        with _together():
+            torch.distributed.all_reduce(sent)
+        if len(bucket) > 1:
+            for tensor, part in zip(bucket, sent.split([tensor.numel() for tensor in bucket]), strict=True):
+                tensor.copy_(part.view_as(tensor))
+
+
+def _buckets(tensors: Iterable[Tensor]) -> Iterator[list[Tensor]]:
+    bucket: list[Tensor] = []
+    for tensor in tensors:
+        if bucket and sum(t.numel() for t in bucket) + tensor.numel() > BUCKET:
+            yield bucket
+            bucket = []
+        bucket.append(tensor)
+    if bucket:
+        yield bucket
 
 
 def total(numbers: Sequence[float]) -> list[float]:
@@ -85,13 +115,14 @@ def total(numbers: Sequence[float]) -> list[float]:
         return list(numbers)
     import torch
 
-    summed = torch.tensor(numbers, dtype=torch.float64, device=place().device)
+    with _together():
+        summed = torch.tensor(numbers, dtype=torch.float64, device=place().device)
     add_up([summed])
     return summed.tolist()
 
 
 def any_of(flag: bool) -> bool:
-    """Whether any process says yes: clocks and signals differ from one to the other, and what is done may not."""
+    """Whether any process says yes."""
     return total([float(flag)])[0] > 0
 
 
@@ -100,24 +131,44 @@ def main_says(numbers: Sequence[float]) -> list[float]:
     return total([number if is_main() else 0.0 for number in numbers])
 
 
+def alike(numbers: Sequence[float]) -> bool:
+    """Whether all processes have the same numbers."""
+    return not any_of(list(numbers) != main_says(numbers))
+
+
+def copy_main(tensors: Iterable[Tensor]) -> None:
+    """Put what the first process has into each tensor."""
+    if count() == 1:
+        return
+    import torch
+
+    for tensor in tensors:
+        with _together():
+            torch.distributed.broadcast(tensor, 0)
+
+
 def gathered(tensor: Tensor) -> Tensor:
     """The tensors of all processes, alike in shape, one after the other along a new first dimension; on the CPU."""
     if count() == 1:
         return tensor.cpu()[None]
     import torch
 
-    own = tensor.to(place().device)
+    own = tensor.to(place().device).contiguous()
     parts = [torch.empty_like(own) for _ in range(count())]
     with _together():
-        torch.distributed.all_gather(parts, own.contiguous())
+        torch.distributed.all_gather(parts, own)
     return torch.stack(parts).cpu()
 
 
 @contextmanager
 def _together() -> Iterator[None]:
     """What all processes do at once; fails where one of them is gone."""
-    place()
     try:
         yield
     except RuntimeError as error:
-        raise TrainingError("another process of this run is lost: start all of them again with --resume") from error
+        if type(error).__name__ == "OutOfMemoryError":
+            raise
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise TrainingError(
+            f"the processes have lost each other ({reason}): start all of them again with --resume"
+        ) from error

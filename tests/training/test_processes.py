@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import tiny_presets
+import torch
+from safetensors.torch import load_file
 from tiny_presets import STEPS, TINY
 
 from arasuji import api, files
@@ -80,7 +82,7 @@ def test_a_run_that_lost_a_process_says_so_and_is_continued_by_both(corpus, tmp_
     os.kill(workers(process.pid)[1], signal.SIGKILL)
     out, err = process.communicate(timeout=60)
     assert process.returncode != 0
-    assert "error: another process of this run is lost" in err
+    assert "error: the processes have lost each other" in err
     assert out == ""
     reached = files.verified(tmp_path / "run/last")["step"]
     code, out, err = run(TORCHRUN, *words, "--max-steps", reached + 20, "--resume")
@@ -90,6 +92,39 @@ def test_a_run_that_lost_a_process_says_so_and_is_continued_by_both(corpus, tmp_
     code, _, err = run([sys.executable], *words, "--max-steps", reached + 40, "--resume")
     assert code == 2
     assert "started with 2 processes" in err
+
+
+def test_a_run_that_two_processes_resumed_equals_an_undisturbed_one_of_theirs(corpus, tmp_path):
+    for out, steps in (("whole", 12), ("broken", 6), ("broken", 12)):
+        words = ["train", *LSTM, "--corpus", corpus, "--out", tmp_path / out, "--max-steps", steps, "--resume"]
+        code, _, err = run(TORCHRUN, "-m", "arasuji", *words)
+        assert code == 0, err
+    whole, broken = (load_file(tmp_path / out / "last/state.safetensors") for out in ("whole", "broken"))
+    assert whole.keys() == broken.keys()
+    assert all(torch.equal(whole[name], broken[name]) for name in whole)
+    assert not torch.equal(*whole["generator.cpu"])
+    assert not torch.equal(*whole["state.hidden"])
+
+
+def test_checkpoints_of_two_processes_wait_for_what_the_first_one_says_they_take(tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW)
+    code, out, err = run(TORCHRUN, tmp_path / "slow.py")
+    assert code == 0, err
+    assert out.split() == ["0", "1"]
+
+
+SLOW = """
+from unittest.mock import Mock
+from arasuji import processes
+from arasuji.training.loop import Trainer
+
+trainer = Mock(config=Mock(checkpoint_steps=0), _checkpointed=0.0, _checkpoint_cost=1e9 if processes.is_main() else 0.0)
+found = [Trainer._checkpoint_is_due(trainer)]
+trainer._checkpoint_cost = 0.0 if processes.is_main() else 1e9
+found += [Trainer._checkpoint_is_due(trainer)]
+if processes.is_main():
+    print(*map(int, found))
+"""
 
 
 def workers(parent):

@@ -22,7 +22,8 @@ def add_gradient(model: LanguageModel, batch: Batch, counted: int, bf16: bool, s
     """
     device = here()
     total, after = torch.zeros((), device=device), None
-    rows = batch.share(processes.index(), processes.count()) if _trained(model) else batch
+    shared = processes.count() > 1 and _trained(model)
+    rows = batch.share(processes.index(), processes.count()) if shared else batch
     for part in rows.parts(tokens_at_once()):
         with autocast(bf16):
             nats, after = model(part.ids.to(device), part.targets.to(device), state)
@@ -36,13 +37,16 @@ def add_gradient(model: LanguageModel, batch: Batch, counted: int, bf16: bool, s
 def add_processes(model: LanguageModel, nats: Tensor) -> None:
     """Put the sums over all processes into the gradients and into the nats. A model without parameters has read every
     row in each process, and needs nothing from the others."""
-    trained = _trained(model)
-    if processes.count() == 1 or not trained:
+    if processes.count() == 1 or not (trained := _trained(model)):
         return
-    for parameter in trained:
-        if parameter.grad is None:  # nothing that counts was in this process's rows
-            parameter.grad = torch.zeros_like(parameter)
-    processes.add_up([nats, *(parameter.grad for parameter in trained if parameter.grad is not None)])
+    gradients = []
+    found = processes.total([float(parameter.grad is not None) for parameter in trained])
+    for parameter, somewhere in zip(trained, found, strict=True):
+        if somewhere:
+            if parameter.grad is None:  # what it serves was in the rows of others only
+                parameter.grad = torch.zeros_like(parameter)
+            gradients.append(parameter.grad)
+    processes.add_up([nats, *gradients])
 
 
 def _trained(model: LanguageModel) -> list[Tensor]:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from arasuji import processes
 from arasuji.config import TrainConfig
-from arasuji.device import here
+from arasuji.device import generators, here, set_generators
 from arasuji.errors import RunError, TrainingError
 from arasuji.models import LanguageModel
 from arasuji.training.batches import Batch
@@ -125,7 +125,7 @@ class Trainer:
         """Write all that `restore` needs."""
         began = time.perf_counter()
         tensors = {f"model.{n}": t for n, t in self.model.learned().items()}
-        own = {f"generator.{n}": t for n, t in _generators().items()}
+        own = {f"generator.{n}": t for n, t in generators().items()}
         if self.state is not None:
             own |= {f"state.{n}": t for n, t in self.state.tensors().items()}
         tensors |= {n: processes.gathered(t) for n, t in own.items()}
@@ -160,7 +160,7 @@ class Trainer:
             self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
         carried = {n: t.to(here()) for n, t in own("state.").items()}
         self.state = self.model.state_from(carried) if carried else None
-        _set_generators(own("generator."))
+        set_generators(own("generator."))
 
     def run(self) -> Iterator[Event]:
         """Train to the plan's last step, or until early stopping or `should_stop` gives a reason."""
@@ -197,7 +197,8 @@ class Trainer:
         if self.config.checkpoint_steps:
             return self.progress.step % self.config.checkpoint_steps == 0
         wait = max(FIRST_CHECKPOINT_SECONDS, self._checkpoint_cost / CHECKPOINT_SHARE)
-        return processes.any_of(time.perf_counter() - self._checkpointed >= wait)
+        due = time.perf_counter() - self._checkpointed >= wait
+        return processes.any_of(due and processes.is_main())  # it alone knows what writing one takes
 
     def _epoch(self) -> Iterator[Event]:
         """The steps left in this epoch; then the position moves to the next one."""
@@ -253,17 +254,3 @@ class Trainer:
         else:
             at.waited += 1
         return Validated(at.step, bits, best, at_stop)
-
-
-def _generators() -> dict[str, Tensor]:
-    """The state of torch's generators."""
-    states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state()
-    return states
-
-
-def _set_generators(states: dict[str, Tensor]) -> None:
-    torch.set_rng_state(states["cpu"])
-    if "cuda" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state(states["cuda"])

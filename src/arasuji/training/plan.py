@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-import torch
-
 from arasuji.config import TrainConfig
-from arasuji.device import peak_memory
+from arasuji.device import generators, peak_memory, set_generators
 from arasuji.models import LanguageModel
 from arasuji.training.batches import Epoch
 from arasuji.training.gradient import add_gradient, add_processes
@@ -77,7 +75,7 @@ def make_plan(
 
 def _token_seconds(model: LanguageModel, batches: Epoch, bf16: bool) -> float:
     """Seconds a counted token."""
-    generators = torch.get_rng_state()
+    before = generators()
     by_reading = not any(True for _ in model.parameters())  # a model that learns in `forward` must forget the probes
     learned = {n: t.clone() for n, t in model.learned().items()} if by_reading else {}
     chosen = [batches[i * len(batches) // PROBES] for i in range(min(PROBES, len(batches)))]
@@ -94,5 +92,5 @@ def _token_seconds(model: LanguageModel, batches: Epoch, bf16: bool) -> float:
             parameter.grad = None
     if by_reading:
         model.restore(learned)
-    torch.set_rng_state(generators)
+    set_generators(before)
     return seconds / counted

@@ -55,7 +55,8 @@ def train(
     """Train an experiment on a corpus (or the folder of one) into the run folder `out`; yields what happens.
 
     A resumed run keeps the experiment and the plan it was started with; `max_steps` may give it another end.
-    `should_stop` is asked after every step; a reason stops the run cleanly. Where tensorboard is installed, `out` has
+    `should_stop` is asked after every step; a reason stops the run cleanly. (Where several processes train together,
+    see `processes`, take all events in each of them.) Where tensorboard is installed, `out` has
     logs for it.
 
     Raises:
@@ -89,7 +90,7 @@ def _train(
     with processes.turns():  # the first may have to convert it
         base, found = bases.find(chosen.base) if chosen.base else (None, "")
     work = _build(chosen, corpus, base)
-    processes.wait()  # all have seen the folder as it was
+    _check_alike(corpus, saved)
     if saved is None:
         run.start(chosen, {"name": name, "corpus": {"hash": corpus.hash, "folder": folder}, "base": found})
     plan = _plan(work, saved, max_steps, deadline)
@@ -99,9 +100,12 @@ def _train(
         run.save_best(chosen, work.model, work.tokenizer, facts)
 
     def stop() -> str:
-        over = deadline is not None and time.monotonic() > deadline - STOP_SECONDS
-        reason = f"{max_minutes:g} minutes are over" if over else should_stop()
-        return (reason or "another process was stopped") if processes.any_of(bool(reason)) else ""
+        late = deadline is not None and time.monotonic() > deadline - STOP_SECONDS
+        asked = should_stop()
+        anyone_late, anyone_asked = processes.total([late, bool(asked)])
+        if anyone_late:
+            return f"{max_minutes:g} minutes are over"
+        return (asked or "another process was stopped") if anyone_asked else ""
 
     trainer = Trainer(
         model=work.model,
@@ -118,6 +122,8 @@ def _train(
         with as_written(out / "last"):
             trainer.restore(*saved)
         saved = None  # two copies of the optimizer are one too many
+    # The same seed may give other weights on another chip.
+    processes.copy_main(p.data for p in work.model.parameters() if p.requires_grad)
     run.rewind(trainer.progress.step)
     yield _started(work, plan, trainer.progress.step, name or out.name, found)
     yield from _logged(trainer, run, work)
@@ -133,6 +139,13 @@ def _plan(work: _Work, saved: Checkpoint | None, max_steps: int | None, deadline
     with as_written(Path("the run's last checkpoint")):
         plan = Plan(**saved[1]["plan"])
     return plan if max_steps is None else replace(plan, steps=min(max_steps, plan.steps_per_epoch * config.epochs))
+
+
+def _check_alike(corpus: Corpus, saved: Checkpoint | None) -> None:
+    """All processes have the same texts, and have seen the run folder as it was before one of them writes."""
+    step = saved[1]["progress"]["step"] if saved else -1
+    if not processes.alike([int(corpus.hash[:12], 16), step]):
+        raise RunError("the processes do not see the same corpus and run folder: put both on a disk that all share")
 
 
 def _main_says(plan: Plan) -> Plan:
