@@ -36,9 +36,9 @@ LAUNCH = {
 def trained(preset: str, processes: int, corpus: Path, work: Path) -> dict[str, Any]:
     """What a run prints, and its last validation score."""
     out = work / f"{preset}-{processes}"
-    settings = ["validation_documents=50", "checkpoint_steps=1000000"] + (
-        [f"base={work / 'gpt2'}"] if preset == "gpt2-article" else []
-    )
+    settings = ["validation_documents=50", "checkpoint_steps=1000000"]
+    if preset == "gpt2-article":
+        settings.append(f"base={work / 'gpt2'}")
     words = ["-m", "arasuji", "train", preset, "--corpus", corpus, "--out", out, "--max-steps", STEPS[preset], "--json"]
     words += [word for setting in settings for word in ("--set", setting)]
     command = [*LAUNCH[processes], *map(str, words)]
