@@ -47,8 +47,9 @@ def test_every_row_is_in_one_part_in_order_and_no_part_is_too_large(lengths, lim
             assert torch.equal(part.ids[row, :length], batch.ids[start + row, :length])
             assert torch.equal(part.targets[row], batch.targets[start + row, : max(inside)])
         start += rows
-        if start < len(lengths):  # and no smaller than it must be
-            assert (rows + 1) * max(*inside, lengths[start]) > limit
+        if start < len(lengths):  # and no smaller than an equal share, where the next row would still fit
+            share = sum(lengths) / -(-sum(lengths) // limit)
+            assert rows * max(inside) >= share or (rows + 1) * max(*inside, lengths[start]) > limit
     assert start == len(lengths)
 
 

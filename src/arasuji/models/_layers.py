@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
-from torch.utils.checkpoint import checkpoint
 
 FLASH_LENGTH = 512
 """Tokens from which torch's fused attention is faster on a CPU than two plain products."""
@@ -83,10 +82,23 @@ def dropout(x: Tensor, share: float, training: bool) -> Tensor:
     """
     if not training or share == 0 or x.device.type != "cpu":
         return F.dropout(x, share, training)
-    limit = round(share * LEVELS)
-    drawn = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_().view(torch.int16)[: x.numel()]
-    kept = (drawn & (LEVELS - 1)) >= limit  # 15 bits of each 16; the sign of every fourth is always plus
-    return x * kept.view(x.shape).to(x.dtype).mul_(LEVELS / (LEVELS - limit))
+    return _scaled(x, _kept(x, share), share)
+
+
+def _kept(like: Tensor, share: float) -> Tensor:
+    """Which numbers stay, as booleans of the same shape: 15 bits decide, since the sign of every fourth 16 is plus."""
+    drawn = torch.empty(-(-like.numel() // 4), dtype=torch.int64).random_().view(torch.int16)[: like.numel()]
+    return ((drawn & (LEVELS - 1)) >= _limit(share)).view(
+        like.shape
+    )  # 15 bits of each 16: the sign of every fourth is +
+
+
+def _scaled(x: Tensor, kept: Tensor, share: float) -> Tensor:
+    return x * kept.to(x.dtype).mul_(LEVELS / (LEVELS - _limit(share)))
+
+
+def _limit(share: float) -> int:
+    return round(share * LEVELS)
 
 
 def rms_norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
@@ -168,17 +180,41 @@ def attention(query: Tensor, key: Tensor, value: Tensor, dropped: float = 0.0) -
     query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
     if length > FLASH_LENGTH or query.device.type != "cpu":
         read = F.scaled_dot_product_attention(query, key, value, None, dropped, is_causal=True, enable_gqa=heads > few)
-    else:  # computed again for the gradient: what it would keep is the largest part of a layer
-        read = checkpoint(_plain_attention, query, key, value, dropped, use_reentrant=False)
-    return read.transpose(1, 2).reshape(rows, length, heads * size)
-
-
-def _plain_attention(query: Tensor, key: Tensor, value: Tensor, dropped: float) -> Tensor:
-    rows, heads, length, size = query.shape
-    few = key.shape[1]
+        return read.transpose(1, 2).reshape(rows, length, heads * size)
     # The heads that share a key lie one below the other, so that there is one product for all of them.
-    query = (query * size**-0.5).reshape(rows, few, -1, size)
-    scores = (query @ key.transpose(-1, -2)).view(rows, few, -1, length, length)
-    future = torch.full((length, length), -math.inf, dtype=scores.dtype).triu(1)
-    shares = dropout(torch.softmax(scores + future, -1), dropped, dropped > 0)
-    return (shares.view(rows, few, -1, length) @ value).view(rows, heads, length, size)
+    below = query.reshape(rows * few, -1, size)
+    read = _Attention.apply(below, key.reshape(-1, length, size), value.reshape(-1, length, size), dropped)
+    return read.view(rows, heads, length, size).transpose(1, 2).reshape(rows, length, heads * size)
+
+
+class _Attention(Function):
+    """query (n, q T, size), key and value (n, T, size): q heads read each key. What is kept for the gradient is each
+    position's shares of attention, T^2 numbers in half precision a head: little, while texts are short."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, dropped: float) -> Tensor:
+        kind, length = product_type(query), key.shape[1]
+        ctx.scale, ctx.type = query.shape[-1] ** -0.5, query.dtype
+        query, key, value = (query * ctx.scale).to(kind), key.to(kind), value.to(kind)
+        future = torch.full((length, length), -math.inf, dtype=kind).triu(1).repeat(query.shape[1] // length, 1)
+        scores = torch.baddbmm(future, query, key.transpose(1, 2))
+        shares = torch.softmax(scores, -1, out=scores)
+        kept = None if dropped == 0 else _kept(shares, dropped)
+        ctx.save_for_backward(query, key, value, shares, kept)
+        ctx.dropped = dropped
+        return (shares if kept is None else _scaled(shares, kept, dropped)) @ value
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value, shares, kept = ctx.saved_tensors
+        by = upstream[0].to(shares.dtype)
+        by_shares = by @ value.transpose(1, 2)
+        if kept is None:
+            by_value = shares.transpose(1, 2) @ by
+        else:
+            by_value = _scaled(shares, kept, ctx.dropped).transpose(1, 2) @ by
+            by_shares = _scaled(by_shares, kept, ctx.dropped)
+        by_scores = torch._softmax_backward_data(by_shares, shares, -1, shares.dtype)
+        by_query = (by_scores @ key).mul_(ctx.scale)
+        by_key = by_scores.transpose(1, 2) @ query
+        return by_query.to(ctx.type), by_key.to(ctx.type), by_value.to(ctx.type), None

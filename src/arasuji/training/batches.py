@@ -44,18 +44,22 @@ class Batch:
 
     def parts(self, tokens: int) -> Iterator[Batch]:
         """The same rows in batches of at most so many tokens, pads included, each as wide as its longest row; a row
-        that is longer stands alone. Rows of a stream stay together, since their state does."""
+        that is longer stands alone. The parts are about equal, so that none is too small to keep the chip busy. Rows of
+        a stream stay together, since their state does."""
         if self.stream or 0 < self.ids.numel() <= tokens:
             yield self
             return
         columns = torch.arange(1, self.ids.shape[1] + 1)
         lengths = ((self.targets != IGNORED) * columns).amax(1).tolist() if len(self.ids) else []
+        enough = sum(lengths) / max(1, -(-sum(lengths) // tokens))
         start = 0
         while start < len(lengths):
             stop, width = start + 1, lengths[start]
-            while stop < len(lengths) and (stop + 1 - start) * max(width, lengths[stop]) <= tokens:
-                width = max(width, lengths[stop])
-                stop += 1
+            while stop < len(lengths) and (stop - start) * width < enough:
+                wider = max(width, lengths[stop])
+                if (stop + 1 - start) * wider > tokens:
+                    break
+                stop, width = stop + 1, wider
             yield Batch(self.ids[start:stop, :width], self.targets[start:stop, :width])
             start = stop
 
