@@ -5,11 +5,12 @@ A process alone is the first of one; nothing here costs it anything.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import wraps
+from functools import cache, wraps
 from typing import TYPE_CHECKING, Any
 
 from arasuji.errors import TrainingError
@@ -52,15 +53,22 @@ def main_only(function: Callable[..., None]) -> Callable[..., None]:
 
 def place() -> Any:
     """Accelerate's state of this process: its device, and its connection to the others, made at the first call."""
+    from accelerate import PartialState
+
+    return PartialState(cpu=_by_cpu()) if count() == 1 else _joined()
+
+
+@cache
+def _joined() -> Any:
     import torch
     from accelerate import PartialState
 
-    if count() == 1:
-        return PartialState(cpu=_by_cpu())
     here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
     if not _by_cpu() and 0 < gpus < here:
         raise TrainingError(f"{here} processes cannot share {gpus} GPU{'s' * (gpus > 1)}: start one a GPU")
-    return PartialState(cpu=_by_cpu() or not gpus, timeout=PATIENCE)  # without a GPU it has to be told so
+    state = PartialState(cpu=_by_cpu() or not gpus, timeout=PATIENCE)  # without a GPU it has to be told so
+    atexit.register(state.destroy_process_group)  # its threads would be cut off in the middle, and abort
+    return state
 
 
 def _by_cpu() -> bool:

@@ -63,10 +63,10 @@ def test_a_place_for_a_file_is_left_to_the_shell(line):
 
 
 def test_zsh_and_fish_are_answered_in_their_own_ways():
-    line = "arasuji train lstm-"
-    assert ask("zsh", _TYPER_COMPLETE_ARGS=line).stdout == '_arguments \'*: :(("lstm-article"\n"lstm-small"))\'\n'
+    line = "arasuji train gpt2-"
+    assert ask("zsh", _TYPER_COMPLETE_ARGS=line).stdout == '_arguments \'*: :(("gpt2-article"\n"gpt2-mini"))\'\n'
     fish = ask("fish", _TYPER_COMPLETE_ARGS=line, _TYPER_COMPLETE_FISH_ACTION="get-args")
-    assert fish.stdout == "lstm-article\nlstm-small\n"
+    assert fish.stdout == "gpt2-article\ngpt2-mini\n"
 
 
 @pytest.mark.parametrize(
@@ -124,4 +124,4 @@ def test_a_real_bash_completes_with_the_script_that_is_shown(home):
     """
     done = subprocess.run(["bash", "-c", script], env=home, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.split() == ["lstm-article", "lstm-small"]
+    assert done.stdout.split() == ["lstm-article", "lstm-article-fast", "lstm-small"]
