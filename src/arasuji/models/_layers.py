@@ -88,9 +88,7 @@ def dropout(x: Tensor, share: float, training: bool) -> Tensor:
 def _kept(like: Tensor, share: float) -> Tensor:
     """Which numbers stay, as booleans of the same shape: 15 bits decide, since the sign of every fourth 16 is plus."""
     drawn = torch.empty(-(-like.numel() // 4), dtype=torch.int64).random_().view(torch.int16)[: like.numel()]
-    return ((drawn & (LEVELS - 1)) >= _limit(share)).view(
-        like.shape
-    )  # 15 bits of each 16: the sign of every fourth is +
+    return ((drawn & (LEVELS - 1)) >= _limit(share)).view(like.shape)
 
 
 def _scaled(x: Tensor, kept: Tensor, share: float) -> Tensor:
