@@ -104,6 +104,21 @@ def test_a_checkpoint_that_was_tampered_with_is_refused(corpus, tmp_path):
         next(train("lstm-small", corpus, tmp_path / "run", resume=True))
 
 
+def test_a_kill_right_after_a_checkpoint_loses_no_line_of_the_log(corpus, tmp_path, monkeypatch):
+    list(train("lstm-small", corpus, tmp_path / "whole"))
+    save_last = RunDirectory.save_last
+
+    def killed(self, tensors, state):
+        save_last(self, tensors, state)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(RunDirectory, "save_last", killed)
+        list(train("lstm-small", corpus, tmp_path / "broken"))
+    assert list(train("lstm-small", corpus, tmp_path / "broken", resume=True))[0].resumed_step == 5
+    assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
+
+
 def test_a_real_kill_between_checkpoints_is_survived(corpus, tmp_path):
     list(train("lstm-article", corpus, tmp_path / "whole", max_steps=60))
     command = [sys.executable, "-m", "arasuji", "train", "lstm-article", "--corpus", str(corpus),

@@ -107,6 +107,12 @@ def _train(
             return f"{max_minutes:g} minutes are over"
         return (asked or "another process was stopped") if anyone_asked else ""
 
+    metrics = _Metrics(run)
+
+    def save_last(tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        metrics.flush()
+        run.save_last(tensors, state)
+
     trainer = Trainer(
         model=work.model,
         config=chosen.train,
@@ -115,7 +121,7 @@ def _train(
         epoch_batches=work.batches_of,
         validate=work.validate,
         save_best=save_best,
-        save_last=run.save_last,
+        save_last=save_last,
         should_stop=stop,
     )
     if saved is not None:
@@ -126,7 +132,7 @@ def _train(
     processes.copy_main(p.data for p in work.model.parameters() if p.requires_grad)
     run.rewind(trainer.progress.step)
     yield _started(work, plan, trainer.progress.step, name or out.name, found)
-    yield from _logged(trainer, run, work)
+    yield from _logged(trainer, run, work, metrics)
 
 
 def _plan(work: _Work, saved: Checkpoint | None, max_steps: int | None, deadline: float | None) -> Plan:
@@ -282,30 +288,43 @@ def _validation_records(corpus: Corpus, config: TrainConfig) -> Sequence[Record]
     return records
 
 
-def _logged(trainer: Trainer, run: RunDirectory, work: _Work) -> Iterator[TrainEvent]:
-    """The loop's events, each step a line of metrics.jsonl; after a validation, samples from fixed prompts."""
-    step: dict[str, Any] = {}
-    waiting = False  # the line of a step waits for its validation, if it has one
+class _Metrics:
+    """metrics.jsonl, a line a step. A line waits for the validation that may follow its step, but no longer than to
+    the next checkpoint: what a checkpoint knows of, the log must not have lost."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self.run = run
+        self.line: dict[str, Any] = {}
+        self.waiting = False
+
+    def stepped(self, event: Stepped) -> None:
+        self.flush()
+        self.line = {**asdict(event), "seconds": round(event.seconds, 3)}
+        self.waiting = True
+
+    def validated(self, event: Validated) -> None:
+        at_stop = {"at_stop": True} if event.at_stop else {}
+        self.line |= {"step": event.step, "bits_per_byte": event.bits_per_byte, **at_stop}
+        self.waiting = True
+        self.flush()
+
+    def flush(self) -> None:
+        if self.waiting:
+            self.run.log(self.run.metrics, self.line)
+            self.waiting = False
+
+
+def _logged(trainer: Trainer, run: RunDirectory, work: _Work, metrics: _Metrics) -> Iterator[TrainEvent]:
+    """The loop's events, logged; after a validation, samples from fixed prompts."""
     for event in trainer.run():
-        at_stop = {"at_stop": True} if isinstance(event, Validated) and event.at_stop else {}
-        if isinstance(event, Validated):
-            run.log(run.metrics, {**step, "step": event.step, "bits_per_byte": event.bits_per_byte, **at_stop})
-            waiting = False
-        elif waiting:
-            run.log(run.metrics, step)
-            waiting = False
         if isinstance(event, Stepped):
-            step = {
-                "step": event.step,
-                "tokens": event.tokens,
-                "loss": event.loss,
-                "learning_rate": event.learning_rate,
-                "seconds": round(event.seconds, 3),
-            }
-            waiting = True
+            metrics.stepped(event)
+        elif isinstance(event, Validated):
+            metrics.validated(event)
         yield event
         if isinstance(event, Validated) and processes.is_main():
             samples = work.watch()
+            at_stop = {"at_stop": True} if event.at_stop else {}
             for sample in samples:
                 run.log(run.samples, {"step": event.step, "prompt": sample.prompt, "text": sample.text, **at_stop})
             yield Watched(event.step, samples)
