@@ -75,10 +75,13 @@ def set_generators(states: dict[str, torch.Tensor]) -> None:
         getattr(torch, here().type).set_rng_state(states["accelerator"])
 
 
-def tokens_at_once() -> int:
+def tokens_at_once(frozen: bool) -> int:
     """Tokens of a batch to read together in training: enough to keep the chip busy, few enough that what is kept for
-    their gradient stays small beside the weights."""
-    return 2**15 if here().type == "cuda" else 768
+    their gradient stays small beside the weights. `frozen` says that most weights are: without gradients and an
+    optimizer's moments there is room for more."""
+    if here().type == "cuda":
+        return 2**15
+    return 1100 if frozen else 768
 
 
 def tune_memory() -> None:

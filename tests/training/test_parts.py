@@ -80,7 +80,7 @@ def test_a_batch_of_a_stream_is_never_split(continues):
 
 def gradients(model, batch, counted, limit):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("arasuji.training.gradient.tokens_at_once", lambda: limit)
+        patch.setattr("arasuji.training.gradient.tokens_at_once", lambda frozen: limit)
         model.zero_grad()
         nats, _ = add_gradient(model, batch, counted, bf16=False)
     return [nats, *(p.grad.clone() for p in model.parameters())]

@@ -15,6 +15,8 @@ from arasuji.models._layers import product_type
 
 CHUNK_SCORES = 2**26
 """Scores (tokens x vocabulary) held at a time: 128 MB in bfloat16, and twice that in float32."""
+CHUNK_ROWS = 2**13
+"""Rows of the output layer's gradient worked out at a time."""
 
 
 def priced(hidden: Tensor, targets: Tensor, price: Callable[[Tensor, Tensor], Tensor], scores: int) -> Tensor:
@@ -75,10 +77,19 @@ class _SoftmaxNats(torch.autograd.Function):
         share = (upstream[0] / scale).to(rows.dtype)[:, None]
         return (
             (gradient @ weight).to(rows_type).mul_(upstream[0][:, None]) if by_rows else None,
-            (gradient.t() @ (rows * share)).to(weight_type).mul_(scale) if by_weight else None,
+            _turned_product(gradient, rows * share, weight_type).mul_(scale) if by_weight else None,
             (share.t() @ gradient)[0].to(bias_type).mul_(scale) if by_bias else None,
             None,
         )
+
+
+def _turned_product(gradient: Tensor, rows: Tensor, kind: torch.dtype) -> Tensor:
+    """gradient^T rows, (V, D), some of V at a time: a whole product needs room for itself in half precision and for
+    the turned matrix, besides its result."""
+    product = torch.empty(gradient.shape[1], rows.shape[1], dtype=kind, device=rows.device)
+    for part, out in zip(gradient.split(CHUNK_ROWS, 1), product.split(CHUNK_ROWS), strict=True):
+        out.copy_(part.t() @ rows)
+    return product
 
 
 class AdaptiveSoftmax(nn.AdaptiveLogSoftmaxWithLoss):

@@ -67,9 +67,11 @@ class _LowRank(Function):
         by_between = by @ high
         by_low = (by_between.t() @ given).to(low_type)
         by_high = (by.t() @ between).to(high_type) * ctx.scale
-        by_x = by @ weight
+        if not ctx.needs_input_grad[0]:  # the first block reads frozen embeddings
+            return None, None, None, None, by_low, by_high, None
+        by_x, by_dropped = by @ weight, None
         if ctx.one_input:
-            by_x, by_dropped = by_x.addmm_(by_between, low), None
+            by_x.addmm_(by_between, low)
         else:
             by_dropped = (by_between @ low).view(shape).to(dropped_type)
         return by_x.view(shape).to(x_type), by_dropped, None, None, by_low, by_high, None

@@ -151,6 +151,8 @@ def build(config: Config, tokenizer: Vocabulary, base: Path | None = None) -> Tr
         network = _open(base, torch.float32)
         if tokenizer.vocabulary_size > network.get_input_embeddings().num_embeddings:  # a new pad token
             network.resize_token_embeddings(tokenizer.vocabulary_size, mean_resizing=False)
+            for parameter in network.parameters():  # else the old embedding stays in memory with the file it is in
+                parameter.data = parameter.data.clone()
     # A text ends with our end token, also for those who open the saved folder with transformers.
     network.config.eos_token_id = network.generation_config.eos_token_id = tokenizer.end_id
     if config.lora_rank:

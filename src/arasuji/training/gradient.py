@@ -24,7 +24,8 @@ def add_gradient(model: LanguageModel, batch: Batch, counted: int, bf16: bool, s
     total, after = torch.zeros((), device=device), None
     shared = processes.count() > 1 and _trained(model)
     rows = batch.share(processes.index(), processes.count()) if shared else batch
-    for part in rows.parts(tokens_at_once()):
+    frozen = any(not parameter.requires_grad for parameter in model.parameters())
+    for part in rows.parts(tokens_at_once(frozen)):
         with autocast(bf16):
             nats, after = model(part.ids.to(device), part.targets.to(device), state)
         loss = nats.sum()
