@@ -14,7 +14,7 @@ from torch.autograd import Function
 
 FLASH_LENGTH = 512
 """Tokens from which torch's fused attention is faster on a CPU than two plain products."""
-LEVELS = 2**15
+LEVELS = 2**16
 """Chances of dropout are multiples of one in so many."""
 
 
@@ -88,9 +88,9 @@ def dropout(x: Tensor, share: float, training: bool) -> Tensor:
 
 
 def _kept(like: Tensor, share: float) -> Tensor:
-    """Which numbers stay, as booleans of the same shape: 15 bits decide, since the sign of every fourth 16 is plus."""
-    drawn = torch.empty(-(-like.numel() // 4), dtype=torch.int64).random_().view(torch.int16)[: like.numel()]
-    return ((drawn & (LEVELS - 1)) >= _limit(share)).view(like.shape)
+    """Which numbers stay, as booleans of the same shape; 16 bits decide on each."""
+    drawn = torch.empty(-(-like.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
+    return (drawn[: like.numel()] >= _limit(share) - LEVELS // 2).view(like.shape)
 
 
 def _scaled(x: Tensor, kept: Tensor, share: float) -> Tensor:
