@@ -148,15 +148,16 @@ def test_counted_places_cost_their_cross_entropy_and_ignored_ones_nothing_whatev
         assert found[1].grad is None
 
 
-def test_no_chunk_holds_more_scores_than_it_may(monkeypatch):
-    monkeypatch.setattr("arasuji.models._head.CHUNK_SCORES", 35)
+@pytest.mark.parametrize(("training", "limit"), [(True, 35), (False, 4 * 35)])
+def test_no_chunk_holds_more_scores_than_it_may(training, limit, monkeypatch):
+    monkeypatch.setattr("arasuji.models._head.CHUNK_SCORES", limit)
     sizes = []
 
     def price(rows, wanted):
         sizes.append(len(rows))
         return rows.sum(1)
 
-    with torch.no_grad():
+    with torch.set_grad_enabled(training):
         priced(torch.randn(2, 4, 5), torch.zeros(2, 4, dtype=torch.int64), price, 11)
     assert sizes == [3, 3, 2]
 

@@ -16,7 +16,7 @@ import torch
 from arasuji.models import IGNORED, LanguageModel
 from arasuji.tokenizers import Tokenizer
 
-BATCH_TOKENS = 4096
+BATCH_TOKENS = 2048
 """Tokens of a scoring batch, pads included."""
 RESAMPLES = 10_000
 """Bootstrap resamples behind an interval."""

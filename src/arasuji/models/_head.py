@@ -14,7 +14,8 @@ from arasuji.models import IGNORED
 from arasuji.models._layers import product_type
 
 CHUNK_SCORES = 2**26
-"""Scores (tokens x vocabulary) held at a time: 128 MB in bfloat16, and twice that in float32."""
+"""Scores (tokens x vocabulary) held at a time in training: 128 MB in bfloat16, and twice that in float32. Without a
+gradient a quarter of them: there they are held in float32, and once more."""
 CHUNK_ROWS = 2**13
 """Rows of the output layer's gradient worked out at a time."""
 
@@ -31,7 +32,7 @@ def priced(hidden: Tensor, targets: Tensor, price: Callable[[Tensor, Tensor], Te
     rows, wanted = hidden[counted], targets[counted]
     if not len(rows):
         return torch.zeros(targets.shape, device=hidden.device)
-    size = max(1, CHUNK_SCORES // scores)
+    size = max(1, CHUNK_SCORES // (scores if torch.is_grad_enabled() else 4 * scores))
     nats = []
     for part, want in zip(rows.split(size), wanted.split(size), strict=True):
         if torch.is_grad_enabled() and len(rows) > size:
