@@ -81,7 +81,7 @@ def tokens_at_once(frozen: bool) -> int:
     optimizer's moments there is room for more."""
     if here().type == "cuda":
         return 2**15
-    return 1024 if frozen else 768
+    return 1100 if frozen else 768
 
 
 def tune_memory() -> None:
