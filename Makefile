@@ -19,7 +19,7 @@ format: $(STAMP)
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-# SOURCE is a file that `prepare` reads (default: the starter corpus); BENCH=--short takes 2 short rounds, not 7.
+# SOURCE is a file that `prepare` reads (default: the starter corpus); BENCH=--short takes one short round, not 7.
 bench-train: $(STAMP)
 	$(PY) bench/train.py $(SOURCE) $(BENCH) --out bench-train.json
 

@@ -68,6 +68,8 @@ WORKLOADS = {
 """What is trained, by whom, and how many steps each takes in a round; `operations` that a token needs for each number
 of the weights: forwards 2, backwards 4, or 2 where they are frozen (0: not counted, since words are only looked up).
 `beside` names a row of another workload of the same run that is shown too."""
+FULL_ONLY = {"trainer-bf16", "plain"}
+"""Contestants that the short form leaves out."""
 QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error", "TQDM_DISABLE": "1"}
 
 
@@ -88,19 +90,18 @@ def measured(workload: str, work: Path, short: bool) -> dict[str, Any]:
     """All contestants of a workload, round by round."""
     contestants: dict[str, int] = WORKLOADS[workload]["contestants"]
     if short:
-        contestants = {name: -(-steps // 2) for name, steps in contestants.items()}
+        contestants = {name: -(-steps // 2) for name, steps in contestants.items() if name not in FULL_ONLY}
     command = [sys.executable, HERE / "contestants.py", work, work / WORKLOADS[workload]["corpus"], workload]
-    processes = {
-        name: subprocess.Popen([*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for name in contestants
-    }
-    for process in processes.values():
+    processes = {}
+    for name in contestants:  # one after the other: side by side their threads would wait for each other
+        process = subprocess.Popen([*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        processes[name] = process
         if process.stdout.readline() != "ready\n":
-            raise SystemExit(f"a contestant of {workload} failed")
+            raise SystemExit(f"{name} failed in {workload}")
     results: dict[str, list[dict[str, float]]] = {name: [] for name in contestants}
     peaks: dict[str, list[float]] = {"float32": [], "bfloat16": []}
     names = list(contestants)
-    for turn in range(2 if short else 7):
+    for turn in range(1 if short else 7):
         for kind, found in peaks.items():
             found.append(gemm(kind))
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
@@ -159,7 +160,7 @@ def show(workload: str, result: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path, nargs="?")
-    parser.add_argument("--short", action="store_true", help="2 short rounds instead of 7")
+    parser.add_argument("--short", action="store_true", help="one short round instead of 7, with fewer contestants")
     parser.add_argument("--only", choices=WORKLOADS, action="append")
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
