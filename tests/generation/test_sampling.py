@@ -21,11 +21,12 @@ from transformers import (
 )
 
 from arasuji.config import SamplingConfig
+from arasuji.generation import sampling
 from arasuji.generation.sampling import (
+    Candidates,
     draw,
     forbid_repeated_ngrams,
     keep_min_p,
-    keep_top_k,
     keep_top_p,
     penalize_repetition,
     shaped,
@@ -43,6 +44,11 @@ def written_of(seed: int, vocabulary: int = 6, length: int = LENGTH) -> torch.Te
     return torch.randint(1, vocabulary, (ROWS, length), generator=torch.Generator().manual_seed(seed))
 
 
+def spread(candidates: Candidates, vocabulary: int = VOCABULARY) -> torch.Tensor:
+    """The candidates' scores at their places among all tokens: (B, V), -inf elsewhere."""
+    return torch.full((ROWS, vocabulary), float("-inf")).scatter(-1, candidates.ids, candidates.scores)
+
+
 SINGLE = {
     "repetition 1.3": (lambda s, w: penalize_repetition(s, w, 1.3), RepetitionPenaltyLogitsProcessor(1.3)),
     "repetition 0.7": (lambda s, w: penalize_repetition(s, w, 0.7), RepetitionPenaltyLogitsProcessor(0.7)),
@@ -51,9 +57,6 @@ SINGLE = {
     "runs of 3": (lambda s, w: forbid_repeated_ngrams(s, w, 3), NoRepeatNGramLogitsProcessor(3)),
     "runs as long as the text": (lambda s, w: forbid_repeated_ngrams(s, w, 12), NoRepeatNGramLogitsProcessor(12)),
     "runs longer than the text": (lambda s, w: forbid_repeated_ngrams(s, w, 20), NoRepeatNGramLogitsProcessor(20)),
-    "top-k 1": (lambda s, w: keep_top_k(s, 1), TopKLogitsWarper(1)),
-    "top-k 7": (lambda s, w: keep_top_k(s, 7), TopKLogitsWarper(7)),
-    "top-k beyond the vocabulary": (lambda s, w: keep_top_k(s, 99), TopKLogitsWarper(99)),
     "top-p 0.9": (lambda s, w: keep_top_p(s, 0.9), TopPLogitsWarper(0.9)),
     "top-p 0.3": (lambda s, w: keep_top_p(s, 0.3), TopPLogitsWarper(0.3)),
     "top-p 1e-6": (lambda s, w: keep_top_p(s, 1e-6), TopPLogitsWarper(1e-6)),
@@ -108,12 +111,18 @@ def theirs_of(config: SamplingConfig, prompt: int, never: list[int]) -> LogitsPr
     ),
     seed=st.integers(0, 1000),
     new=st.integers(0, LENGTH),
+    nucleus=st.sampled_from([3, 20, 1024]),
 )
-def test_all_steps_together_equal_transformers_composition(config, seed, new):
+def test_all_steps_together_equal_transformers_composition(config, seed, new, nucleus):
     scores, written, never = scores_of(seed), written_of(seed), [1, 39]
-    ours = shaped(scores, written.tolist(), [new] * ROWS, config, END, never)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sampling, "NUCLEUS", nucleus)  # whether all tokens must be sorted changes nothing
+        ours = spread(shaped(scores, written.tolist(), [new] * ROWS, config, END, never))
     expected = theirs_of(config, LENGTH - new, never)(written, scores.clone())
+    if config.temperature == 0:  # the likeliest are enough
+        expected = expected.masked_fill(expected < expected.topk(2).values[:, -1:], float("-inf"))
     torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(scores, scores_of(seed), rtol=0, atol=0)  # the scores given are left alone
 
 
 def test_rows_of_different_lengths_are_shaped_as_each_alone():
@@ -124,7 +133,8 @@ def test_rows_of_different_lengths_are_shaped_as_each_alone():
     together = shaped(scores, written, new, config, END, [1])
     for i in range(ROWS):
         alone = shaped(scores[i : i + 1], written[i : i + 1], new[i : i + 1], config, END, [1])
-        torch.testing.assert_close(together[i : i + 1], alone, rtol=0, atol=0)
+        torch.testing.assert_close(together.scores[i : i + 1], alone.scores, rtol=0, atol=0)
+        assert torch.equal(together.ids[i : i + 1], alone.ids)
 
 
 def test_a_text_that_may_write_nothing_more_ends():
@@ -134,8 +144,8 @@ def test_a_text_that_may_write_nothing_more_ends():
         chosen = shaped(
             scores_of(0), every, [5] * ROWS, config.model_copy(update={"temperature": temperature}), END, []
         )
-        assert chosen.isfinite().sum(1).tolist() == [1] * ROWS
-        assert chosen.argmax(1).tolist() == [END] * ROWS
+        assert spread(chosen).isfinite().sum(1).tolist() == [1] * ROWS
+        assert spread(chosen).argmax(1).tolist() == [END] * ROWS
 
 
 def drawn(scores: torch.Tensor, count: int, seed: int = 0) -> torch.Tensor:
@@ -164,11 +174,12 @@ def test_draws_follow_the_probabilities():
 def test_the_top_k_are_drawn_by_their_renormalised_probability_and_not_alike():
     """The article drew uniformly among them."""
     scores = torch.tensor([2.0, 1.0, 0.0, -1.0, -2.0, 1.5])
-    counts = drawn(shaped(scores[None], [[]], [0], SamplingConfig(top_k=3), END, [])[0], 10_000)
-    assert counts[[2, 3, 4]].tolist() == [0, 0, 0]
+    candidates = shaped(scores[None], [[]], [0], SamplingConfig(top_k=3), END, [])
     kept = torch.tensor([0, 1, 5])
-    assert chi_square(counts[kept], scores[kept].softmax(0)) < limit(3)
-    assert chi_square(counts[kept], torch.full((3,), 1 / 3)) > 100 * limit(3)
+    assert torch.equal(candidates.ids[0], kept)
+    counts = drawn(candidates.scores[0], 10_000)
+    assert chi_square(counts, scores[kept].softmax(0)) < limit(3)
+    assert chi_square(counts, torch.full((3,), 1 / 3)) > 100 * limit(3)
 
 
 @settings(deadline=None, max_examples=100, derandomize=True)
@@ -201,5 +212,5 @@ def test_temperature_towards_zero_draws_the_likeliest():
     scores = scores_of(6)
     cold = shaped(scores, [[]] * ROWS, [0] * ROWS, SamplingConfig(temperature=1e-3), END, [])
     greedy = shaped(scores, [[]] * ROWS, [0] * ROWS, SamplingConfig(temperature=0), END, [])
-    tokens = draw(cold, [torch.Generator().manual_seed(i) for i in range(ROWS)])
-    assert torch.equal(tokens, greedy.argmax(-1))
+    tokens = draw(spread(cold), [torch.Generator().manual_seed(i) for i in range(ROWS)])
+    assert torch.equal(tokens, spread(greedy).argmax(-1))

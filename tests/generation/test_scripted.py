@@ -166,21 +166,26 @@ def beams(count: int, seed: int = 0, greedy: bool = False) -> Beams:
     return Beams(count, end_id=0, generator=torch.Generator().manual_seed(seed), greedy=greedy)
 
 
+def advance(several: Beams, scores: torch.Tensor) -> list[int]:
+    """Where every token is a candidate."""
+    return several.advance(scores, torch.arange(scores.shape[1]).expand(scores.shape))
+
+
 def test_beams_keep_the_likeliest_and_a_finished_text_is_worth_its_mean():
     """By hand. Two beams, tokens 0 (end), 1, 2; probabilities as given."""
     kept = beams(2, greedy=True)
-    assert kept.advance(torch.tensor([[0.2, 0.5, 0.3]]).log()) == [0, 0]
+    assert advance(kept, torch.tensor([[0.2, 0.5, 0.3]]).log()) == [0, 0]
     assert kept.running == [[1], [2]]  # 0.5 and 0.3; the end has rank 3 of the best four, and only 2 may finish
     assert kept.finished == []
     # After [1]: end .7, 1 .2, 2 .1: 0.35, 0.1, 0.05. After [2]: end .1, 1 .1, 2 .8: 0.03, 0.03, 0.24.
-    parents = kept.advance(torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]]).log())
+    parents = advance(kept, torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]]).log())
     assert (parents, kept.running) == ([1, 0], [[2, 2], [1, 1]])
     ((mean, tokens),) = kept.finished
     assert tokens == [1, 0]
     assert mean == pytest.approx(torch.tensor(0.35).log().item() / 2)
     assert not kept.done  # one of two beams has finished
     # After [2, 2]: end .9: 0.216, whose mean ln(0.216)/3 = -0.51 beats ln(0.35)/2 = -0.52.
-    kept.advance(torch.tensor([[0.9, 0.05, 0.05], [0.1, 0.6, 0.3]]).log())
+    advance(kept, torch.tensor([[0.9, 0.05, 0.05], [0.1, 0.6, 0.3]]).log())
     assert kept.done  # the best that runs: ln(0.06)/3 = -0.94
     assert kept.best() == [2, 2, 0]
 
@@ -192,7 +197,7 @@ def test_sampled_beams_are_drawn_without_replacement_by_their_probability():
     draws, firsts = 4000, 0
     for seed in range(draws):
         one = beams(1, seed)
-        one.advance(scores)
+        advance(one, scores)
         firsts += one.running == [[2]]
     expected = 0.3 * 0.1 / 0.7 + 0.1 * 0.3 / 0.9
     assert firsts / draws == pytest.approx(expected, abs=4 * (expected * (1 - expected) / draws) ** 0.5)
@@ -204,6 +209,6 @@ def test_sampled_beams_never_take_what_is_forbidden_even_where_the_rest_is_next_
     scores[0, 1:7] = torch.tensor([0.0, -300.0, -310.0, -320.0, -330.0, -340.0])
     for seed in range(50):
         several = beams(3, seed)
-        several.advance(scores)
+        advance(several, scores)
         assert {tokens[0] for tokens in several.running} <= set(range(1, 7))
         assert several.running[0] == [1]

@@ -18,10 +18,11 @@ class Beams:
         self.sums = torch.zeros(1)
         self.finished: list[tuple[float, list[int]]] = []
 
-    def advance(self, scores: Tensor) -> list[int]:
-        """Choose the next tokens from shaped log-probabilities (rows, V); returns the row each beam came from."""
-        total = scores.cpu() + self.sums[:, None]
-        flat = total.flatten()
+    def advance(self, scores: Tensor, ids: Tensor) -> list[int]:
+        """Choose the next tokens from candidates, their log-probabilities and ids (rows, K); returns the row each beam
+        came from."""
+        flat = (scores.cpu() + self.sums[:, None]).flatten()
+        tokens_of = ids.flatten().tolist()
         allowed = int(torch.isfinite(flat).sum())
         wanted = min(2 * self.count, allowed)
         if self.greedy:
@@ -34,7 +35,7 @@ class Beams:
         running: list[list[int]] = []
         sums: list[Tensor] = []
         for rank, place in enumerate(chosen.tolist()):
-            row, token = divmod(place, total.shape[1])
+            row, token = place // ids.shape[1], tokens_of[place]
             tokens = [*self.running[row], token]
             if token == self.end_id:
                 if rank < self.count:

@@ -180,10 +180,12 @@ def _advance(
     scores = scores[:, : tokenizer.vocabulary_size]  # some models have rows for tokens that do not exist
     if config.num_beams > 1:
         scores = scores.log_softmax(-1)
-    scores = shaped(scores, written, new, config, tokenizer.end_id, tokenizer.never_written)
+    candidates = shaped(scores, written, new, config, tokenizer.end_id, tokenizer.never_written)
     if config.num_beams == 1:
         greedy = config.temperature == 0
-        tokens = scores.argmax(-1) if greedy else draw(scores, [text.generator for text in active])
+        generators = [text.generator for text in active]
+        places = candidates.scores.argmax(-1) if greedy else draw(candidates.scores, generators)
+        tokens = candidates.ids.gather(-1, places[:, None])[:, 0]
         for text, token in zip(active, tokens.tolist(), strict=True):
             text.written.append(token)
         return torch.arange(len(active), device=scores.device), tokens
@@ -191,9 +193,9 @@ def _advance(
     first = 0
     for text in active:
         assert text.beams is not None
-        count = len(text.rows)
-        parents += [first + parent for parent in text.beams.advance(scores[first : first + count])]
-        first += count
+        rows = slice(first, first + len(text.rows))
+        parents += [first + parent for parent in text.beams.advance(candidates.scores[rows], candidates.ids[rows])]
+        first = rows.stop
     last = [row[-1] for text in active for row in text.rows]
     return torch.tensor(parents, device=scores.device), torch.tensor(last, device=scores.device)
 

@@ -6,7 +6,9 @@ may not be taken. Checked against the warpers of transformers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +16,18 @@ from torch import Tensor
 from arasuji.config import SamplingConfig
 
 NEVER = float("-inf")
+NUCLEUS = 1024
+"""Tokens among which the likeliest that reach `top_p` are looked for first; all are sorted only where these are too
+few."""
+
+
+class Candidates(NamedTuple):
+    """The tokens that each row chooses among."""
+
+    scores: Tensor
+    """(B, K) float32, -inf where one may not be taken after all; ready for softmax."""
+    ids: Tensor
+    """(B, K) int64, rising in each row."""
 
 
 def penalize_repetition(scores: Tensor, written: Sequence[Sequence[int]], penalty: float) -> Tensor:
@@ -41,24 +55,21 @@ def forbid_repeated_ngrams(scores: Tensor, written: Sequence[Sequence[int]], siz
     return scores
 
 
-def keep_top_k(scores: Tensor, k: int) -> Tensor:
-    """Keep the k highest scores of each row (Fan et al. 2018)."""
-    lowest = scores.topk(min(k, scores.shape[-1])).values[:, -1:]
-    return scores.masked_fill(scores < lowest, NEVER)
+def keep_top_p(scores: Tensor, p: float, whole: Tensor | None = None) -> Tensor:
+    """Keep the fewest likeliest tokens whose probabilities reach p, at least one (nucleus, Holtzman et al. 2020).
 
-
-def keep_top_p(scores: Tensor, p: float) -> Tensor:
-    """Keep the fewest likeliest tokens whose probabilities reach p, at least one (nucleus, Holtzman et al. 2020)."""
-    ascending, order = scores.sort(dim=-1)
-    dropped = ascending.softmax(-1).cumsum(-1) <= 1 - p
-    dropped[:, -1] = False
+    `whole` (B, 1) is the logarithm of the exponentials' sum over the whole vocabulary, where the scores are some of it.
+    """
+    falling, order = scores.sort(dim=-1, descending=True)
+    shares = (falling - (scores.logsumexp(-1, keepdim=True) if whole is None else whole)).exp()
+    dropped = shares.cumsum(-1) - shares >= p
+    dropped[:, 0] = False
     return scores.masked_fill(torch.zeros_like(dropped).scatter(-1, order, dropped), NEVER)
 
 
 def keep_min_p(scores: Tensor, p: float) -> Tensor:
     """Keep tokens with at least the share p of the likeliest one's probability (Nguyen et al. 2024)."""
-    probabilities = scores.softmax(-1)
-    return scores.masked_fill(probabilities < p * probabilities.amax(-1, keepdim=True), NEVER)
+    return scores.masked_fill(scores < scores.amax(-1, keepdim=True) + math.log(p), NEVER)
 
 
 def shaped(
@@ -68,35 +79,53 @@ def shaped(
     config: SamplingConfig,
     end_id: int,
     never: Sequence[int],
-) -> Tensor:
-    """All of the above as `config` asks: (B, V) -> (B, V), ready for softmax or, at temperature 0, for argmax.
+) -> Candidates:
+    """The tokens that each row chooses among, as `config` asks; at temperature 0 the likeliest, two a beam.
 
     new[b] counts the tokens written in row b so far; `never` lists ids that are not written at all.
     """
-    scores = scores.clone()
-    scores[:, list(never)] = NEVER
+    scores = scores.index_fill(-1, torch.tensor(list(never), dtype=torch.int64, device=scores.device), NEVER)
     if config.repetition_penalty != 1:
         scores = penalize_repetition(scores, written, config.repetition_penalty)
     if config.no_repeat_ngram_size:
         scores = forbid_repeated_ngrams(scores, written, config.no_repeat_ngram_size)
-    if config.min_length:
-        short = torch.tensor([n < config.min_length for n in new], device=scores.device)
-        scores[short, end_id] = NEVER
-    scores[scores.isneginf().all(-1), end_id] = 0.0  # where nothing may be written, the text ends
+    short = [row for row, count in enumerate(new) if count < config.min_length]
+    scores[short, end_id] = NEVER
+    kept, ids = _narrowed(scores, config)
+    nothing = kept.amax(-1) == NEVER  # then the text ends
+    kept[nothing, 0], ids[nothing, 0] = 0.0, end_id
+    return Candidates(kept, ids)
+
+
+def _narrowed(scores: Tensor, config: SamplingConfig) -> Candidates:
+    """The scores over the temperature, and the likeliest of them (top-k, top-p, min-p)."""
     if config.temperature == 0:
-        return scores
+        return _likeliest(scores, 2 * config.num_beams)
+    ids = torch.arange(scores.shape[-1], device=scores.device).expand(scores.shape)
+    whole = None
+    if config.top_k:  # before the temperature, which changes no order: few are left to be divided
+        scores, ids = _likeliest(scores, config.top_k)
     scores = scores / config.temperature
-    if config.top_k:
-        scores = keep_top_k(scores, config.top_k)
+    if config.top_p < 1 and not config.top_k:
+        whole = scores.logsumexp(-1, keepdim=True)
+        few = _likeliest(scores, NUCLEUS)
+        if bool(((few.scores - whole).exp().sum(-1) >= config.top_p).all()):
+            scores, ids = few
     if config.top_p < 1:
-        scores = keep_top_p(scores, config.top_p)
+        scores = keep_top_p(scores, config.top_p, whole)
     if config.min_p:
         scores = keep_min_p(scores, config.min_p)
-    return scores
+    return Candidates(scores, ids.clone())
+
+
+def _likeliest(scores: Tensor, count: int) -> Candidates:
+    """The highest scores of each row (top-k, Fan et al. 2018)."""
+    ids = scores.topk(min(count, scores.shape[-1]), sorted=False).indices.sort(-1).values
+    return Candidates(scores.gather(-1, ids), ids)
 
 
 def draw(scores: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-    """One token a row by its probability, each row with its own generator: (B, V) -> (B,) int64.
+    """One place a row by its probability, each row with its own generator: (B, K) -> (B,) int64.
 
     The inverse of the cumulative distribution at a uniform number: what a row draws does not depend on the others.
     """
