@@ -163,15 +163,35 @@ def test_heads_must_divide_the_width():
 
 
 @torch.no_grad()
-def test_the_cache_forgets_what_only_rows_that_left_had_read(folder):
+def test_the_cache_does_not_grow_with_the_rows_that_come_and_go(folder):
     model = family.load(folder)
     _, state = model.step(torch.stack(ids_of(30, 30)), torch.tensor([30, 4]))
-    assert state.select(torch.tensor([1])).seen.shape[1] == 4
-    for _ in range(20):  # long rows leave, short ones join: the width stays that of what is there
+    columns = state.keys[0].shape[1]
+    for _ in range(20):
         _, fresh = model.step(torch.stack(ids_of(10)), torch.tensor([10]))
         state = state.select(torch.tensor([0])).join(fresh)
-        assert state.seen.shape[1] <= 30
-        state = state.select(torch.tensor([1, 1]))
+        state = state.select(torch.tensor([1, 1, 1]))
+        assert state.places <= 4
+        assert state.keys[0].shape[1] == columns
+
+
+@torch.no_grad()
+def test_branches_of_a_row_go_on_each_for_itself(folder):
+    """As beams do: rows are copied, dropped and reordered; each reads on as if it had been alone."""
+    model = family.load(folder)
+    generator = torch.Generator().manual_seed(0)
+    texts = [ids.tolist() for ids in ids_of(3, 5)]
+    _, state = model.step(
+        torch.tensor([texts[0] + [1] * (len(texts[1]) - len(texts[0])), texts[1]]),
+        torch.tensor([len(t) for t in texts]),
+    )
+    for rows in ([0, 1, 1], [2, 0, 0, 2, 1], [4, 1, 3], [0, 0, 2, 2, 1, 1], [5], [0, 0]):
+        tokens = torch.randint(3, 20, (len(rows), 1), generator=generator)
+        texts = [[*texts[row], int(token)] for row, token in zip(rows, tokens, strict=True)]
+        scores, state = model.step(tokens, torch.ones(len(rows), dtype=torch.int64), state.select(torch.tensor(rows)))
+        for score, text in zip(scores, texts, strict=True):
+            alone, _ = model.step(torch.tensor([text]), torch.tensor([len(text)]))
+            torch.testing.assert_close(score, alone[0], atol=1e-5, rtol=1e-5)
 
 
 def test_a_saved_folder_ends_its_texts_where_we_do(folder, tmp_path):

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from arasuji.models._cache import Reading
 from arasuji.models._layers import attention, dropout, linear
 
 
@@ -22,14 +23,21 @@ def serves(config: Any) -> bool:
     )
 
 
-def hidden(model: Any, ids: Tensor) -> Tensor:
-    """What the output layer reads, (B, T, D); `model` is a transformers `GPT2Model`, ids (B, T)."""
+def hidden(model: Any, ids: Tensor, reading: Reading | None = None) -> Tensor:
+    """What the output layer reads, (B, T, D), of ids (B, T), which follow what `reading` has read.
+
+    `model` is a transformers `GPT2Model`, or has its weights under the same names (see `_int8`).
+    """
     heads = model.config.n_head
-    x = _dropped(model.drop, model.wte(ids) + model.wpe.weight[: ids.shape[1]])
-    for block in model.h:
+    places = model.wpe.weight[: ids.shape[1]] if reading is None else model.wpe(reading.positions)
+    x = _dropped(model.drop, model.wte(ids) + places)
+    for layer, block in enumerate(model.h):
         mixed = linear(block.attn.c_attn, _normed(block.ln_1, x))
         query, key, value = (part.unflatten(-1, (heads, -1)) for part in mixed.chunk(3, -1))
-        read = attention(query, key, value, block.attn.attn_dropout.p if model.training else 0.0)
+        if reading:
+            read = reading.attend(layer, query, key, value)
+        else:
+            read = attention(query, key, value, block.attn.attn_dropout.p if model.training else 0.0)
         x = x + _dropped(block.attn.resid_dropout, linear(block.attn.c_proj, read))
         inner = F.gelu(linear(block.mlp.c_fc, _normed(block.ln_2, x)), approximate="tanh")
         x = x + _dropped(block.mlp.dropout, linear(block.mlp.c_proj, inner))

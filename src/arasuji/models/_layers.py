@@ -145,7 +145,8 @@ class _SwiGlu(Function):
 
 def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary positions (Su et al. 2021): number i of a head's first half and number i of its second half, turned
-    together by the position's angle. x (B, T, H, size), cos and sin (T, 1, size / 2)."""
+    together by the position's angle. x (B, T, H, size), cos and sin (T, 1, size / 2), or a pair for
+    each row, (B, T, 1, size / 2)."""
     y: Tensor = _Rotation.apply(x, cos, sin)
     return y
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from arasuji.models._cache import Reading
 from arasuji.models._layers import attention, linear, product_type, rms_norm, rotated, swiglu
 
 
@@ -19,20 +20,25 @@ def serves(config: Any) -> bool:
     )
 
 
-def hidden(model: Any, ids: Tensor) -> Tensor:
-    """What the output layer reads, (B, T, D); `model` is a transformers `LlamaModel`, ids (B, T)."""
+def hidden(model: Any, ids: Tensor, reading: Reading | None = None) -> Tensor:
+    """What the output layer reads, (B, T, D), of ids (B, T), which follow what `reading` has read.
+
+    `model` is a transformers `LlamaModel`, or has its weights under the same names (see `_int8`).
+    """
     size = model.layers[0].self_attn.head_dim
     dropped = model.config.attention_dropout if model.training else 0.0
     x = model.embed_tokens(ids)
-    angles = torch.arange(ids.shape[1], device=ids.device)[:, None, None] * model.rotary_emb.inv_freq.float()
+    positions = torch.arange(ids.shape[1], device=ids.device) if reading is None else reading.positions
+    angles = positions[..., None, None] * model.rotary_emb.inv_freq.float()
     cos, sin = angles.cos().to(product_type(x)), angles.sin().to(product_type(x))
-    for layer in model.layers:
+    for number, layer in enumerate(model.layers):
         attend, mlp = layer.self_attn, layer.mlp
         y = rms_norm(x, layer.input_layernorm.weight, layer.input_layernorm.variance_epsilon)
         query, key, value = (
             linear(part, y).unflatten(-1, (-1, size)) for part in (attend.q_proj, attend.k_proj, attend.v_proj)
         )
-        read = attention(rotated(query, cos, sin), rotated(key, cos, sin), value, dropped)
+        query, key = rotated(query, cos, sin), rotated(key, cos, sin)
+        read = reading.attend(number, query, key, value) if reading else attention(query, key, value, dropped)
         x = x + linear(attend.o_proj, read)
         y = rms_norm(x, layer.post_attention_layernorm.weight, layer.post_attention_layernorm.variance_epsilon)
         x = x + linear(mlp.down_proj, swiglu(linear(mlp.gate_proj, y), linear(mlp.up_proj, y)))

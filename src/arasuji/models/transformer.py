@@ -7,10 +7,9 @@ looked for without it.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,7 +17,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from arasuji.errors import BaseModelError, OptionError
-from arasuji.models import LanguageModel, Vocabulary, _gpt2, _llama
+from arasuji.models import LanguageModel, Vocabulary, _foreign, _gpt2, _llama
+from arasuji.models._cache import CacheState, Reading
 from arasuji.models._head import priced, softmax_nats
 
 
@@ -46,47 +46,6 @@ class Config(BaseModel):
     """Share of the updates' inputs dropped in training."""
 
 
-@dataclass
-class CacheState:
-    """Keys and values of what was read, one pair a layer, each (B, heads, S, size); `seen` (B, S) is False at pads,
-    so that every row has a length of its own."""
-
-    layers: list[tuple[Tensor, Tensor]]
-    seen: Tensor
-
-    def select(self, rows: Tensor) -> Self:
-        seen = self.seen[rows]
-        used = seen.any(0)  # columns that only rows which left had read go with them
-        return type(self)([(k[rows][:, :, used], v[rows][:, :, used]) for k, v in self.layers], seen[:, used])
-
-    def join(self, other: Self) -> Self:
-        length = max(self.seen.shape[1], other.seen.shape[1])
-        mine, theirs = self._padded(length), other._padded(length)
-        layers = [
-            (torch.cat([k, k2]), torch.cat([v, v2]))
-            for (k, v), (k2, v2) in zip(mine.layers, theirs.layers, strict=True)
-        ]
-        return type(self)(layers, torch.cat([mine.seen, theirs.seen]))
-
-    def _padded(self, length: int) -> Self:
-        """The same with unseen columns on the left."""
-        extra = length - self.seen.shape[1]
-
-        def pad(x: Tensor) -> Tensor:
-            return nn.functional.pad(x, (0, 0, extra, 0))
-
-        return type(self)([(pad(k), pad(v)) for k, v in self.layers], nn.functional.pad(self.seen, (extra, 0)))
-
-    def detach(self) -> Self:
-        return type(self)([(k.detach(), v.detach()) for k, v in self.layers], self.seen)
-
-    def tensors(self) -> dict[str, Tensor]:
-        named = {"seen": self.seen}
-        for i, (k, v) in enumerate(self.layers):
-            named |= {f"{i}.key": k, f"{i}.value": v}
-        return named
-
-
 class Transformer(LanguageModel):
     """See `LanguageModel` for the shapes. `network` is a transformers `...ForCausalLM`, or peft's wrapper of one."""
 
@@ -107,34 +66,24 @@ class Transformer(LanguageModel):
 
     def forward(self, ids: Tensor, targets: Tensor, state: Any = None) -> tuple[Tensor, None]:
         # Pads are on the right, where a causal model's real tokens never look: no mask is needed.
-        inner = self._inner()
-        for shape in (_gpt2, _llama):
-            if shape.serves(inner.config):
-                hidden = shape.hidden(inner.base_model, ids)
-                break
+        shape, body, head = self._shape(), self._inner().base_model, self.head
+        hidden = shape.hidden(body, ids) if shape else body(input_ids=ids, use_cache=False).last_hidden_state
+        price = partial(softmax_nats, weight=head.weight, bias=head.bias)
+        return priced(hidden, targets, price, len(head.weight)), None
+
+    def step(self, ids: Tensor, lengths: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        shape, body = self._shape(), self._inner().base_model
+        if shape is None:
+            last, state = _foreign.read(body, ids, lengths, state, self.context_length)
         else:
-            hidden = inner.base_model(input_ids=ids, use_cache=False).last_hidden_state
-        price = partial(softmax_nats, weight=self.head.weight, bias=self.head.bias)
-        return priced(hidden, targets, price, len(self.head.weight)), None
+            state = state or CacheState.empty(len(ids), self.context_length, ids.device)
+            reading = Reading(state, lengths, ids.shape[1], body.get_input_embeddings().weight.dtype)
+            last = shape.hidden(body, ids, reading)[torch.arange(len(ids), device=ids.device), lengths - 1]
+        return self.head(last).float(), state
 
-    def step(self, ids: Tensor, lengths: Tensor, state: CacheState | None = None) -> tuple[Tensor, CacheState]:
-        from transformers import DynamicCache
-
-        columns = torch.arange(ids.shape[1], device=ids.device)
-        new = columns[None] < lengths[:, None]
-        before = state.seen if state else new[:, :0]
-        seen = torch.cat([before, new], dim=1)
-        positions = (before.sum(1, keepdim=True) + columns).clamp(max=self.context_length - 1)
-        out = self._inner().base_model(
-            input_ids=ids,
-            attention_mask=None if state is None and bool(new.all()) else seen.long(),
-            position_ids=positions,
-            past_key_values=DynamicCache(state.layers) if state else DynamicCache(),
-            use_cache=True,
-        )
-        last = out.last_hidden_state[torch.arange(len(ids), device=ids.device), lengths - 1]
-        cache = [(layer.keys, layer.values) for layer in out.past_key_values.layers]
-        return self.head(last).float(), CacheState(cache, seen)
+    def _shape(self) -> Any:
+        """The file that reads the model's blocks; None where that is left to transformers."""
+        return next((shape for shape in (_gpt2, _llama) if shape.serves(self._inner().config)), None)
 
     def save(self, folder: Path) -> None:
         network: Any = self.network
