@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-COLUMNS = 64
-"""Places are added in multiples of so many."""
+COLUMNS = 32
+"""Places are made, and read, in multiples of so many: sums over them are then taken in the same order, to the last bit,
+whatever the lengths of the other rows."""
 GROWTH = 1.5
 """And so that there are so many times as many as before."""
 
@@ -98,7 +99,7 @@ class CacheState:
         """See that a row can have so many tokens."""
         columns = self.keys[0].shape[1]
         if needed > columns:
-            more = min(self.limit, rounded(max(needed, int(columns * GROWTH)))) - columns
+            more = rounded(min(self.limit, max(needed, int(columns * GROWTH)))) - columns
             self._grow(lambda part: F.pad(part, (0, 0, 0, 0, 0, more)))
 
     def _grow(self, grown: Callable[[Tensor], Tensor]) -> None:
@@ -116,8 +117,8 @@ def rounded(columns: int) -> int:
 class Reading:
     """The reading of some new tokens a row: where they stand, and their attention to all that was read before."""
 
-    def __init__(self, state: CacheState, lengths: Tensor, width: int, kind: torch.dtype) -> None:
-        """`lengths` (B,): new tokens of each row, of which the longest has `width`; `kind` is the queries' type."""
+    def __init__(self, state: CacheState, lengths: Tensor, width: int) -> None:
+        """`lengths` (B,): new tokens of each row, of which the longest has `width`."""
         self.state, before = state, state.lengths
         columns = torch.arange(width, device=before.device)
         self.positions = (before[:, None] + columns).clamp(max=state.limit - 1)
@@ -126,19 +127,17 @@ class Reading:
         self.first = not state.keys
         if self.first:
             return
-        self.used = int(state.lengths.max())
-        state.make_room(self.used)
+        needed = int(state.lengths.max())
+        state.make_room(needed)
+        self.used = min(rounded(needed), state.keys[0].shape[1])
         places, capacity = state.places, state.keys[0].shape[1]
         self.real = columns < lengths[:, None] if width > 1 else None
         at = state.slots[:, None] * capacity + self.positions
         self.at = at.flatten() if self.real is None else at[self.real]
         self.scattered = places != len(before) or state.slots.tolist() != list(range(places))
-        self.mask = None
-        if width > 1 or len(before) > 1:
-            positions = self._in_slots(self.positions)
-            future = torch.arange(self.used, device=before.device) > positions[:, :, None]
-            mask = torch.zeros(future.shape, dtype=kind, device=before.device)
-            self.mask = mask.masked_fill_(future, float("-inf"))[:, None]
+        future = torch.arange(self.used, device=before.device) > self._in_slots(self.positions)[:, :, None]
+        mask = torch.zeros(future.shape, dtype=state.keys[0].dtype, device=before.device)
+        self.mask = mask.masked_fill_(future, float("-inf"))[:, None]
 
     def _in_slots(self, x: Tensor) -> Tensor:
         """(B, ...) as (slots, ...), zeros where no row is."""
@@ -152,20 +151,21 @@ class Reading:
         few = key.shape[2]
         state = self.state
         if self.first:
-            columns = min(state.limit, rounded(width + 1))
-            for parts, new in ((state.keys, key), (state.values, value)):
-                parts.append(F.pad(new, (0, 0, 0, 0, 0, columns - width)) if columns > width else new[:, :columns])
+            extra = rounded(width) - width
+            query, key, value = (F.pad(part, (0, 0, 0, 0, 0, extra)) for part in (query, key, value))
+            state.keys.append(key)
+            state.values.append(value)
             read = F.scaled_dot_product_attention(
                 query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), is_causal=True, enable_gqa=True
             )
-            return read.transpose(1, 2).reshape(rows, width, heads * size)
+            return read.transpose(1, 2)[:, :width].reshape(rows, width, heads * size)
         for kept, new in ((state.keys[layer], key), (state.values[layer], value)):
             flat = new.reshape(-1, few * size) if self.real is None else new[self.real].flatten(1)
             kept.view(-1, few * size).index_copy_(0, self.at, flat)
         key, value = (part[:, : self.used].transpose(1, 2) for part in (state.keys[layer], state.values[layer]))
         # The heads that share a key lie one below the other.
         below = query.unflatten(2, (few, -1)).permute(0, 2, 3, 1, 4).reshape(rows, few, -1, size)
-        mask = self.mask if self.mask is None or width == 1 else self.mask.repeat(1, 1, heads // few, 1)
+        mask = self.mask if width == 1 else self.mask.repeat(1, 1, heads // few, 1)
         read = F.scaled_dot_product_attention(self._in_slots(below), key, value, mask)
         if self.scattered:
             read = read[state.slots]

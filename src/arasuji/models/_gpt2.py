@@ -6,10 +6,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from arasuji.models._cache import Reading
 from arasuji.models._layers import attention, dropout, linear
+
+JOINED: dict[str, tuple[str, ...]] = {}
+"""Matrices that read the same rows, by the name that they have as one."""
 
 
 def serves(config: Any) -> bool:
@@ -28,25 +31,21 @@ def hidden(model: Any, ids: Tensor, reading: Reading | None = None) -> Tensor:
 
     `model` is a transformers `GPT2Model`, or has its weights under the same names (see `_int8`).
     """
-    heads = model.config.n_head
+    config, training = model.config, model.training
     places = model.wpe.weight[: ids.shape[1]] if reading is None else model.wpe(reading.positions)
-    x = _dropped(model.drop, model.wte(ids) + places)
+    x = dropout(model.wte(ids) + places, config.embd_pdrop, training)
     for layer, block in enumerate(model.h):
-        mixed = linear(block.attn.c_attn, _normed(block.ln_1, x))
-        query, key, value = (part.unflatten(-1, (heads, -1)) for part in mixed.chunk(3, -1))
+        mixed = linear(block.attn.c_attn, _normed(block.ln_1, x, config))
+        query, key, value = (part.unflatten(-1, (config.n_head, -1)) for part in mixed.chunk(3, -1))
         if reading:
             read = reading.attend(layer, query, key, value)
         else:
-            read = attention(query, key, value, block.attn.attn_dropout.p if model.training else 0.0)
-        x = x + _dropped(block.attn.resid_dropout, linear(block.attn.c_proj, read))
-        inner = F.gelu(linear(block.mlp.c_fc, _normed(block.ln_2, x)), approximate="tanh")
-        x = x + _dropped(block.mlp.dropout, linear(block.mlp.c_proj, inner))
-    return _normed(model.ln_f, x)
+            read = attention(query, key, value, config.attn_pdrop if training else 0.0)
+        x = x + dropout(linear(block.attn.c_proj, read), config.resid_pdrop, training)
+        inner = F.gelu(linear(block.mlp.c_fc, _normed(block.ln_2, x, config)), approximate="tanh")
+        x = x + dropout(linear(block.mlp.c_proj, inner), config.resid_pdrop, training)
+    return _normed(model.ln_f, x, config)
 
 
-def _normed(norm: nn.LayerNorm, x: Tensor) -> Tensor:
-    return torch.layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
-
-
-def _dropped(layer: nn.Dropout, x: Tensor) -> Tensor:
-    return dropout(x, layer.p, layer.training)
+def _normed(norm: Any, x: Tensor, config: Any) -> Tensor:
+    return torch.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, config.layer_norm_epsilon)

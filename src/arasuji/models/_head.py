@@ -48,7 +48,12 @@ def softmax_nats(rows: Tensor, wanted: Tensor, weight: Tensor, bias: Tensor | No
     if torch.is_grad_enabled():
         nats: Tensor = _SoftmaxNats.apply(rows, weight, bias, wanted)
         return nats
-    return F.cross_entropy(F.linear(rows, weight, bias).float(), wanted, reduction="none")
+    return nats_of(F.linear(rows, weight, bias), wanted)
+
+
+def nats_of(scores: Tensor, wanted: Tensor) -> Tensor:
+    """-ln softmax(scores)[wanted]; scores (n, V), wanted (n,) int64. Returns (n,) float32."""
+    return F.cross_entropy(scores.float(), wanted, reduction="none")
 
 
 class _SoftmaxNats(torch.autograd.Function):

@@ -5,12 +5,14 @@ matrix products are near the chip's limit, and what lies between them decides th
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
+
+from arasuji.models._int8 import Int8Linear
 
 FLASH_LENGTH = 512
 """Tokens from which torch's fused attention is faster on a CPU than two plain products."""
@@ -25,7 +27,9 @@ def product_type(like: Tensor) -> torch.dtype:
 
 
 def linear(layer: Any, x: Tensor) -> Tensor:
-    """A `Linear`, a `Conv1D` (GPT-2's, whose matrix lies transposed), or peft's LoRA layer of either."""
+    """A `Linear`, a `Conv1D` (GPT-2's, whose matrix lies transposed), peft's LoRA layer of either, or 8-bit."""
+    if isinstance(layer, Int8Linear):
+        return cast("Tensor", layer(x))
     base = layer.get_base_layer() if hasattr(layer, "get_base_layer") else layer
     transposed = type(base).__name__ == "Conv1D"
     weight: Tensor = base.weight.t() if transposed else base.weight
@@ -103,6 +107,8 @@ def _limit(share: float) -> int:
 
 def rms_norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     """x / sqrt(mean(x^2) + epsilon) * weight (Zhang and Sennrich 2019), computed in float32."""
+    if not torch.is_grad_enabled():
+        return F.rms_norm(x, weight.shape, weight, epsilon)
     y: Tensor = _RmsNorm.apply(x, weight, epsilon)
     return y
 
@@ -127,6 +133,8 @@ class _RmsNorm(Function):
 
 def swiglu(gate: Tensor, up: Tensor) -> Tensor:
     """silu(gate) * up (Shazeer 2020); silu is computed again for the gradient instead of being kept."""
+    if not torch.is_grad_enabled():
+        return F.silu(gate).mul_(up)
     y: Tensor = _SwiGlu.apply(gate, up)
     return y
 
@@ -147,6 +155,8 @@ def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary positions (Su et al. 2021): number i of a head's first half and number i of its second half, turned
     together by the position's angle. x (B, T, H, size), cos and sin (T, 1, size / 2), or a pair for
     each row, (B, T, 1, size / 2)."""
+    if not torch.is_grad_enabled():
+        return _turned(x, cos, sin)
     y: Tensor = _Rotation.apply(x, cos, sin)
     return y
 

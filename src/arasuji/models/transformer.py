@@ -17,9 +17,10 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from arasuji.errors import BaseModelError, OptionError
-from arasuji.models import LanguageModel, Vocabulary, _foreign, _gpt2, _llama
+from arasuji.models import LanguageModel, Vocabulary, _foreign, _gpt2, _int8_decoder, _llama
 from arasuji.models._cache import CacheState, Reading
-from arasuji.models._head import priced, softmax_nats
+from arasuji.models._head import nats_of, priced, softmax_nats
+from arasuji.models._int8 import Int8Linear
 
 
 class Config(BaseModel):
@@ -66,24 +67,22 @@ class Transformer(LanguageModel):
 
     def forward(self, ids: Tensor, targets: Tensor, state: Any = None) -> tuple[Tensor, None]:
         # Pads are on the right, where a causal model's real tokens never look: no mask is needed.
-        shape, body, head = self._shape(), self._inner().base_model, self.head
+        shape, body, head = _shape_of(self._inner().config), self._inner().base_model, self.head
         hidden = shape.hidden(body, ids) if shape else body(input_ids=ids, use_cache=False).last_hidden_state
+        if isinstance(head, Int8Linear):
+            return priced(hidden, targets, lambda rows, wanted: nats_of(head(rows), wanted), head.shape[0]), None
         price = partial(softmax_nats, weight=head.weight, bias=head.bias)
         return priced(hidden, targets, price, len(head.weight)), None
 
     def step(self, ids: Tensor, lengths: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        shape, body = self._shape(), self._inner().base_model
+        shape, body = _shape_of(self._inner().config), self._inner().base_model
         if shape is None:
             last, state = _foreign.read(body, ids, lengths, state, self.context_length)
         else:
             state = state or CacheState.empty(len(ids), self.context_length, ids.device)
-            reading = Reading(state, lengths, ids.shape[1], body.get_input_embeddings().weight.dtype)
+            reading = Reading(state, lengths, ids.shape[1])
             last = shape.hidden(body, ids, reading)[torch.arange(len(ids), device=ids.device), lengths - 1]
         return self.head(last).float(), state
-
-    def _shape(self) -> Any:
-        """The file that reads the model's blocks; None where that is left to transformers."""
-        return next((shape for shape in (_gpt2, _llama) if shape.serves(self._inner().config)), None)
 
     def save(self, folder: Path) -> None:
         network: Any = self.network
@@ -110,8 +109,27 @@ def build(config: Config, tokenizer: Vocabulary, base: Path | None = None) -> Tr
 
 
 def load(folder: Path, precision: torch.dtype = torch.float32) -> Transformer:
-    """A saved or pretrained model, in evaluation mode."""
-    return Transformer(_open(folder, precision)).eval()
+    """A saved or pretrained model, in evaluation mode; for torch.int8 a folder that `quantize` has written."""
+    network = _int8_decoder.load(folder) if precision == torch.int8 else _open(folder, precision)
+    return Transformer(network).eval()
+
+
+def quantize(folder: Path, target: Path) -> None:
+    """Write the model of a folder into another one, its matrices in 8 bits.
+
+    Raises:
+        BaseModelError: its architecture is left to transformers, which does not read them.
+    """
+    network = _open(folder, torch.float32)
+    shape = _shape_of(network.config)
+    if shape is None:
+        raise BaseModelError(f"{folder}: int8 is for GPT-2 and Llama shapes; say --precision bf16")
+    _int8_decoder.save(network, shape.JOINED, target)
+
+
+def _shape_of(config: Any) -> Any:
+    """The file that reads the blocks of such a model; None where that is left to transformers."""
+    return next((shape for shape in (_gpt2, _llama) if shape.serves(config)), None)
 
 
 def _new_gpt2(config: Config, tokenizer: Vocabulary) -> Any:

@@ -1,0 +1,129 @@
+"""A GPT-2 or Llama with 8-bit matrices: how it is made from a transformers model, kept in a folder and opened.
+
+It has the weights under transformers' names, so that the same code reads it, and is opened without transformers, whose
+import takes seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from arasuji.models._int8 import Int8Embedding, Int8Linear, Quantized, quantized
+
+CONFIG = "int8.json"
+WEIGHTS = "int8.safetensors"
+HEAD = "lm_head"
+
+
+class Network(nn.Module):
+    """What `Transformer` wants of a transformers `...ForCausalLM`."""
+
+    def __init__(self, body: Any, embedding: nn.Module, head: nn.Module, config: SimpleNamespace) -> None:
+        super().__init__()
+        self.base_model, self.embedding, self.head, self.config = body, embedding, head, config
+        body.config = config
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.head
+
+
+def save(network: Any, joined: dict[str, tuple[str, ...]], folder: Path) -> None:
+    """Write a transformers model's weights, matrices in 8 bits; `joined` names those that become one, which reads the
+    same rows with one product."""
+    body = network.base_model
+    embedding, head = body.get_input_embeddings(), network.get_output_embeddings()
+    tensors: dict[str, Tensor] = {}
+
+    def keep(name: str, weight: Tensor, bias: Tensor | None) -> None:
+        matrix = quantized(weight)
+        tensors[f"{name}.weight"], tensors[f"{name}.scale"] = matrix
+        if bias is not None:
+            tensors[f"{name}.bias"] = bias.float().contiguous()
+
+    parts = {part: (whole, i) for whole, parts in joined.items() for i, part in enumerate(parts)}
+    with torch.no_grad():
+        for name, module in body.named_modules():
+            parent, _, own = name.rpartition(".")
+            if own in parts:
+                whole, place = parts[own]
+                if place == 0:
+                    siblings = [body.get_submodule(f"{parent}.{part}") for part in joined[whole]]
+                    biases = [s.bias for s in siblings if s.bias is not None]
+                    keep(
+                        f"{parent}.{whole}",
+                        torch.cat([s.weight for s in siblings]),
+                        torch.cat(biases) if biases else None,
+                    )
+            elif type(module).__name__ in ("Linear", "Conv1D"):
+                turned = type(module).__name__ == "Conv1D"  # GPT-2 keeps its matrices transposed
+                keep(name, module.weight.t() if turned else module.weight, module.bias)
+            elif module is embedding:
+                keep(name, module.weight, None)
+            else:
+                own_parameters = module.named_parameters(recurse=False)
+                tensors |= {f"{name}.{n}": p.detach().float().contiguous() for n, p in own_parameters}
+        if head.weight is not embedding.weight or head.bias is not None:
+            keep(HEAD, head.weight, head.bias)
+    save_file(tensors, folder / WEIGHTS)
+    where = next(name for name, module in body.named_modules() if module is embedding)
+    content = {
+        "embedding": where,
+        "config": {**network.config.to_dict(), "max_position_embeddings": network.config.max_position_embeddings},
+    }
+    (folder / CONFIG).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+
+
+def load(folder: Path) -> Network:
+    """What `save` wrote."""
+    content = json.loads((folder / CONFIG).read_text("utf-8"))
+    config = SimpleNamespace(**content["config"])
+    leaves: dict[str, nn.Module] = {}
+    with safe_open(folder / WEIGHTS, "pt") as file:
+        names = set(file.keys())
+        for name in sorted({name.rpartition(".")[0] for name in names}):
+            tensors = {n: file.get_tensor(f"{name}.{n}") for n in ("weight", "scale", "bias") if f"{name}.{n}" in names}
+            leaves[name] = _leaf(tensors, name == content["embedding"])
+    embedding: Any = leaves[content["embedding"]]
+    head = leaves.pop(HEAD) if HEAD in leaves else Int8Linear(embedding.matrix)
+    return Network(_tree(leaves), embedding, head, config)
+
+
+def _leaf(tensors: dict[str, Tensor], embedding: bool) -> nn.Module:
+    """A layer; tensors that it keeps as they are are copied, so that the file is not held open."""
+    if "scale" in tensors:
+        matrix = Quantized(tensors["weight"], tensors["scale"].clone())
+        if embedding:
+            return Int8Embedding(Quantized(matrix.weight.clone(), matrix.scale))
+        return Int8Linear(matrix, tensors["bias"].clone() if "bias" in tensors else None)
+    leaf: Any = nn.Module() if tensors["weight"].ndim == 1 else nn.Embedding.from_pretrained(tensors["weight"].clone())
+    if tensors["weight"].ndim == 1:
+        for name, tensor in tensors.items():
+            leaf.register_parameter(name, nn.Parameter(tensor.clone(), requires_grad=False))
+    return leaf
+
+
+def _tree(leaves: dict[str, nn.Module]) -> nn.Module:
+    """Modules by dotted names as one module; where the names are numbers, a list."""
+    below: dict[str, dict[str, nn.Module]] = {}
+    own: dict[str, nn.Module] = {}
+    for name, leaf in leaves.items():
+        first, _, rest = name.partition(".")
+        if rest:
+            below.setdefault(first, {})[rest] = leaf
+        else:
+            own[first] = leaf
+    own |= {name: _tree(under) for name, under in below.items()}
+    if all(name.isdigit() for name in own):
+        return nn.ModuleList([own[name] for name in sorted(own, key=int)])
+    tree = nn.Module()
+    for name, module in own.items():
+        tree.add_module(name, module)
+    return tree
