@@ -12,8 +12,9 @@ import psutil
 import torch
 
 from arasuji import processes
+from arasuji.errors import OptionError
 
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "int8"]
 
 
 def here() -> torch.device:
@@ -33,9 +34,22 @@ def has_bf16() -> bool:
 
 
 def dtype(precision: Precision) -> torch.dtype:
-    """The torch type of a precision's name; `auto` is bfloat16 where the chip has it, else float32."""
+    """The torch type of a precision's name; `auto` is bfloat16 where the chip has it, else float32.
+
+    Raises:
+        OptionError: 8-bit weights, which run on CPUs, and this is another device.
+    """
+    if precision == "int8":
+        if here().type != "cpu":
+            raise OptionError("int8 runs on CPUs only: say bf16")
+        return torch.int8
     bf16 = precision == "bf16" or (precision == "auto" and has_bf16())
     return torch.bfloat16 if bf16 else torch.float32
+
+
+def for_writing() -> Precision:
+    """What a model writes in where nothing else is asked for: 8 bits on a CPU, since each token reads all weights."""
+    return "int8" if here().type == "cpu" else "auto"
 
 
 def autocast(bf16: bool) -> torch.autocast:

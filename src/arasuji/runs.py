@@ -5,16 +5,19 @@
     RUN/samples.jsonl    texts from fixed prompts, at each validation
     RUN/tensorboard/     both for TensorBoard, where it is installed
     RUN/best/            the model with the best validation score: weights, configuration, tokenizer, manifest
+    RUN/int8/            its weights in 8 bits, made when it first writes, and anew when they change
     RUN/last/            what is needed to continue: learnt tensors, optimizer, generators, position, manifest
 
-`best` and `last` are sealed folders (see `files`): a half-written one is never opened.
+`best`, `int8` and `last` are sealed folders (see `files`): a half-written one is never opened.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import platform
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +30,7 @@ from torch import Tensor
 
 from arasuji import bases, files, models, processes, tokenizers
 from arasuji.config import Experiment, SamplingConfig
-from arasuji.errors import RunError
+from arasuji.errors import BaseModelError, RunError, StorageError
 from arasuji.models import LanguageModel
 from arasuji.tokenizers import Tokenizer
 
@@ -148,6 +151,24 @@ class RunDirectory:
     def load_best(self, precision: torch.dtype) -> TrainedModel:
         """The best model of the run, ready to write and to score."""
         manifest = self.manifest
+        place, best = self.path / "int8", self.path / "best"
+        if precision == torch.int8 and _fresh_int8(place, best):  # what it was made of need not be verified again
+            folder, facts = best, best_of(self.path) or {}
+        else:
+            folder, facts = self._verified_best()
+        experiment = Experiment(**manifest["experiment"])
+        with as_written(folder):
+            model = _opened(facts["family"], folder, precision, place)
+            tokenizer = tokenizers.kind(facts["tokenizer"]).load(folder)
+        return TrainedModel(
+            name=self.path.name,
+            model=model,
+            tokenizer=tokenizer,
+            sampling=experiment.sampling,
+            facts={**facts, "corpus": manifest["corpus"]},
+        )
+
+    def _verified_best(self) -> tuple[Path, dict[str, Any]]:
         found = files.open_folder(self.path / "best")
         if found is None:
             if (self.path / "best").exists():
@@ -157,17 +178,44 @@ class RunDirectory:
         if not {"family", "tokenizer"} <= facts.keys():
             raise RunError(f"{folder} is damaged: its manifest does not say what it holds; train again")
         bases.check(folder, folder)
-        experiment = Experiment(**manifest["experiment"])
-        with as_written(folder):
-            model = models.family(facts["family"]).load(folder, precision)
-            tokenizer = tokenizers.kind(facts["tokenizer"]).load(folder)
-        return TrainedModel(
-            name=self.path.name,
-            model=model,
-            tokenizer=tokenizer,
-            sampling=experiment.sampling,
-            facts={**facts, "corpus": manifest["corpus"]},
-        )
+        return folder, facts
+
+
+def _opened(family: str, folder: Path, precision: torch.dtype, place: Path) -> LanguageModel:
+    """The model of a verified folder; its 8-bit form is kept at `place`. What has none is opened in float32."""
+    module = models.family(family)
+    if precision != torch.int8 or not hasattr(module, "quantize"):
+        return _model(module, folder, torch.float32 if precision == torch.int8 else precision)
+    if light := _fresh_int8(place, folder):
+        return _model(module, light, precision)
+    try:
+        with files.new_folder(place) as target:
+            module.quantize(folder, target)
+            files.seal(target, {"of": _mark(folder)})
+        return _model(module, place, precision)
+    except BaseModelError:  # a shape that has none; or no model at all, which is then said again
+        return _model(module, folder, torch.float32)
+    except StorageError:  # nothing may be written here, so it is made each time
+        with tempfile.TemporaryDirectory() as target:
+            module.quantize(folder, Path(target))
+            return _model(module, Path(target), precision)
+
+
+def _model(module: Any, folder: Path, precision: torch.dtype) -> LanguageModel:
+    loaded: LanguageModel = module.load(folder, precision)
+    return loaded
+
+
+def _fresh_int8(place: Path, folder: Path) -> Path | None:
+    """Where the 8-bit form of a folder's model is kept; None where there is none, or of other weights."""
+    found = files.open_folder(place)
+    return found[0] if found and found[1].get("of") == _mark(folder) else None
+
+
+def _mark(folder: Path) -> str:
+    """What changes when a folder's weights do, found without reading them."""
+    weights = sorted(path for path in folder.glob("*") if path.suffix in (".safetensors", ".json"))
+    return repr([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in weights])
 
 
 def best_of(run: Path) -> dict[str, Any] | None:
@@ -190,9 +238,10 @@ def open_model(name: str, precision: torch.dtype) -> TrainedModel:
     if not path.exists() and name not in bases.KNOWN and "/" in name and path.parent.is_dir():
         raise RunError(f"no run {name}: train one there, or see `arasuji runs {path.parent}`")
     folder, found = bases.find(name)
+    place = bases.home() / "int8" / f"{path.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
     return TrainedModel(
         name=name,
-        model=models.family(models.PRETRAINED).load(folder, precision),
+        model=_opened(models.PRETRAINED, folder, precision, place),
         tokenizer=tokenizers.kind(tokenizers.PRETRAINED).load(folder),
         sampling=BASE_SAMPLING,
         facts={"family": models.PRETRAINED, "base": name, "found": found, "corpus": None},

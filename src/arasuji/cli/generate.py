@@ -7,11 +7,13 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from typer import Argument, Option
 
 from arasuji.cli.terminal import Flowing, say, show_json, working
+
+Precision = Literal["auto", "fp32", "bf16", "int8"]
 
 
 def generate(
@@ -31,6 +33,7 @@ def generate(
     no_repeat_ngram_size: Annotated[int | None, Option(help="No run of so many tokens twice; 0 is off")] = None,
     num_beams: Annotated[int | None, Option(help="Texts kept in parallel, the best one given")] = None,
     seed: Annotated[int, Option(min=0, max=2**32 - 1, help="Text i is drawn with seed + i")] = 0,
+    precision: Annotated[Precision, Option(help="Of the weights; auto is int8 on a CPU, else bf16")] = "auto",
     out: Annotated[Path | None, Option(help="Append to FILE.txt or FILE.jsonl")] = None,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
@@ -49,10 +52,10 @@ def generate(
     beginnings = [*(prompts or []), *(_prompts_in(prompts_file) if prompts_file else [])] or [""]
     writer = _Writer(out) if out else None
     with working(f"opening {run}"):
-        from arasuji import api
+        from arasuji import api, device
         from arasuji.config import SamplingConfig, checked
 
-        trained = api.load(run)
+        trained = api.load(run, device.for_writing() if precision == "auto" else precision)
     sampling = checked(
         SamplingConfig,
         {**trained.sampling.model_dump(), **{k: v for k, v in given.items() if v is not None}},

@@ -5,6 +5,7 @@ A family is one file. It exports
     Config                               a pydantic model of its options; unknown ones are errors
     build(config, tokenizer, base)       a new model; `base` is a verified folder of pretrained weights, or None
     load(folder, precision)              a saved model, ready to write and to score
+    quantize(folder, target)             optional: writes it with 8-bit weights, for `load(target, torch.int8)`
 
 Nothing above this folder knows which family it holds.
 """

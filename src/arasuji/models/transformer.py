@@ -123,7 +123,7 @@ def quantize(folder: Path, target: Path) -> None:
     network = _open(folder, torch.float32)
     shape = _shape_of(network.config)
     if shape is None:
-        raise BaseModelError(f"{folder}: int8 is for GPT-2 and Llama shapes; say --precision bf16")
+        raise BaseModelError(f"{folder}: 8-bit weights are for GPT-2 and Llama shapes")
     _int8_decoder.save(network, shape.JOINED, target)
 
 
