@@ -2,8 +2,8 @@
 
     python bench/contestants.py MODELS CORPUS WORKLOAD NAME
 
-Started by `bench/train.py`, each in a process of its own. It prints a line when it has taken a step to warm up; then it
-reads numbers of steps to take, and answers each with a line of JSON.
+Started by `bench/train.py`, each in a process of its own (see `turns.py`). It is ready when it has taken a step to warm
+up; then it reads numbers of steps to take.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import sys
 import tempfile
 import threading
@@ -23,6 +22,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from turns import answer
 
 BATCH, LENGTH = 10, 300
 """The article's documents in a batch, and tokens of one."""
@@ -246,18 +246,17 @@ def contestants(models: Path, corpus: Path) -> dict[tuple[str, str], Callable[[]
 
 def main() -> None:
     models, corpus, workload, name = sys.argv[1:]
-    answers, sys.stdout = sys.stdout, sys.stderr
     steps = contestants(Path(models), Path(corpus))[workload, name]()
     next(steps)
-    print("ready", file=answers, flush=True)
-    for line in sys.stdin:
+
+    def respond(line: str) -> dict[str, Any]:
         began = time.perf_counter()
         taken = [next(steps) for _ in range(int(line))]
         seconds = time.perf_counter() - began
-        peak = int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
-        answer = {"tokens": sum(step.tokens for step in taken), "seconds": seconds, "peak_bytes": peak}
-        print(json.dumps({**answer, "parameters": taken[0].parameters}), file=answers, flush=True)
-    os._exit(0)  # the Trainer's thread waits for a turn that does not come
+        tokens = sum(step.tokens for step in taken)
+        return {"tokens": tokens, "seconds": seconds, "parameters": taken[0].parameters}
+
+    answer(respond)
 
 
 if __name__ == "__main__":

@@ -18,19 +18,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from turns import Contestant, gemm, processor, rotated
+
 HERE = Path(__file__).resolve().parent
-GEMM = 2048
-"""Rows and columns of the matrices that measure the machine."""
 
 WORKLOADS = {
     "gpt2": {
@@ -70,48 +68,25 @@ of the weights: forwards 2, backwards 4, or 2 where they are frozen (0: not coun
 `beside` names a row of another workload of the same run that is shown too."""
 FULL_ONLY = {"trainer-bf16", "plain"}
 """Contestants that the short form leaves out."""
-QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error", "TQDM_DISABLE": "1"}
-
-
-def gemm(kind: str) -> float:
-    """Operations a second of a square product in a type, the best of four."""
-    import torch
-
-    a, b, c = (torch.randn(GEMM, GEMM).to(getattr(torch, kind)) for _ in range(3))
-    best = float("inf")
-    for _ in range(4):
-        began = time.perf_counter()
-        torch.mm(a, b, out=c)
-        best = min(best, time.perf_counter() - began)
-    return 2 * GEMM**3 / best
 
 
 def measured(workload: str, work: Path, short: bool) -> dict[str, Any]:
     """All contestants of a workload, round by round."""
-    contestants: dict[str, int] = WORKLOADS[workload]["contestants"]
+    contestants, corpus = WORKLOADS[workload]["contestants"], WORKLOADS[workload]["corpus"]
     if short:
         contestants = {name: -(-steps // 2) for name, steps in contestants.items() if name not in FULL_ONLY}
-    command = [sys.executable, HERE / "contestants.py", work, work / WORKLOADS[workload]["corpus"], workload]
-    processes = {}
-    for name in contestants:  # one after the other: side by side their threads would wait for each other
-        process = subprocess.Popen([*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        processes[name] = process
-        if process.stdout.readline() != "ready\n":
-            raise SystemExit(f"{name} failed in {workload}")
+    program = HERE / "contestants.py"
+    # One after the other: side by side their threads would wait for each other.
+    started = {name: Contestant(program, work, work / corpus, workload, name) for name in contestants}
     results: dict[str, list[dict[str, float]]] = {name: [] for name in contestants}
     peaks: dict[str, list[float]] = {"float32": [], "bfloat16": []}
-    names = list(contestants)
     for turn in range(1 if short else 7):
         for kind, found in peaks.items():
             found.append(gemm(kind))
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            print(contestants[name], file=processes[name].stdin, flush=True)
-            if not (answer := processes[name].stdout.readline()):
-                raise SystemExit(f"{name} failed in {workload}")
-            results[name].append(json.loads(answer))
-    for process in processes.values():
-        process.stdin.close()
-        process.wait()
+        for name in rotated(list(contestants), turn):
+            results[name].append(started[name].take(contestants[name]))
+    for contestant in started.values():
+        contestant.leave()
     limits = {kind: statistics.median(found) for kind, found in peaks.items()}
     rows = {}
     for name, found in results.items():
@@ -139,12 +114,6 @@ def prepared(source: Path, work: Path, workloads: list[str]) -> None:
         (work / "smollm2").symlink_to(bases.find("smollm2-135m")[0])
 
 
-def processor() -> str:
-    """The chip's name, as Linux tells it."""
-    found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
-    return found[1] if found else ""
-
-
 def show(workload: str, result: dict[str, Any]) -> None:
     """A table for a terminal."""
     limits = ", ".join(f"{kind} {speed / 1e9:,.0f} GFLOP/s" for kind, speed in result["gemm"].items())
@@ -166,7 +135,6 @@ def main() -> None:
     chosen = parser.parse_args()
     from arasuji.corpus import Corpus
 
-    os.environ.update(QUIET)
     source = chosen.source or HERE.parent / "src/arasuji/data/starter.jsonl"
     workloads = chosen.only or list(WORKLOADS)
     report: dict[str, Any] = {"workloads": {}}

@@ -1,0 +1,151 @@
+"""8-bit weights: near the float32 ones, and each row is read to the last bit as if it were alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+from arasuji.errors import BaseModelError
+from arasuji.models import transformer
+from arasuji.models._int8 import Int8Embedding, Int8Linear, quantized
+
+
+def gpt2(**options):
+    return GPT2LMHeadModel(GPT2Config(vocab_size=101, n_positions=64, n_embd=32, n_layer=2, n_head=4, **options))
+
+
+def llama(**options):
+    shape = LlamaConfig(
+        vocab_size=101, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=64, **options,
+    )  # fmt: skip
+    return LlamaForCausalLM(shape)
+
+
+SHAPES = {
+    "gpt2": gpt2,
+    "gpt2 with an output layer of its own": lambda: gpt2(tie_word_embeddings=False),
+    "llama": llama,
+    "llama with biases and a tied output layer": lambda: llama(attention_bias=True, tie_word_embeddings=True),
+}
+
+
+@pytest.fixture(params=SHAPES, ids=lambda name: name.replace(" ", "-"))
+def folder(request, tmp_path):
+    torch.manual_seed(1)
+    network = SHAPES[request.param]()
+    with torch.no_grad():
+        for parameter in network.parameters():  # biases, too, which begin at 0
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    network.save_pretrained(tmp_path / "base")
+    (tmp_path / "int8").mkdir()
+    transformer.quantize(tmp_path / "base", tmp_path / "int8")
+    return tmp_path
+
+
+def rows_of(*lengths):
+    generator = torch.Generator().manual_seed(2)
+    return [torch.randint(2, 101, (n,), generator=generator).tolist() for n in lengths]
+
+
+def padded(rows):
+    width = max(map(len, rows))
+    return torch.tensor([row + [1] * (width - len(row)) for row in rows]), torch.tensor([len(row) for row in rows])
+
+
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(seed=st.integers(0, 10**6), magnitude=st.sampled_from([0.0, 1e-30, 1e-3, 1.0, 1e6]))
+def test_a_quantized_matrix_is_off_by_half_a_step_at_most(seed, magnitude):
+    weight = magnitude * torch.randn(7, 12, generator=torch.Generator().manual_seed(seed))
+    weight[3] = 0
+    weight[4] *= 1000  # a large row does not coarsen the others
+    near = quantized(weight)
+    error = (near.weight.double() * near.scale[:, None].double() - weight.double()).abs()
+    assert (error <= 0.5001 * weight.double().abs().amax(1, keepdim=True) / 127 + 1e-38).all()
+    assert torch.equal(
+        Int8Embedding(near)(torch.tensor([[4, 3]])), (near.weight[[4, 3]].float() * near.scale[[4, 3], None])[None]
+    )
+
+
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(seed=st.integers(0, 10**6), count=st.integers(1, 40), width=st.sampled_from([1, 3, 32, 65]), bias=st.booleans())
+def test_a_product_is_near_the_exact_one_and_no_row_changes_another(seed, count, width, bias):
+    generator = torch.Generator().manual_seed(seed)
+    weight, x = torch.randn(9, width, generator=generator), torch.randn(count, width, generator=generator)
+    x *= torch.logspace(-4, 4, count)[:, None]  # rows of very different size
+    x[count // 2] = 0
+    added = torch.randn(9, generator=generator) if bias else None
+    layer = Int8Linear(quantized(weight), added)
+    together = layer(x[None])[0]
+    for row, y in zip(x, together, strict=True):
+        assert torch.equal(layer(row[None])[0], y)
+        exact = torch.nn.functional.linear(row, weight, added)
+        bound = (row.abs().max() / 100) * weight.abs().sum(1) + weight.abs().amax(1) / 100 * row.abs().sum()
+        assert ((y - exact).abs() <= bound + 1e-6).all()
+
+
+@torch.no_grad()
+def test_scores_are_near_those_of_the_weights_it_was_made_of(folder):
+    exact, near = transformer.load(folder / "base"), transformer.load(folder / "int8", torch.int8)
+    ids, lengths = padded(rows_of(5, 40, 17))
+    for ours, theirs in zip(near.step(ids, lengths)[0], exact.step(ids, lengths)[0], strict=True):
+        assert torch.cosine_similarity(ours, theirs, dim=0) > 0.99
+    targets = ids.roll(-1, 1)
+    ours, theirs = near(ids, targets)[0], exact(ids, targets)[0]
+    assert abs(float(ours.mean() / theirs.mean()) - 1) < 0.03
+
+
+@torch.no_grad()
+def test_a_row_is_read_and_written_to_the_last_bit_as_if_it_were_alone(folder):
+    model = transformer.load(folder / "int8", torch.int8)
+    rows = rows_of(3, 9, 40, 17)
+    ids, lengths = padded(rows)
+    scores, state = model.step(ids, lengths)
+    steps = [scores]
+    for token in range(5):
+        scores, state = model.step(torch.full((4, 1), 7 + token), torch.ones(4, dtype=torch.int64), state)
+        steps.append(scores)
+    for i, row in enumerate(rows):
+        scores, state = model.step(*padded([row]))
+        assert torch.equal(scores[0], steps[0][i])
+        for token in range(5):
+            scores, state = model.step(torch.tensor([[7 + token]]), torch.tensor([1]), state)
+            assert torch.equal(scores[0], steps[token + 1][i])
+
+
+def test_it_opens_and_reads_without_the_import_of_transformers(folder):
+    """Which takes seconds."""
+    program = (
+        "import sys, torch; from pathlib import Path; from arasuji.models import transformer\n"
+        "model = transformer.load(Path(sys.argv[1]), torch.int8)\n"
+        "model.step(torch.tensor([[5, 6]]), torch.tensor([2]))\n"
+        "assert 'transformers' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", program, folder / "int8"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_its_files_are_a_quarter_and_hold_no_pickle(folder):
+    def size(name):
+        return sum(path.stat().st_size for path in (folder / name).glob("*.safetensors"))
+
+    assert size("int8") < 0.45 * size("base")  # vectors and positions stay in float32
+    assert {path.suffix for path in (folder / "int8").iterdir()} == {".safetensors", ".json"}
+
+
+def test_other_architectures_say_that_they_have_none(tmp_path):
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    shape = Qwen2Config(
+        vocab_size=101, hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=64,
+    )  # fmt: skip
+    Qwen2ForCausalLM(shape).save_pretrained(tmp_path / "base")
+    with pytest.raises(BaseModelError, match="GPT-2 and Llama"):
+        transformer.quantize(tmp_path / "base", tmp_path)

@@ -1,0 +1,76 @@
+"""In what precision a model is opened: 8-bit weights are kept beside the run, and made anew when the run's change."""
+
+from __future__ import annotations
+
+import pytest
+from tiny_presets import small
+
+from arasuji import api, files
+from arasuji.corpus import prepare
+from arasuji.errors import StorageError
+from arasuji.models._int8_decoder import Network
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    from importlib import resources
+
+    return prepare([resources.files("arasuji.data") / "starter.jsonl"], tmp_path_factory.mktemp("corpus") / "c")
+
+
+@pytest.fixture
+def run(corpus, tmp_path):
+    list(api.train(small("gpt2-mini"), corpus, tmp_path / "run", max_steps=2))
+    return tmp_path / "run"
+
+
+def in_int8(trained) -> bool:
+    return isinstance(getattr(trained.model, "network", None), Network)
+
+
+def written(trained) -> list[str]:
+    sampling = trained.sampling.model_copy(update={"max_length": 8, "num_beams": 1, "min_length": 0})
+    return [sample.text for sample in api.generate(trained, ["After years", ""], n=3, sampling=sampling)]
+
+
+def test_8_bit_weights_are_made_once_and_write_the_same_again(run):
+    first = api.load(run, "int8")
+    assert in_int8(first)
+    made = (run / "int8" / "manifest.json").stat().st_mtime_ns
+    again = api.load(run, "int8")
+    assert (run / "int8" / "manifest.json").stat().st_mtime_ns == made
+    assert written(first) == written(again)
+    assert again.facts == first.facts == api.load(run).facts
+
+
+def test_8_bit_weights_follow_the_run(run, corpus):
+    before = api.load(run, "int8")
+    list(api.train(small("gpt2-mini"), corpus, run, resume=True, max_steps=12))
+    assert api.load(run).facts["step"] > before.facts["step"]  # there is a better model now
+    after = api.load(run, "int8")
+    assert after.facts == api.load(run).facts
+    assert written(after) != written(before)
+
+
+@pytest.mark.parametrize("damage", ["int8.safetensors", "manifest.json"])
+def test_damaged_8_bit_weights_are_made_again(run, damage):
+    expected = written(api.load(run, "int8"))
+    (run / "int8" / damage).write_bytes(b"nothing")
+    assert written(api.load(run, "int8")) == expected
+
+
+def test_a_run_that_may_not_be_written_is_opened_all_the_same(run, monkeypatch):
+    def refused(target):
+        raise StorageError(f"cannot write {target}")
+
+    monkeypatch.setattr(files, "new_folder", refused)
+    trained = api.load(run, "int8")
+    assert in_int8(trained)
+    assert not (run / "int8").exists()
+    assert written(trained)
+
+
+@pytest.mark.parametrize("preset", ["ngram"])
+def test_a_family_without_an_8_bit_form_is_opened_in_float32(corpus, tmp_path, preset):
+    list(api.train(small(preset), corpus, tmp_path / "run", max_steps=2))
+    assert written(api.load(tmp_path / "run", "int8")) == written(api.load(tmp_path / "run"))
