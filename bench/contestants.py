@@ -26,6 +26,8 @@ from turns import answer
 
 BATCH, LENGTH = 10, 300
 """The article's documents in a batch, and tokens of one."""
+TEXTS = 2000
+"""As many as a run takes, and many more."""
 IGNORED = -100
 """A target that transformers does not count."""
 
@@ -55,12 +57,13 @@ def arasuji(corpus: Path, preset: str, *settings: str) -> Iterator[Step]:
 
 
 def documents(corpus: Path, base: Path) -> tuple[list[list[int]], int]:
-    """Texts as tokens, an end before and after each, cut to the article's length; and the end."""
+    """Some texts as tokens, an end before and after each, cut to the article's length; and the end."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(base)
     end = tokenizer.convert_tokens_to_ids("<|endoftext|>")
     lines = (corpus / "train.jsonl").read_text("utf-8").splitlines()
+    lines = random.Random(0).sample(lines, min(len(lines), TEXTS))
     texts = [json.loads(line)["text"] for line in lines]
     encoded = tokenizer(texts, add_special_tokens=False)["input_ids"]
     return [[end, *ids, end][: LENGTH + 1] for ids in encoded], end

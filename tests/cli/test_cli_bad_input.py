@@ -38,8 +38,9 @@ class Desk:
         return path
 
     def contents(self) -> dict[str, bytes | None]:
-        """Everything that stands here, for a comparison."""
-        return {str(p.relative_to(self.folder)): p.read_bytes() if p.is_file() else None for p in self.all()}
+        """Everything that stands here, for a comparison, but 8-bit weights: they are made when a run is opened."""
+        found = {p.relative_to(self.folder): p.read_bytes() if p.is_file() else None for p in self.all()}
+        return {str(path): content for path, content in found.items() if "int8" not in path.parts}
 
     def all(self) -> list[Path]:
         return sorted(self.folder.rglob("*"))
