@@ -10,6 +10,7 @@ print(evaluate(model, [r.text for r in corpus.test]).bits_per_byte)
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from arasuji import device, models, tokenizers
@@ -110,10 +111,14 @@ def write(
     seed: int = 0,
     sampling: SamplingConfig | None = None,
     pieces: bool = False,
+    skip: int = 0,
 ) -> Iterator[Piece | Sample]:
-    """Write `n` texts for each prompt, events as they come: text i of the call is seeded with `seed + i`."""
+    """Write `n` texts for each prompt, events as they come: text i of the call is seeded with `seed + i`.
+
+    The first `skip` texts are left out, and the others are what they would be. Prompts are taken as there is room.
+    """
     beginnings = (_encodable(prompt) for prompt in prompts for _ in range(n))
-    requests = (Request(prompt, seed + i) for i, prompt in enumerate(beginnings))
+    requests = islice((Request(prompt, seed + i) for i, prompt in enumerate(beginnings)), skip, None)
     return decode(trained.model, trained.tokenizer, requests, sampling or trained.sampling, pieces)
 
 
@@ -138,11 +143,12 @@ def generate(
     n: int = 1,
     seed: int = 0,
     sampling: SamplingConfig | None = None,
+    skip: int = 0,
 ) -> Iterator[Sample]:
     """`write`, whole samples only, in the order of the prompts."""
     ready: dict[int, Sample] = {}
     following = 0
-    for event in write(trained, prompts, n, seed, sampling):
+    for event in write(trained, prompts, n, seed, sampling, skip=skip):
         if isinstance(event, Sample):
             ready[event.index] = event
         while following in ready:

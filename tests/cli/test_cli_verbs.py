@@ -214,6 +214,32 @@ def test_out_jsonl_appends_lines_that_carry_model_settings_and_seed(arasuji_, ru
     assert [line["settings"]["top_k"] for line in lines] == [9, 9, 0]
 
 
+@pytest.mark.parametrize("cut", [0, 1, 40, -1, -30])
+def test_writing_resumed_after_a_kill_gives_the_file_of_an_undisturbed_one(arasuji_, run, tmp_path, cut):
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("After years\nA young man\nIn the\n", "utf-8")
+    words = ("generate", run, "--prompts-file", prompts, "-n", 2, "--seed", 3, "--out")
+    arasuji_(*words, tmp_path / "whole.jsonl")
+    whole = (tmp_path / "whole.jsonl").read_bytes()
+    part = tmp_path / "part.jsonl"
+    part.write_bytes(whole[:cut] if cut else whole)  # a kill in the middle of a line, or after the end
+    again = arasuji_(*words, part, "--resume")
+    assert part.read_bytes() == whole
+    kept = (whole[:cut] if cut else whole).count(b"\n")
+    assert f"{6 - kept} appended" in again.err
+
+
+def test_writing_is_resumed_in_its_own_file_only(arasuji_, run, tmp_path):
+    path = tmp_path / "texts.jsonl"
+    arasuji_("generate", run, "A", "B", "--out", path)
+    before = path.read_bytes()
+    for words in (("A", "C"), ("A", "B", "--seed", 1), ("A",), ("A", "B", "--top-k", 3)):
+        assert "another --out" in arasuji_("generate", run, *words, "--out", path, "--resume").complaint
+        assert path.read_bytes() == before
+    assert "jsonl" in arasuji_("generate", run, "A", "--out", tmp_path / "a.txt", "--resume").complaint
+    assert "jsonl" in arasuji_("generate", run, "A", "--resume").complaint
+
+
 def test_a_full_disk_leaves_whole_lines_only(arasuji_, run, tmp_path, disk_of):
     path = tmp_path / "texts.jsonl"
     arasuji_("generate", run, "A", "--out", path)

@@ -72,7 +72,7 @@ def spoken(calls, tokenizer):
     return [["".join(shown[i] for i in row) for row in rows] for rows in calls]
 
 
-def test_rows_leave_when_they_end_and_join_when_half_the_batch_is_free(letters, monkeypatch):
+def test_rows_leave_when_they_end_and_join_where_a_place_is_free(letters, monkeypatch):
     monkeypatch.setattr(module, "BATCH_ROWS", 2)
     x, y, z = (letters.index_of[w] for w in "xyz")
     end = letters.end_id
@@ -96,19 +96,33 @@ def test_rows_leave_when_they_end_and_join_when_half_the_batch_is_free(letters, 
     ]
 
 
-def test_more_rows_join_only_when_half_are_free(letters, monkeypatch):
+def test_texts_join_when_enough_places_are_free(letters, monkeypatch):
     monkeypatch.setattr(module, "BATCH_ROWS", 4)
+    monkeypatch.setattr(module, "JOINING", 2)
     x, end = letters.index_of["x"], letters.end_id
     scripts = {"a": [end], "b": [x, end], "c": [x, x, end], "d": [x, x, x, end], "x": [end], "y": [end]}
     model = Scripted(letters, scripts)
     list(decode(model, letters, [Request(p, 0) for p in "abcdxy"], GREEDY))
     assert spoken(model.calls, letters) == [
         ["|a", "|b", "|c", "|d"],
-        ["|bx", "|cx", "|dx"],  # three of four: nobody joins yet
+        ["|bx", "|cx", "|dx"],  # one of four places is free: nobody joins yet
         ["|cxx", "|dxx"],
         ["|x", "|y"],  # two of four: both who wait join
         ["|dxxx"],
     ]
+
+
+def test_a_long_queue_keeps_the_batch_almost_full(letters):
+    """Texts of many lengths: few places are free at a time, and few prompts are read alone."""
+    x, end = letters.index_of["x"], letters.end_id
+    names = ["a", "a b", "a b c", "a b c d", "b", "b c", "b c d", "c", "c d", "d"]
+    scripts = {name: [x] * (3 + 5 * i) + [end] for i, name in enumerate(names)}
+    model = Scripted(letters, scripts)
+    requests = [Request(names[i * 7 % 10], 0) for i in range(400)]
+    config = GREEDY.model_copy(update={"max_length": 60})
+    assert len(list(decode(model, letters, requests, config))) == 400
+    steps = [len(call) for call in model.calls if any(row[-1] == x for row in call)]  # the others read prompts
+    assert sum(steps[:-60]) / len(steps[:-60]) > 0.85 * module.BATCH_ROWS  # at the end the queue is empty
 
 
 def test_prompts_of_different_lengths_are_each_read_to_their_own_end(letters):

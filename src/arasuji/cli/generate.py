@@ -13,6 +13,8 @@ from typer import Argument, Option
 
 from arasuji.cli.terminal import Flowing, say, show_json, working
 
+KEYS = ("prompt", "completion", "text", "tokens", "finished", "seed")
+"""What is written of a sample."""
 Precision = Literal["auto", "fp32", "bf16", "int8"]
 
 
@@ -35,6 +37,7 @@ def generate(
     seed: Annotated[int, Option(min=0, max=2**32 - 1, help="Text i is drawn with seed + i")] = 0,
     precision: Annotated[Precision, Option(help="Of the weights; auto is int8 on a CPU, else bf16")] = "auto",
     out: Annotated[Path | None, Option(help="Append to FILE.txt or FILE.jsonl")] = None,
+    resume: Annotated[bool, Option("--resume", help="Go on where FILE.jsonl ends")] = False,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
     """Write new texts. Settings not given are those of the run's preset."""
@@ -51,6 +54,8 @@ def generate(
     }
     beginnings = [*(prompts or []), *(_prompts_in(prompts_file) if prompts_file else [])] or [""]
     writer = _Writer(out) if out else None
+    if resume:
+        _check_resume(out)
     with working(f"opening {run}"):
         from arasuji import api, device
         from arasuji.config import SamplingConfig, checked
@@ -62,26 +67,29 @@ def generate(
         "generate",
     )
     api.check_prompts(trained, beginnings)
-    samples = []
-    for sample in _written(api, trained, beginnings, n, seed, sampling, silent=json):
-        samples.append(sample)
+    done = writer.written(beginnings, n, seed, sampling.model_dump()) if writer and resume else 0
+    samples, count = [], 0
+    for sample in _written(api, trained, beginnings, n, seed, sampling, done, silent=json):
+        count += 1
         if writer:
             writer.add(sample, trained.name, sampling)
+        if json:
+            samples.append({key: getattr(sample, key) for key in KEYS})
     if json:
-        keys = ("prompt", "completion", "text", "tokens", "finished", "seed")
-        show_json({"samples": [{k: getattr(s, k) for k in keys} for s in samples]})
+        show_json({"samples": samples})
     if out:
-        say(f"{len(samples)} appended to {out}")
+        say(f"{count} appended to {out}")
 
 
 def _written(
-    api: Any, trained: Any, beginnings: list[str], n: int, seed: int, sampling: Any, silent: bool
+    api: Any, trained: Any, beginnings: list[str], n: int, seed: int, sampling: Any, done: int, silent: bool
 ) -> Iterator[Any]:
-    """The samples, printed one after the other; a single one as it comes, where somebody watches."""
-    if len(beginnings) * n == 1 and sampling.num_beams == 1 and sys.stdout.isatty() and not silent:
+    """The samples but the first `done`, printed one after the other; a single one as it comes, where somebody
+    watches."""
+    if len(beginnings) * n == 1 and not done and sampling.num_beams == 1 and sys.stdout.isatty() and not silent:
         yield _stream(api, trained, beginnings[0], seed, sampling)
         return
-    for sample in api.generate(trained, beginnings, n, seed, sampling):
+    for sample in api.generate(trained, beginnings, n, seed, sampling, done):
         if not silent:
             flow = Flowing()
             flow.add(sample.text + "\n")
@@ -114,6 +122,13 @@ def _prompts_in(path: Path) -> list[str]:
     return prompts
 
 
+def _check_resume(out: Path | None) -> None:
+    from arasuji.errors import OptionError
+
+    if out is None or out.suffix != ".jsonl":
+        raise OptionError("--resume goes on in a file that says what each text is of: say --out FILE.jsonl")
+
+
 class _Writer:
     """Appends samples to a file as they are finished: texts with a blank line between, or a JSON object a line."""
 
@@ -129,14 +144,42 @@ class _Writer:
             raise StorageError(f"cannot write {path}: {place} is in the way, or may not be written")
         self.path = path
 
+    def written(self, beginnings: list[str], n: int, seed: int, settings: dict[str, Any]) -> int:
+        """How many samples of this call the file holds; half a line, which a kill may leave, is dropped."""
+        from arasuji.errors import OptionError
+        from arasuji.files import disk_errors
+
+        if not self.path.exists():
+            return 0
+        count = 0
+        with disk_errors(self.path), self.path.open("rb+") as file:
+            whole = 0
+            for line in file:
+                try:
+                    entry = json_.loads(line)
+                    same = line.endswith(b"\n") and entry["seed"] == seed + count and entry["settings"] == settings
+                    same = same and entry["prompt"] == beginnings[count // n]
+                except (ValueError, KeyError, TypeError, IndexError):
+                    same = False
+                if not same:
+                    break
+                count, whole = count + 1, whole + len(line)
+            rest = file.seek(0, os.SEEK_END) - whole
+            file.seek(whole)
+            if b"\n" in file.read(rest):
+                raise OptionError(
+                    f"{self.path}, line {count + 1}, is of another call: take another --out, or no --resume"
+                )
+            file.truncate(whole)
+        return count
+
     def add(self, sample: Any, model: str, sampling: Any) -> None:
         from arasuji.files import disk_errors
 
         if self.path.suffix == ".txt":
             line = sample.text + "\n\n"
         else:
-            keys = ("prompt", "completion", "text", "tokens", "finished", "seed")
-            content = {k: getattr(sample, k) for k in keys}
+            content = {key: getattr(sample, key) for key in KEYS}
             content |= {"model": model, "settings": sampling.model_dump()}
             line = json_.dumps(content, ensure_ascii=False) + "\n"
         with disk_errors(self.path):

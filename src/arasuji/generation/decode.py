@@ -23,6 +23,8 @@ from arasuji.tokenizers import Tokenizer
 
 BATCH_ROWS = 32
 """Rows of the model that are written at once; a text takes one row, or one a beam."""
+JOINING = 8
+"""Texts join when one in so many places is free: a prompt that is read alone costs a step, a free place a row."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def decode(
             waiting.append(text)
         if not active and not waiting:
             return
-        if waiting and len(active) <= room // 2:
+        if waiting and room - len(active) >= max(1, room // JOINING):
             fresh = [waiting.popleft() for _ in range(min(room - len(active), len(waiting)))]
             fresh_scores, fresh_state = _read(model, tokenizer, fresh)
             scores = torch.cat([scores.to(fresh_scores), fresh_scores]) if active else fresh_scores
