@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from arasuji.errors import BaseModelError
-from arasuji.models import transformer
+from arasuji.models import lstm, transformer
 from arasuji.models._int8 import Int8Embedding, Int8Linear, quantized
 
 
@@ -36,16 +36,35 @@ SHAPES = {
 }
 
 
-@pytest.fixture(params=SHAPES, ids=lambda name: name.replace(" ", "-"))
-def folder(request, tmp_path):
+LSTMS = {
+    "lstm": {"embedding": 24, "hidden": 32, "layers": 3},
+    "lstm with tied weights": {"embedding": 32, "hidden": 32, "layers": 2, "tie_weights": True},
+    "lstm with an adaptive softmax": {"embedding": 24, "hidden": 32, "layers": 1, "cutoffs": [20, 50]},
+}
+
+
+class Vocabulary:
+    vocabulary_size, end_id, pad_id = 101, 0, 1
+
+
+@pytest.fixture(params=[*SHAPES, *LSTMS], ids=lambda name: name.replace(" ", "-"))
+def family(request):
+    """A family, and a folder with one of its models in float32 and in 8 bits."""
+    return lstm if request.param in LSTMS else transformer
+
+
+@pytest.fixture
+def folder(request, family, tmp_path):
     torch.manual_seed(1)
-    network = SHAPES[request.param]()
+    name = request.node.callspec.params["family"]
+    (tmp_path / "base").mkdir()
+    (tmp_path / "int8").mkdir()
+    network = lstm.build(lstm.Config(**LSTMS[name]), Vocabulary) if name in LSTMS else SHAPES[name]()
     with torch.no_grad():
         for parameter in network.parameters():  # biases, too, which begin at 0
             parameter.add_(torch.randn_like(parameter), alpha=0.1)
-    network.save_pretrained(tmp_path / "base")
-    (tmp_path / "int8").mkdir()
-    transformer.quantize(tmp_path / "base", tmp_path / "int8")
+    network.save(tmp_path / "base") if name in LSTMS else network.save_pretrained(tmp_path / "base")
+    family.quantize(tmp_path / "base", tmp_path / "int8")
     return tmp_path
 
 
@@ -91,8 +110,8 @@ def test_a_product_is_near_the_exact_one_and_no_row_changes_another(seed, count,
 
 
 @torch.no_grad()
-def test_scores_are_near_those_of_the_weights_it_was_made_of(folder):
-    exact, near = transformer.load(folder / "base"), transformer.load(folder / "int8", torch.int8)
+def test_scores_are_near_those_of_the_weights_it_was_made_of(family, folder):
+    exact, near = family.load(folder / "base"), family.load(folder / "int8", torch.int8)
     ids, lengths = padded(rows_of(5, 40, 17))
     for ours, theirs in zip(near.step(ids, lengths)[0], exact.step(ids, lengths)[0], strict=True):
         assert torch.cosine_similarity(ours, theirs, dim=0) > 0.99
@@ -102,8 +121,8 @@ def test_scores_are_near_those_of_the_weights_it_was_made_of(folder):
 
 
 @torch.no_grad()
-def test_a_row_is_read_and_written_to_the_last_bit_as_if_it_were_alone(folder):
-    model = transformer.load(folder / "int8", torch.int8)
+def test_a_row_is_read_and_written_to_the_last_bit_as_if_it_were_alone(family, folder):
+    model = family.load(folder / "int8", torch.int8)
     rows = rows_of(3, 9, 40, 17)
     ids, lengths = padded(rows)
     scores, state = model.step(ids, lengths)
@@ -119,11 +138,22 @@ def test_a_row_is_read_and_written_to_the_last_bit_as_if_it_were_alone(folder):
             assert torch.equal(scores[0], steps[token + 1][i])
 
 
-def test_it_opens_and_reads_without_the_import_of_transformers(folder):
+@torch.no_grad()
+def test_token_by_token_equals_the_whole(family, folder):
+    model = family.load(folder / "int8", torch.int8)
+    (row,) = rows_of(12)
+    nats, _ = model(torch.tensor([row[:-1]]), torch.tensor([row[1:]]))
+    state = None
+    for token, following, paid in zip(row, row[1:], nats[0], strict=False):
+        scores, state = model.step(torch.tensor([[token]]), torch.tensor([1]), state)
+        assert -scores[0].log_softmax(0)[following] == pytest.approx(float(paid), abs=0.05)
+
+
+def test_it_opens_and_reads_without_the_import_of_transformers(family, folder):
     """Which takes seconds."""
     program = (
-        "import sys, torch; from pathlib import Path; from arasuji.models import transformer\n"
-        "model = transformer.load(Path(sys.argv[1]), torch.int8)\n"
+        f"import sys, torch; from pathlib import Path; import {family.__name__} as family\n"
+        "model = family.load(Path(sys.argv[1]), torch.int8)\n"
         "model.step(torch.tensor([[5, 6]]), torch.tensor([2]))\n"
         "assert 'transformers' not in sys.modules"
     )
@@ -131,7 +161,7 @@ def test_it_opens_and_reads_without_the_import_of_transformers(folder):
     assert done.returncode == 0, done.stderr
 
 
-def test_its_files_are_a_quarter_and_hold_no_pickle(folder):
+def test_its_files_are_a_quarter_and_hold_no_pickle(family, folder):
     def size(name):
         return sum(path.stat().st_size for path in (folder / name).glob("*.safetensors"))
 

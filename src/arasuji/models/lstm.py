@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from arasuji.errors import OptionError
 from arasuji.models import LanguageModel, Vocabulary, _folder
 from arasuji.models._head import AdaptiveSoftmax, priced, softmax_nats
+from arasuji.models._int8_lstm import Int8Lstm, tensors_of
 
 
 class Config(BaseModel):
@@ -83,11 +84,10 @@ class Lstm(LanguageModel):
             if cutoffs
             else nn.Linear(config.hidden, vocabulary_size)
         )
-        self.scale = 1.0
+        self.scale = _scale(config)
         if config.tie_weights:  # small for the output, scaled up for the input (Vaswani et al. 2017, section 3.4)
             nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
             self.linear.weight = self.embedding.weight
-            self.scale = config.embedding**0.5
 
     def forward(self, ids: Tensor, targets: Tensor, state: LstmState | None = None) -> tuple[Tensor, LstmState]:
         carried = (state.hidden, state.cell) if state else None
@@ -124,11 +124,26 @@ def build(config: Config, tokenizer: Vocabulary, base: Path | None = None) -> Ls
     return Lstm(config, tokenizer.vocabulary_size)
 
 
-def load(folder: Path, precision: torch.dtype = torch.float32) -> Lstm:
-    """A saved LSTM in the given precision, in evaluation mode."""
+def load(folder: Path, precision: torch.dtype = torch.float32) -> Lstm | Int8Lstm:
+    """A saved LSTM in the given precision, in evaluation mode; for torch.int8 a folder that `quantize` has written."""
     options, vocabulary_size, weights = _folder.load(folder)
-    model = Lstm(Config(**options), vocabulary_size)
+    config = Config(**options)
+    if precision == torch.int8:
+        return Int8Lstm(_scale(config), vocabulary_size, weights, LstmState).eval()
+    model = Lstm(config, vocabulary_size)
     if model.config.tie_weights:  # stored once
         weights["linear.weight"] = weights["embedding.weight"]
     model.load_state_dict(weights)
     return model.to(precision).eval()
+
+
+def quantize(folder: Path, target: Path) -> None:
+    """Write the LSTM of a folder into another one, its matrices in 8 bits."""
+    model = load(folder)
+    assert isinstance(model, Lstm)
+    _folder.save(target, model.config, model.vocabulary_size, tensors_of(model))
+
+
+def _scale(config: Config) -> float:
+    """What an embedding is multiplied with."""
+    return config.embedding**0.5 if config.tie_weights else 1.0
