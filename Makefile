@@ -3,7 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test format docs bench-train
+.PHONY: demo test format docs bench-train bench-write
 
 demo: $(STAMP)
 	$(VENV)/bin/arasuji demo
@@ -22,6 +22,10 @@ format: $(STAMP)
 # SOURCE is a file that `prepare` reads (default: the starter corpus); BENCH=--short takes one short round, not 7.
 bench-train: $(STAMP)
 	$(PY) bench/train.py $(SOURCE) $(BENCH) --out bench-train.json
+
+# The same for writing; BENCH=--short takes one round of 30 tokens, not 5 of 100.
+bench-write: $(STAMP)
+	$(PY) bench/write.py $(SOURCE) $(BENCH) --out bench-write.json
 
 docs: $(STAMP)
 	$(PY) docs/cli.py
