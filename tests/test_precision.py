@@ -52,7 +52,7 @@ def test_8_bit_weights_follow_the_run(run, corpus):
     assert written(after) != written(before)
 
 
-@pytest.mark.parametrize("damage", ["int8.safetensors", "manifest.json"])
+@pytest.mark.parametrize("damage", ["int8-000.safetensors", "manifest.json"])
 def test_damaged_8_bit_weights_are_made_again(run, damage):
     expected = written(api.load(run, "int8"))
     (run / "int8" / damage).write_bytes(b"nothing")

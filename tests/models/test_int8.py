@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from arasuji.errors import BaseModelError
-from arasuji.models import lstm, transformer
+from arasuji.models import _int8_decoder, lstm, transformer
 from arasuji.models._int8 import Int8Embedding, Int8Linear, quantized
 
 
@@ -118,6 +118,21 @@ def test_scores_are_near_those_of_the_weights_it_was_made_of(family, folder):
     targets = ids.roll(-1, 1)
     ours, theirs = near(ids, targets)[0], exact(ids, targets)[0]
     assert abs(float(ours.mean() / theirs.mean()) - 1) < 0.03
+
+
+def test_weights_in_many_files_are_those_in_one(tmp_path, monkeypatch):
+    torch.manual_seed(1)
+    gpt2().save_pretrained(tmp_path / "base")
+    scores = []
+    for size in (1, 3000, 2**24):
+        monkeypatch.setattr(_int8_decoder, "FILE_BYTES", size)
+        (tmp_path / str(size)).mkdir()
+        transformer.quantize(tmp_path / "base", tmp_path / str(size))
+        scores.append(transformer.load(tmp_path / str(size), torch.int8).step(*padded(rows_of(9)))[0])
+    assert torch.equal(scores[0], scores[2])
+    assert torch.equal(scores[1], scores[2])
+    counts = [len(list((tmp_path / str(size)).glob("*.safetensors"))) for size in (1, 3000, 2**24)]
+    assert counts[0] > counts[1] > counts[2] == 1
 
 
 @torch.no_grad()

@@ -7,6 +7,8 @@ import takes seconds.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +21,9 @@ from torch import Tensor, nn
 from arasuji.models._int8 import Int8Embedding, Int8Linear, Quantized, quantized
 
 CONFIG = "int8.json"
-WEIGHTS = "int8.safetensors"
+WEIGHTS = "int8-{:03}.safetensors"
+FILE_BYTES = 2**24
+"""A file of weights ends with the layer that makes it so large. An open file counts as memory, so they are small."""
 HEAD = "lm_head"
 
 
@@ -72,7 +76,8 @@ def save(network: Any, joined: dict[str, tuple[str, ...]], folder: Path) -> None
                 tensors |= {f"{name}.{n}": p.detach().float().contiguous() for n, p in own_parameters}
         if head.weight is not embedding.weight or head.bias is not None:
             keep(HEAD, head.weight, head.bias)
-    save_file(tensors, folder / WEIGHTS)
+    for number, part in enumerate(_parts(tensors)):
+        save_file(part, folder / WEIGHTS.format(number))
     where = next(name for name, module in body.named_modules() if module is embedding)
     content = {
         "embedding": where,
@@ -81,16 +86,30 @@ def save(network: Any, joined: dict[str, tuple[str, ...]], folder: Path) -> None
     (folder / CONFIG).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
 
+def _parts(tensors: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    """The tensors in files, those of a layer in one."""
+    part: dict[str, Tensor] = {}
+    for _, names in groupby(tensors, lambda name: name.rpartition(".")[0]):
+        part |= {name: tensors[name] for name in names}
+        if sum(tensor.nbytes for tensor in part.values()) >= FILE_BYTES:
+            yield part
+            part = {}
+    if part:
+        yield part
+
+
 def load(folder: Path) -> Network:
     """What `save` wrote."""
     content = json.loads((folder / CONFIG).read_text("utf-8"))
     config = SimpleNamespace(**content["config"])
     leaves: dict[str, nn.Module] = {}
-    with safe_open(folder / WEIGHTS, "pt") as file:
-        names = set(file.keys())
-        for name in sorted({name.rpartition(".")[0] for name in names}):
-            tensors = {n: file.get_tensor(f"{name}.{n}") for n in ("weight", "scale", "bias") if f"{name}.{n}" in names}
-            leaves[name] = _leaf(tensors, name == content["embedding"])
+    for path in sorted(folder.glob("int8-*.safetensors")):
+        with safe_open(path, "pt") as file:
+            names = set(file.keys())
+            for name in sorted({name.rpartition(".")[0] for name in names}):
+                parts = [part for part in ("weight", "scale", "bias") if f"{name}.{part}" in names]
+                tensors = {part: file.get_tensor(f"{name}.{part}") for part in parts}
+                leaves[name] = _leaf(tensors, name == content["embedding"])
     embedding: Any = leaves[content["embedding"]]
     head = leaves.pop(HEAD) if HEAD in leaves else Int8Linear(embedding.matrix)
     return Network(_tree(leaves), embedding, head, config)
