@@ -6,7 +6,6 @@ different lengths need no pads. Rows that leave, join or branch move nothing but
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -15,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 COLUMNS = 32
-"""Places are made, and read, in multiples of so many: sums over them are then taken in the same order, to the last bit,
-whatever the lengths of the other rows."""
-GROWTH = 1.5
-"""And so that there are so many times as many as before."""
+"""Places are made, and read together, in multiples of so many: sums over them are then taken in the same order, to the
+last bit, whatever the lengths of the other rows."""
+GROWTH = 2
+"""And so that there are so many times as many as are needed."""
 
 
 @dataclass
@@ -26,7 +25,7 @@ class CacheState:
     """The state of an attention decoder. What `select`, `join` and `LanguageModel.step` are given is used up."""
 
     keys: list[Tensor]
-    """One a layer, (slots, columns, K, size)."""
+    """One a layer, (slots, K, columns, size)."""
     values: list[Tensor]
     """Likewise."""
     lengths: Tensor
@@ -35,12 +34,15 @@ class CacheState:
     """(B,) int64: where each row is."""
     limit: int
     """The most tokens of a row."""
+    bits: bool
+    """Whether keys and values are the bits of bfloat16, int16, as `_int8_steps` reads them: a row only as far as it
+    goes. What is free is then never read, so it need not be written, and takes no memory."""
 
     @classmethod
-    def empty(cls, rows: int, limit: int, device: torch.device) -> Self:
+    def empty(cls, rows: int, limit: int, device: torch.device, bits: bool = False) -> Self:
         """Of rows that have read nothing."""
         zeros = torch.zeros(rows, dtype=torch.int64, device=device)
-        return cls([], [], zeros, torch.arange(rows, device=device), limit)
+        return cls([], [], zeros, torch.arange(rows, device=device), limit, bits)
 
     @property
     def places(self) -> int:
@@ -58,7 +60,7 @@ class CacheState:
         if branches:
             used, targets = int(self.lengths.max()), [slots[row] for row in branches]
             for part in (*self.keys, *self.values):
-                part[targets, :used] = part[sources, :used]
+                part[targets, :, :used] = part[sources, :, :used]
         elif len(rows) <= self.places // 2:
             self._gather()
         return self
@@ -68,7 +70,7 @@ class CacheState:
         target = torch.tensor(self._free(set(self.slots.tolist()), count), device=self.slots.device)
         self.make_room(used)
         for part, theirs in zip((*self.keys, *self.values), (*other.keys, *other.values), strict=True):
-            part[target, :used] = theirs[other.slots, :used]
+            part[target, :, :used] = theirs[other.slots, :, :used]
         self.slots, self.lengths = torch.cat([self.slots, target]), torch.cat([self.lengths, other.lengths])
         return self
 
@@ -90,23 +92,34 @@ class CacheState:
     def _free(self, used: set[int], count: int) -> list[int]:
         """So many slots that are not in use; more are made where there are too few."""
         free = [slot for slot in range(self.places + count) if slot not in used][:count]
-        more = max(free, default=0) + 1 - self.places
-        if more > 0:
-            self._grow(lambda part: F.pad(part, (0, 0, 0, 0, 0, 0, 0, more)))
+        self._grow(max(free, default=0) + 1, self.keys[0].shape[2])
         return free
+
+    def keep(self, key: Tensor, value: Tensor) -> None:
+        """The first keys and values of the next layer, (B, K, T, size)."""
+        columns = rounded(min(self.limit, key.shape[2] * GROWTH))
+        for parts, part in ((self.keys, key), (self.values, value)):
+            part = part.bfloat16().view(torch.int16) if self.bits else part
+            parts.append(self._roomy(part, len(part), columns))
 
     def make_room(self, needed: int) -> None:
         """See that a row can have so many tokens."""
-        columns = self.keys[0].shape[1]
-        if needed > columns:
-            more = rounded(min(self.limit, max(needed, int(columns * GROWTH)))) - columns
-            self._grow(lambda part: F.pad(part, (0, 0, 0, 0, 0, more)))
+        if needed > self.keys[0].shape[2]:
+            self._grow(self.places, rounded(min(self.limit, needed * GROWTH)))
 
-    def _grow(self, grown: Callable[[Tensor], Tensor]) -> None:
+    def _grow(self, slots: int, columns: int) -> None:
         """One layer after the other, so that not all of it is there twice."""
         for parts in (self.keys, self.values):
             for i, part in enumerate(parts):
-                parts[i] = grown(part)
+                if slots > part.shape[0] or columns > part.shape[2]:
+                    parts[i] = self._roomy(part, max(slots, part.shape[0]), columns)
+
+    def _roomy(self, part: Tensor, slots: int, columns: int) -> Tensor:
+        """A copy of (slots, K, columns, size) with more of both."""
+        shape = slots, part.shape[1], columns, part.shape[3]
+        larger = part.new_empty(shape) if self.bits else part.new_zeros(shape)
+        larger[: part.shape[0], :, : part.shape[2]] = part
+        return larger
 
 
 def rounded(columns: int) -> int:
@@ -119,24 +132,44 @@ class Reading:
 
     def __init__(self, state: CacheState, lengths: Tensor, width: int) -> None:
         """`lengths` (B,): new tokens of each row, of which the longest has `width`."""
-        self.state, before = state, state.lengths
-        columns = torch.arange(width, device=before.device)
-        self.positions = (before[:, None] + columns).clamp(max=state.limit - 1)
+        self.state, self.lengths = state, lengths
+        columns = torch.arange(width, device=lengths.device)
+        self.positions = (state.lengths[:, None] + columns).clamp(max=state.limit - 1)
         """(B, T): pads have one too."""
-        state.lengths = before + lengths
+        state.lengths = state.lengths + lengths
         self.first = not state.keys
         if self.first:
             return
         needed = int(state.lengths.max())
         state.make_room(needed)
-        self.used = min(rounded(needed), state.keys[0].shape[1])
-        places, capacity = state.places, state.keys[0].shape[1]
-        self.real = columns < lengths[:, None] if width > 1 else None
-        at = state.slots[:, None] * capacity + self.positions
-        self.at = at.flatten() if self.real is None else at[self.real]
-        self.scattered = places != len(before) or state.slots.tolist() != list(range(places))
-        future = torch.arange(self.used, device=before.device) > self._in_slots(self.positions)[:, :, None]
-        mask = torch.zeros(future.shape, dtype=state.keys[0].dtype, device=before.device)
+        self._look(columns, min(rounded(needed), state.keys[0].shape[2]))
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """query (B, T, H, size), key and value (B, T, K, size) of the new tokens; returns (B, T, H * size)."""
+        if self.first:
+            return self._among_themselves(query, key, value).flatten(2)
+        return self._together(layer, query, key, value).flatten(2)
+
+    def _among_themselves(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """The first tokens: there are no others to read."""
+        width = query.shape[1]
+        columns = rounded(width)
+        query, key, value = (
+            F.pad(part, (0, 0, 0, 0, 0, columns - width)).transpose(1, 2) for part in (query, key, value)
+        )
+        self.state.keep(key, value)
+        read = F.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
+        return read[:, :, :width].transpose(1, 2)
+
+    def _look(self, columns: Tensor, used: int) -> None:
+        """Where the new tokens go, and which columns each of them reads, for `_together`."""
+        state = self.state
+        places = state.places
+        self.used, self.real = used, columns < self.lengths[:, None]
+        self.at = (state.slots[:, None].expand_as(self.positions)[self.real], self.positions[self.real])
+        self.scattered = places != len(self.lengths) or state.slots.tolist() != list(range(places))
+        future = torch.arange(used, device=columns.device) > self._in_slots(self.positions)[:, :, None]
+        mask = torch.zeros(future.shape, dtype=state.keys[0].dtype, device=columns.device)
         self.mask = mask.masked_fill_(future, float("-inf"))[:, None]
 
     def _in_slots(self, x: Tensor) -> Tensor:
@@ -145,28 +178,17 @@ class Reading:
             return x
         return x.new_zeros(self.state.places, *x.shape[1:]).index_copy_(0, self.state.slots, x)
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """query (B, T, H, size), key and value (B, T, K, size) of the new tokens; returns (B, T, H * size)."""
-        rows, width, heads, size = query.shape
-        few = key.shape[2]
-        state = self.state
-        if self.first:
-            extra = rounded(width) - width
-            query, key, value = (F.pad(part, (0, 0, 0, 0, 0, extra)) for part in (query, key, value))
-            state.keys.append(key)
-            state.values.append(value)
-            read = F.scaled_dot_product_attention(
-                query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), is_causal=True, enable_gqa=True
-            )
-            return read.transpose(1, 2)[:, :width].reshape(rows, width, heads * size)
-        for kept, new in ((state.keys[layer], key), (state.values[layer], value)):
-            flat = new.reshape(-1, few * size) if self.real is None else new[self.real].flatten(1)
-            kept.view(-1, few * size).index_copy_(0, self.at, flat)
-        key, value = (part[:, : self.used].transpose(1, 2) for part in (state.keys[layer], state.values[layer]))
+    def _together(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        rows, width, _, size = query.shape
+        few, slots, positions = key.shape[2], *self.at
+        kept = self.state.keys[layer], self.state.values[layer]
+        for part, new in zip(kept, (key, value), strict=True):
+            part[slots, :, positions] = new[self.real]
         # The heads that share a key lie one below the other.
         below = query.unflatten(2, (few, -1)).permute(0, 2, 3, 1, 4).reshape(rows, few, -1, size)
-        mask = self.mask if width == 1 else self.mask.repeat(1, 1, heads // few, 1)
+        mask = self.mask.repeat(1, 1, below.shape[2] // width, 1)
+        key, value = (part[:, :, : self.used] for part in kept)
         read = F.scaled_dot_product_attention(self._in_slots(below), key, value, mask)
         if self.scattered:
-            read = read[state.slots]
-        return read.view(rows, few, -1, width, size).permute(0, 3, 1, 2, 4).reshape(rows, width, heads * size)
+            read = read[self.state.slots]
+        return read.view(rows, few, -1, width, size).permute(0, 3, 1, 2, 4).flatten(2, 3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,9 @@ from arasuji.models._layers import attention, dropout, linear
 
 JOINED: dict[str, tuple[str, ...]] = {}
 """Matrices that read the same rows, by the name that they have as one."""
+LAYERS, LAST = "h", "ln_f"
+BLOCK = ("ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
+"""The parts of a block, in the order of their use."""
 
 
 def serves(config: Any) -> bool:
@@ -32,8 +35,8 @@ def hidden(model: Any, ids: Tensor, reading: Reading | None = None) -> Tensor:
     `model` is a transformers `GPT2Model`, or has its weights under the same names (see `_int8`).
     """
     config, training = model.config, model.training
-    places = model.wpe.weight[: ids.shape[1]] if reading is None else model.wpe(reading.positions)
-    x = dropout(model.wte(ids) + places, config.embd_pdrop, training)
+    x = embedded(model, ids, torch.arange(ids.shape[1], device=ids.device) if reading is None else reading.positions)
+    x = dropout(x, config.embd_pdrop, training)
     for layer, block in enumerate(model.h):
         mixed = linear(block.attn.c_attn, _normed(block.ln_1, x, config))
         query, key, value = (part.unflatten(-1, (config.n_head, -1)) for part in mixed.chunk(3, -1))
@@ -45,6 +48,16 @@ def hidden(model: Any, ids: Tensor, reading: Reading | None = None) -> Tensor:
         inner = F.gelu(linear(block.mlp.c_fc, _normed(block.ln_2, x, config)), approximate="tanh")
         x = x + dropout(linear(block.mlp.c_proj, inner), config.resid_pdrop, training)
     return _normed(model.ln_f, x, config)
+
+
+def embedded(model: Any, ids: Tensor, positions: Tensor) -> Tensor:
+    """What the first block reads, (..., D)."""
+    return cast("Tensor", model.wte(ids) + model.wpe(positions))
+
+
+def turns(config: Any, positions: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Cosine and sine of the angles that a position turns queries and keys by: here it does not."""
+    return None
 
 
 def _normed(norm: Any, x: Tensor, config: Any) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -12,6 +12,16 @@ from arasuji.models._layers import attention, linear, product_type, rms_norm, ro
 
 JOINED = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")}
 """Matrices that read the same rows, by the name that they have as one."""
+LAYERS, LAST = "layers", "norm"
+BLOCK = (
+    "input_layernorm",
+    "self_attn.qkv_proj",
+    "self_attn.o_proj",
+    "post_attention_layernorm",
+    "mlp.gate_up_proj",
+    "mlp.down_proj",
+)
+"""The parts of a block, in the order of their use, where matrices are joined."""
 
 
 def serves(config: Any) -> bool:
@@ -30,10 +40,9 @@ def hidden(model: Any, ids: Tensor, reading: Reading | None = None) -> Tensor:
     """
     config = model.config
     dropped = config.attention_dropout if model.training else 0.0
-    x = model.embed_tokens(ids)
     positions = torch.arange(ids.shape[1], device=ids.device) if reading is None else reading.positions
-    angles = positions[..., None, None] * _turns(config, ids.device)
-    cos, sin = angles.cos().to(product_type(x)), angles.sin().to(product_type(x))
+    x = embedded(model, ids, positions)
+    cos, sin = (part[..., None, :].to(product_type(x)) for part in turns(config, positions))
     for number, layer in enumerate(model.layers):
         y = rms_norm(x, layer.input_layernorm.weight, config.rms_norm_eps)
         query, key, value = _projected(layer.self_attn, y, config, cos, sin)
@@ -44,11 +53,16 @@ def hidden(model: Any, ids: Tensor, reading: Reading | None = None) -> Tensor:
     return rms_norm(x, model.norm.weight, config.rms_norm_eps)
 
 
-def _turns(config: Any, device: torch.device) -> Tensor:
-    """Angles by which a position turns each pair of numbers of a head: (size / 2,)."""
-    places = torch.arange(0, config.head_dim, 2, device=device) / config.head_dim
-    turns: Tensor = 1.0 / config.rope_parameters["rope_theta"] ** places
-    return turns
+def embedded(model: Any, ids: Tensor, positions: Tensor) -> Tensor:
+    """What the first block reads, (..., D)."""
+    return cast("Tensor", model.embed_tokens(ids))
+
+
+def turns(config: Any, positions: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of the angles that a position turns the pairs of a head's numbers by: (..., size / 2) each."""
+    places = torch.arange(0, config.head_dim, 2, device=positions.device) / config.head_dim
+    angles = positions[..., None] * (1.0 / config.rope_parameters["rope_theta"] ** places)
+    return angles.cos(), angles.sin()
 
 
 def _projected(attend: Any, y: Tensor, config: Any, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -54,6 +54,7 @@ class Transformer(LanguageModel):
         super().__init__()
         self.network = network
         self.context_length: int = self._inner().config.max_position_embeddings
+        self.steps: Any = None
 
     def _inner(self) -> Any:
         """The `...ForCausalLM` itself, LoRA layers included, without peft's wrapper."""
@@ -78,11 +79,28 @@ class Transformer(LanguageModel):
         shape, body = _shape_of(self._inner().config), self._inner().base_model
         if shape is None:
             last, state = _foreign.read(body, ids, lengths, state, self.context_length)
+        elif state and state.bits:
+            return self._stepped(ids, lengths, state), state
         else:
-            state = state or CacheState.empty(len(ids), self.context_length, ids.device)
+            bits = isinstance(self.head, Int8Linear)
+            state = state or CacheState.empty(len(ids), self.context_length, ids.device, bits)
             reading = Reading(state, lengths, ids.shape[1])
             last = shape.hidden(body, ids, reading)[torch.arange(len(ids), device=ids.device), lengths - 1]
         return self.head(last).float(), state
+
+    def _stepped(self, ids: Tensor, lengths: Tensor, state: CacheState) -> Tensor:
+        """The scores after new tokens, one a row at a time."""
+        if self.steps is None:
+            from arasuji.models._int8_steps import Steps  # takes a moment, and at the first use seconds to compile
+
+            self.steps = Steps(self.network, _shape_of(self.network.config))
+        state.make_room(int((state.lengths + lengths).max()))
+        scores = torch.empty(len(ids), self.head.shape[0])
+        for column in range(ids.shape[1]):
+            rows = (lengths > column).nonzero()[:, 0]
+            new = self.steps.scores(ids[rows, column], state, rows)
+            scores = new if len(rows) == len(ids) else scores.index_copy(0, rows, new)
+        return scores
 
     def save(self, folder: Path) -> None:
         network: Any = self.network
