@@ -58,9 +58,10 @@ class CacheState:
             slots[row] = slot
         self.lengths, self.slots = self.lengths[rows], torch.tensor(slots, device=self.slots.device)
         if branches:
-            used, targets = int(self.lengths.max()), [slots[row] for row in branches]
-            for part in (*self.keys, *self.values):
-                part[targets, :, :used] = part[sources, :, :used]
+            used = int(self.lengths.max())
+            for source, row in zip(sources, branches, strict=True):
+                for part in (*self.keys, *self.values):
+                    part[slots[row], :, :used] = part[source, :, :used]
         elif len(rows) <= self.places // 2:
             self._gather()
         return self

@@ -35,7 +35,7 @@ class _Matrix(NamedTuple):
 
     def __call__(self, units: Tensor) -> Tensor:
         """The product in units: without peaks and bias."""
-        product: Tensor = torch.ops.quantized.linear_dynamic(units, self.packed)
+        product: Tensor = torch.ops.quantized.linear_dynamic.default(units, self.packed)
         return product
 
 
