@@ -97,7 +97,7 @@ def prepared(source: Path, work: Path, workloads: list[str]) -> None:
 
     corpus = api.prepare([source], work / "corpus")
     texts = [record.text for record in corpus.validation[:TEXTS]]
-    prompts = [(texts * 2)[i][:length].rsplit(" ", 1)[0] for i, length in enumerate(PROMPT_CHARACTERS)]
+    prompts = [texts[i % len(texts)][:length].rsplit(" ", 1)[0] for i, length in enumerate(PROMPT_CHARACTERS)]
     (work / "texts.json").write_text(json.dumps(texts), "utf-8")
     (work / "prompts.json").write_text(json.dumps(prompts), "utf-8")
     made = {WORKLOADS[workload].get("model", workload) for workload in workloads}
