@@ -36,6 +36,8 @@ from arasuji.tokenizers import Tokenizer
 
 BASE_SAMPLING = SamplingConfig.model_validate({"top_p": 0.95})
 """How an untuned model writes."""
+INT8_LAYOUT = 2
+"""Raised when what is kept in 8 bits changes, so that it is made again."""
 
 
 @dataclass
@@ -158,8 +160,7 @@ class RunDirectory:
             folder, facts = self._verified_best()
         experiment = Experiment(**manifest["experiment"])
         with as_written(folder):
-            model = _opened(facts["family"], folder, precision, place)
-            tokenizer = tokenizers.kind(facts["tokenizer"]).load(folder)
+            model, tokenizer = _opened(facts["family"], facts["tokenizer"], folder, precision, place)
         return TrainedModel(
             name=self.path.name,
             model=model,
@@ -181,29 +182,33 @@ class RunDirectory:
         return folder, facts
 
 
-def _opened(family: str, folder: Path, precision: torch.dtype, place: Path) -> LanguageModel:
-    """The model of a verified folder; its 8-bit form is kept at `place`. What has none is opened in float32."""
-    module = models.family(family)
+def _opened(
+    family: str, kind: str, folder: Path, precision: torch.dtype, place: Path
+) -> tuple[LanguageModel, Tokenizer]:
+    """The model and tokenizer of a verified folder; their 8-bit form is kept at `place`. What has none is opened in
+    float32."""
+    module, tokens = models.family(family), tokenizers.kind(kind)
     if precision != torch.int8 or not hasattr(module, "quantize"):
-        return _model(module, folder, torch.float32 if precision == torch.int8 else precision)
+        wanted = torch.float32 if precision == torch.int8 else precision
+        return module.load(folder, wanted), tokens.load(folder)
     if light := _fresh_int8(place, folder):
-        return _model(module, light, precision)
+        return module.load(light, precision), tokens.load(light)
+
+    def make(target: Path) -> None:
+        module.quantize(folder, target)
+        tokens.load(folder).save(target)
+
     try:
         with files.new_folder(place) as target:
-            module.quantize(folder, target)
+            make(target)
             files.seal(target, {"of": _mark(folder)})
-        return _model(module, place, precision)
+        return module.load(place, precision), tokens.load(place)
     except BaseModelError:  # a shape that has none; or no model at all, which is then said again
-        return _model(module, folder, torch.float32)
+        return module.load(folder, torch.float32), tokens.load(folder)
     except StorageError:  # nothing may be written here, so it is made each time
-        with tempfile.TemporaryDirectory() as target:
-            module.quantize(folder, Path(target))
-            return _model(module, Path(target), precision)
-
-
-def _model(module: Any, folder: Path, precision: torch.dtype) -> LanguageModel:
-    loaded: LanguageModel = module.load(folder, precision)
-    return loaded
+        with tempfile.TemporaryDirectory() as passing:
+            make(Path(passing))
+            return module.load(Path(passing), precision), tokens.load(Path(passing))
 
 
 def _fresh_int8(place: Path, folder: Path) -> Path | None:
@@ -213,9 +218,9 @@ def _fresh_int8(place: Path, folder: Path) -> Path | None:
 
 
 def _mark(folder: Path) -> str:
-    """What changes when a folder's weights do, found without reading them."""
+    """What changes when a folder's model does, or the layout of its 8-bit form; found without reading it."""
     weights = sorted(path for path in folder.glob("*") if path.suffix in (".safetensors", ".json"))
-    return repr([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in weights])
+    return repr([INT8_LAYOUT, *((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in weights)])
 
 
 def best_of(run: Path) -> dict[str, Any] | None:
@@ -239,10 +244,11 @@ def open_model(name: str, precision: torch.dtype) -> TrainedModel:
         raise RunError(f"no run {name}: train one there, or see `arasuji runs {path.parent}`")
     folder, found = bases.find(name)
     place = bases.home() / "int8" / f"{path.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
+    model, tokenizer = _opened(models.PRETRAINED, tokenizers.PRETRAINED, folder, precision, place)
     return TrainedModel(
         name=name,
-        model=_opened(models.PRETRAINED, folder, precision, place),
-        tokenizer=tokenizers.kind(tokenizers.PRETRAINED).load(folder),
+        model=model,
+        tokenizer=tokenizer,
         sampling=BASE_SAMPLING,
         facts={"family": models.PRETRAINED, "base": name, "found": found, "corpus": None},
     )

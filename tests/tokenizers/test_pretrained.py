@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -44,7 +46,14 @@ def test_a_pad_of_its_own_comes_after_the_vocabulary_and_is_never_written(padded
     assert padded.never_written == [50257]
 
 
-@pytest.mark.parametrize("name", ["gpt2", "padded"])
+@pytest.fixture(scope="session")
+def saved(padded, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved")
+    padded.save(folder)
+    return pretrained.load(folder)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "padded", "saved"])
 @settings(deadline=None, max_examples=100, derandomize=True)
 @given(text=ANYTHING)
 def test_any_text_survives_and_none_holds_the_end_or_the_pad(request, name, text):
@@ -65,13 +74,31 @@ def test_the_end_is_no_part_of_the_text(padded):
 
 
 def test_what_is_saved_loads_as_it_was(padded, tmp_path, starter_texts):
+    padded.save(tmp_path / "once")
+    loaded = pretrained.load(tmp_path / "once")
+    loaded.save(tmp_path / "twice")
+    for again in (loaded, pretrained.load(tmp_path / "twice")):
+        for one in ("end_id", "pad_id", "vocabulary_size", "never_written"):
+            assert getattr(again, one) == getattr(padded, one)
+        for text in [*starter_texts[:10], END, "<|pad|>"]:
+            assert again.encode(text) == padded.encode(text)
+    assert {path.suffix for path in (tmp_path / "twice").iterdir()} <= {".json", ".txt"}
+
+
+@settings(deadline=None, max_examples=200, derandomize=True)
+@given(ids=st.lists(st.integers(0, 50257), max_size=12))
+def test_what_is_saved_reads_tokens_as_transformers_does(padded, saved, ids):
+    assert saved.decode(ids) == padded.decode(ids)
+
+
+def test_what_is_saved_opens_without_the_import_of_transformers(padded, tmp_path):
+    """Which takes seconds."""
     padded.save(tmp_path)
-    loaded = pretrained.load(tmp_path)
-    for one in ("end_id", "pad_id", "vocabulary_size", "never_written"):
-        assert getattr(loaded, one) == getattr(padded, one)
-    for text in [*starter_texts[:10], END, "<|pad|>"]:
-        assert loaded.encode(text) == padded.encode(text)
-    assert {path.suffix for path in tmp_path.iterdir()} <= {".json", ".txt"}
+    program = (
+        "import sys; from pathlib import Path; from arasuji.tokenizers import pretrained; "
+        f"pretrained.load(Path({str(tmp_path)!r})).encode('The sea'); sys.exit('transformers' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_without_a_base_the_option_to_give_is_named():

@@ -1,7 +1,11 @@
-"""The tokenizer that came with a pretrained model."""
+"""The tokenizer that came with a pretrained model.
+
+transformers opens it, which takes seconds to import; what `save` wrote is opened without.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,10 @@ from arasuji.tokenizers import Tokenizer
 
 ENDS = ("<|endoftext|>", "<|end_of_text|>", "</s>")
 """What parted the documents that such models were pretrained on; a chat model's own eos ends turns, not texts."""
+
+FILE = "tokenizer.json"
+FACTS = "tokens.json"
+"""What transformers finds out about a tokenizer: its end, its pad, its size and the tokens that no text is."""
 
 
 class Config(BaseModel):
@@ -59,6 +67,40 @@ class Pretrained(Tokenizer):
             raise
         except Exception as error:  # tokenizers raises a bare Exception for a full disk
             raise OSError(str(error)) from error
+        if (folder / FILE).exists():
+            facts = {name: getattr(self, name) for name in ("end_id", "pad_id", "vocabulary_size", "never_written")}
+            (folder / FACTS).write_text(json.dumps(facts) + "\n", "utf-8")
+
+
+class Saved(Tokenizer):
+    """What a `Pretrained` has saved, read by the library that reads it for transformers."""
+
+    def __init__(self, folder: Path) -> None:
+        import tokenizers
+
+        facts = json.loads((folder / FACTS).read_text("utf-8"))
+        self.end_id, self.pad_id, self.vocabulary_size = (facts[n] for n in ("end_id", "pad_id", "vocabulary_size"))
+        self._special: list[int] = facts["never_written"]
+        self.folder = folder
+        self.inner = tokenizers.Tokenizer.from_file(str(folder / FILE))
+        self.inner.encode_special_tokens = True  # as the plain text that they are
+        self.inner.no_truncation()
+        self.inner.no_padding()
+
+    @property
+    def never_written(self) -> list[int]:
+        return self._special
+
+    def encode(self, text: str) -> list[int]:
+        ids: list[int] = self.inner.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def decode(self, ids: list[int]) -> str:
+        text: str = self.inner.decode(ids, skip_special_tokens=True)
+        return text
+
+    def save(self, folder: Path) -> None:
+        Pretrained(_open(self.folder)).save(folder)
 
 
 def build(config: Config, texts: Iterable[str], base: Path | None = None) -> Pretrained:
@@ -71,9 +113,14 @@ def build(config: Config, texts: Iterable[str], base: Path | None = None) -> Pre
     return Pretrained(inner)
 
 
-def load(folder: Path) -> Pretrained:
+def load(folder: Path) -> Tokenizer:
     """Read back what `save` wrote, or what came with a pretrained model."""
-    return Pretrained(_open(folder))
+    if not (folder / FACTS).exists():
+        return Pretrained(_open(folder))
+    try:
+        return Saved(folder)
+    except Exception as error:  # tokenizers raises bare Exceptions for damaged files
+        raise BaseModelError(f"cannot open the tokenizer in {folder}: {error}") from error
 
 
 def _open(folder: Path) -> Any:
