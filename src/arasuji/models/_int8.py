@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+warnings.filterwarnings("ignore", "torch.quantize_per_tensor")  # this type of tensor is to go one day
+
 LARGEST = 127
 TINY = torch.finfo(torch.float32).tiny
 
@@ -40,10 +42,9 @@ class Int8Linear(nn.Module):
         self.bias = bias
         self.shape = matrix.weight.shape
         zeros = torch.zeros(len(matrix.scale), dtype=torch.int64)
-        with warnings.catch_warnings(action="ignore", category=UserWarning):  # the tensor's type is to go one day
-            weight = F.pad(matrix.weight, (0, 2))
-            tensor = torch._make_per_channel_quantized_tensor(weight, matrix.scale.double(), zeros, 0)
-            self.packed = torch.ops.quantized.linear_prepack(tensor, None)
+        weight = F.pad(matrix.weight, (0, 2))
+        tensor = torch._make_per_channel_quantized_tensor(weight, matrix.scale.double(), zeros, 0)
+        self.packed = torch.ops.quantized.linear_prepack(tensor, None)
         # The product takes its 256 levels between the least and the greatest number it is given. Two more columns,
         # whose weights are 0, see to it that these are always -1 and 1, whatever the rows hold.
         self.ends = torch.tensor([[-1.0, 1.0]])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
@@ -104,12 +105,14 @@ def load(folder: Path) -> Network:
     config = SimpleNamespace(**content["config"])
     leaves: dict[str, nn.Module] = {}
     for path in sorted(folder.glob("int8-*.safetensors")):
-        with safe_open(path, "pt") as file:
-            names = set(file.keys())
-            for name in sorted({name.rpartition(".")[0] for name in names}):
-                parts = [part for part in ("weight", "scale", "bias") if f"{name}.{part}" in names]
-                tensors = {part: file.get_tensor(f"{name}.{part}") for part in parts}
-                leaves[name] = _leaf(tensors, name == content["embedding"])
+        # Most of the time goes into packing, which leaves the interpreter to others.
+        with safe_open(path, "pt") as file, ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            parts: dict[str, dict[str, Tensor]] = {}
+            for whole in file.keys():  # noqa: SIM118 (it is no dict)
+                name, _, part = whole.rpartition(".")
+                parts.setdefault(name, {})[part] = file.get_tensor(whole)
+            made = pool.map(_leaf, parts.values(), [name == content["embedding"] for name in parts])
+            leaves |= zip(parts, made, strict=True)
     embedding: Any = leaves[content["embedding"]]
     head = leaves.pop(HEAD) if HEAD in leaves else Int8Linear(embedding.matrix)
     return Network(_tree(leaves), embedding, head, config)
