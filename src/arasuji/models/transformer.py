@@ -55,6 +55,7 @@ class Transformer(LanguageModel):
         self.network = network
         self.context_length: int = self._inner().config.max_position_embeddings
         self.steps: Any = None
+        """How an 8-bit network reads one more token, `_int8_steps.Steps`."""
 
     def _inner(self) -> Any:
         """The `...ForCausalLM` itself, LoRA layers included, without peft's wrapper."""
@@ -90,10 +91,6 @@ class Transformer(LanguageModel):
 
     def _stepped(self, ids: Tensor, lengths: Tensor, state: CacheState) -> Tensor:
         """The scores after new tokens, one a row at a time."""
-        if self.steps is None:
-            from arasuji.models._int8_steps import Steps  # takes a moment, and at the first use seconds to compile
-
-            self.steps = Steps(self.network, _shape_of(self.network.config))
         state.make_room(int((state.lengths + lengths).max()))
         scores = torch.empty(len(ids), self.head.shape[0])
         for column in range(ids.shape[1]):
@@ -128,8 +125,14 @@ def build(config: Config, tokenizer: Vocabulary, base: Path | None = None) -> Tr
 
 def load(folder: Path, precision: torch.dtype = torch.float32) -> Transformer:
     """A saved or pretrained model, in evaluation mode; for torch.int8 a folder that `quantize` has written."""
-    network = _int8_decoder.load(folder) if precision == torch.int8 else _open(folder, precision)
-    return Transformer(network).eval()
+    if precision != torch.int8:
+        return Transformer(_open(folder, precision)).eval()
+    from arasuji.models._int8_steps import Steps  # its import takes a moment, and the first time seconds to compile
+
+    network = _int8_decoder.load(folder)
+    model = Transformer(network).eval()
+    model.steps = Steps(network, _shape_of(network.config))
+    return model
 
 
 def quantize(folder: Path, target: Path) -> None:
