@@ -55,6 +55,11 @@ def embedded(model: Any, ids: Tensor, positions: Tensor) -> Tensor:
     return cast("Tensor", model.wte(ids) + model.wpe(positions))
 
 
+def heads(config: Any) -> tuple[int, int]:
+    """How many queries there are, and how many keys that they share."""
+    return config.n_head, config.n_head
+
+
 def turns(config: Any, positions: Tensor) -> tuple[Tensor, Tensor] | None:
     """Cosine and sine of the angles that a position turns queries and keys by: here it does not."""
     return None

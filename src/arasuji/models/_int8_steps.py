@@ -1,9 +1,11 @@
-"""One new token a row through an 8-bit GPT-2 or Llama: what lies between two matrix products is one pass over the rows
-(see `_kernels`). Else half of a step of one row is spent on starting small operations.
+"""Reading with an 8-bit GPT-2 or Llama: one pass over the rows (`_kernels`) does what lies between two matrix products.
+Else half of a step of one row is spent on starting small operations.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -13,8 +15,9 @@ import torch
 from torch import Tensor
 
 from arasuji.models import _kernels
-from arasuji.models._cache import CacheState
+from arasuji.models._cache import CacheState, Reading
 from arasuji.models._int8 import Int8Linear
+from arasuji.models._layers import rotated
 
 ONE_AT_A_TIME = Lock()
 """numba's simplest kind of threads ends the process when two of ours start a loop at once."""
@@ -51,20 +54,6 @@ class _Block(NamedTuple):
     narrow: _Matrix
 
 
-class _Units:
-    """Rows that a loop fills and a product reads; made once a step for each size, (n, size + 2)."""
-
-    def __init__(self, rows: int) -> None:
-        self.rows = rows
-        self.made: dict[int, tuple[Tensor, Any]] = {}
-
-    def __call__(self, size: int) -> tuple[Tensor, Any]:
-        if size not in self.made:
-            tensor = torch.empty(self.rows, size + 2)
-            self.made[size] = tensor, tensor.numpy()
-        return self.made[size]
-
-
 class Steps:
     """The steps of a model that `_int8_decoder` has opened; `shape` is the file that knows its blocks."""
 
@@ -75,6 +64,8 @@ class Steps:
         self.last = _norm(self.body.get_submodule(shape.LAST), self.config)
         head = network.get_output_embeddings()
         self.head, self.head_bias = _matrix(head), head.bias
+        widest = len(self.blocks[0].widen.bias)
+        self.width = widest // 2 if self.gated else widest
 
     def _block(self, block: Any) -> _Block:
         first, mix, out, second, widen, narrow = (block.get_submodule(name) for name in self.shape.BLOCK)
@@ -87,35 +78,81 @@ class Steps:
             _matrix(narrow),
         )
 
-    def scores(self, ids: Tensor, state: CacheState, rows: Tensor) -> Tensor:
-        """The scores (n, V) after one more token, ids (n,), of each of the `rows` (n,) of a state that has room."""
-        with ONE_AT_A_TIME:
-            numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-            return self._scores(ids, state, rows)
+    def first(self, ids: Tensor, lengths: Tensor, state: CacheState) -> Tensor:
+        """The scores (B, V) after the first tokens of each row, ids (B, T) with pads after `lengths` (B,); the state is
+        empty."""
+        reading = Reading(state, lengths, ids.shape[1])
+        real = torch.arange(ids.shape[1]) < lengths[:, None]
+        heads, few = self.shape.heads(self.config)
+        turns = self.shape.turns(self.config, reading.positions[:, :, None])
 
-    def _scores(self, ids: Tensor, state: CacheState, rows: Tensor) -> Tensor:
+        def attend(layer: int, mix: _Matrix, product: Tensor, peaks: Any) -> Tensor:
+            of_rows = torch.addcmul(torch.from_numpy(mix.bias), product, torch.from_numpy(peaks)[:, None])
+            mixed = of_rows.new_zeros(*ids.shape, heads + 2 * few, of_rows.shape[1] // (heads + 2 * few))
+            mixed[real] = of_rows.unflatten(1, mixed.shape[2:])
+            both, value = mixed.split([heads + few, few], 2)
+            query, key = (both if turns is None else rotated(both, *turns)).split([heads, few], 2)
+            read = reading.attend(layer, query, key, value)[real]
+            units = _room(read)
+            _kernels.divide(read.numpy(), units.numpy(), peaks)
+            return units
+
+        with self._alone():
+            units, peaks = self._through(ids[real], reading.positions[real], attend)
+            last = lengths.cumsum(0) - 1
+            return self._scored(units[last], torch.from_numpy(peaks)[last])
+
+    def following(self, ids: Tensor, state: CacheState, rows: Tensor) -> Tensor:
+        """The scores (n, V) after one more token, ids (n,), of each of the `rows` (n,) of a state that has room."""
         positions, slots = state.lengths[rows], state.slots[rows].numpy()
         before, none = positions.numpy(), torch.empty(len(ids), 0)
         cos, sin = (part.numpy() for part in self.shape.turns(self.config, positions) or (none, none))
-        x = self.shape.embedded(self.body, ids, positions).numpy()
-        y, bias = np.zeros_like(x), np.zeros(x.shape[1], np.float32)  # nothing is added to the embedding
-        peaks, units = np.zeros(len(ids), np.float32), _Units(len(ids))
-        normed, normed_array = units(x.shape[1])
-        for block, keys, values in zip(self.blocks, state.keys, state.values, strict=True):
-            _kernels.norm(x, y, peaks, bias, *block.first, normed_array)
-            mixed = block.mix(normed).numpy()
-            read, read_array = units(mixed.shape[1] - 2 * keys.shape[1] * keys.shape[3])
+        read = torch.empty(0)
+
+        def attend(layer: int, mix: _Matrix, product: Tensor, peaks: Any) -> Tensor:
+            nonlocal read
+            keys, values = state.keys[layer], state.values[layer]
+            if not len(read):
+                read = torch.empty(len(ids), product.shape[1] - 2 * keys.shape[1] * keys.shape[3] + 2)
             kept = keys.numpy(), values.numpy()
-            _kernels.attend(mixed, peaks, block.mix.bias, cos, sin, *kept, slots, before, read_array)
-            _kernels.norm(x, block.out(read).numpy(), peaks, block.out.bias, *block.second, normed_array)
-            wide = block.widen(normed).numpy()
-            inner, inner_array = units(wide.shape[1] // 2 if self.gated else wide.shape[1])
-            _kernels.activate(wide, peaks, block.widen.bias, self.gated, inner_array)
+            _kernels.attend(product.numpy(), peaks, mix.bias, cos, sin, *kept, slots, before, read.numpy())
+            return read
+
+        with self._alone():
+            units, peaks = self._through(ids, positions, attend)
+            state.lengths = state.lengths.index_add(0, rows, torch.ones_like(rows))
+            return self._scored(units, torch.from_numpy(peaks))
+
+    def _through(self, ids: Tensor, positions: Tensor, attend: Any) -> tuple[Tensor, Any]:
+        """The blocks and the last norm, over rows (n,) of tokens: units (n, D + 2) and peaks (n,)."""
+        x = self.shape.embedded(self.body, ids, positions)
+        normed, inner = _room(x), _room(x.new_empty(len(x), self.width))
+        x, into, wide = x.numpy(), normed.numpy(), inner.numpy()
+        y, bias = np.zeros_like(x), np.zeros(x.shape[1], np.float32)  # nothing is added to the embedding
+        peaks = np.zeros(len(ids), np.float32)
+        for layer, block in enumerate(self.blocks):
+            _kernels.norm(x, y, peaks, bias, *block.first, into)
+            read = attend(layer, block.mix, block.mix(normed), peaks)
+            _kernels.norm(x, block.out(read).numpy(), peaks, block.out.bias, *block.second, into)
+            _kernels.activate(block.widen(normed).numpy(), peaks, block.widen.bias, self.gated, wide)
             y, bias = block.narrow(inner).numpy(), block.narrow.bias
-        _kernels.norm(x, y, peaks, bias, *self.last, normed_array)
-        state.lengths = state.lengths.index_add(0, rows, torch.ones_like(rows))
-        scores = self.head(normed).mul_(torch.from_numpy(peaks)[:, None])
+        _kernels.norm(x, y, peaks, bias, *self.last, into)
+        return normed, peaks
+
+    def _scored(self, units: Tensor, peaks: Tensor) -> Tensor:
+        scores = self.head(units).mul_(peaks[:, None])
         return scores if self.head_bias is None else scores.add_(self.head_bias)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with ONE_AT_A_TIME:
+            numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+            yield
+
+
+def _room(rows: Tensor) -> Tensor:
+    """Where such rows go in units."""
+    return rows.new_empty(len(rows), rows.shape[1] + 2)
 
 
 def _matrix(layer: Int8Linear) -> _Matrix:

@@ -69,6 +69,16 @@ def _divide(row: Any, size: Any) -> Any:
     return most
 
 
+@compiled(numba.void(ROWS, ROWS, COLUMN))
+def divide(x: Any, units: Any, peaks: Any) -> None:
+    """Put x, (n, D), into units, (n, D + 2)."""
+    size = x.shape[1]
+    for row in prange(len(x)):
+        for d in range(size):
+            units[row, d] = x[row, d]
+        peaks[row] = _divide(units[row], size)
+
+
 @compiled(numba.void(ROWS, ROWS, COLUMN, COLUMN, COLUMN, COLUMN, numba.boolean, numba.float64, ROWS))
 def norm(
     x: Any, y: Any, peaks: Any, bias: Any, weight: Any, shift: Any, centred: Any, epsilon: Any, units: Any

@@ -58,6 +58,11 @@ def embedded(model: Any, ids: Tensor, positions: Tensor) -> Tensor:
     return cast("Tensor", model.embed_tokens(ids))
 
 
+def heads(config: Any) -> tuple[int, int]:
+    """How many queries there are, and how many keys that they share."""
+    return config.num_attention_heads, config.num_key_value_heads
+
+
 def turns(config: Any, positions: Tensor) -> tuple[Tensor, Tensor]:
     """Cosine and sine of the angles that a position turns the pairs of a head's numbers by: (..., size / 2) each."""
     places = torch.arange(0, config.head_dim, 2, device=positions.device) / config.head_dim
@@ -69,10 +74,10 @@ def _projected(attend: Any, y: Tensor, config: Any, cos: Tensor, sin: Tensor) ->
     """Queries (B, T, H, size) and keys (B, T, K, size), turned to their positions, and values (B, T, K, size)."""
     size = config.head_dim
     if hasattr(attend, "qkv_proj"):
-        heads, few = config.num_attention_heads, config.num_key_value_heads
+        many, few = heads(config)
         mixed = linear(attend.qkv_proj, y).unflatten(-1, (-1, size))
-        query, key = rotated(mixed[:, :, : heads + few], cos, sin).split([heads, few], 2)
-        return query, key, mixed[:, :, heads + few :]
+        query, key = rotated(mixed[:, :, : many + few], cos, sin).split([many, few], 2)
+        return query, key, mixed[:, :, many + few :]
     query, key, value = (
         linear(part, y).unflatten(-1, (-1, size)) for part in (attend.q_proj, attend.k_proj, attend.v_proj)
     )

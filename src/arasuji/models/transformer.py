@@ -80,22 +80,25 @@ class Transformer(LanguageModel):
         shape, body = _shape_of(self._inner().config), self._inner().base_model
         if shape is None:
             last, state = _foreign.read(body, ids, lengths, state, self.context_length)
-        elif state and state.bits:
+        elif self.steps:
+            state = state or CacheState.empty(len(ids), self.context_length, ids.device, bits=True)
             return self._stepped(ids, lengths, state), state
         else:
-            bits = isinstance(self.head, Int8Linear)
-            state = state or CacheState.empty(len(ids), self.context_length, ids.device, bits)
+            state = state or CacheState.empty(len(ids), self.context_length, ids.device)
             reading = Reading(state, lengths, ids.shape[1])
             last = shape.hidden(body, ids, reading)[torch.arange(len(ids), device=ids.device), lengths - 1]
         return self.head(last).float(), state
 
     def _stepped(self, ids: Tensor, lengths: Tensor, state: CacheState) -> Tensor:
-        """The scores after new tokens, one a row at a time."""
+        """The scores after new tokens; but for the first, one a row at a time."""
+        if not state.keys:
+            first: Tensor = self.steps.first(ids, lengths, state)
+            return first
         state.make_room(int((state.lengths + lengths).max()))
         scores = torch.empty(len(ids), self.head.shape[0])
         for column in range(ids.shape[1]):
             rows = (lengths > column).nonzero()[:, 0]
-            new = self.steps.scores(ids[rows, column], state, rows)
+            new = self.steps.following(ids[rows, column], state, rows)
             scores = new if len(rows) == len(ids) else scores.index_copy(0, rows, new)
         return scores
 
