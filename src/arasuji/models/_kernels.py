@@ -18,19 +18,30 @@ from numba import prange
 
 ROWS, COLUMN = numba.float32[:, ::1], numba.float32[::1]
 KEPT, COUNTS = numba.int16[:, :, :, ::1], numba.int64[::1]
-compiled: Any = partial(numba.njit, parallel=True, fastmath=True, cache=True)
-within: Any = partial(numba.njit, fastmath=True, cache=True, inline="always")
+
+
+def _kept() -> bool:
+    """Whether there is a folder where what was compiled can be kept: beside this file, or in the user's cache."""
+    try:
+        numba.njit(cache=True)(_kept)
+    except RuntimeError:
+        return False
+    return True
+
+
+compiled: Any = partial(numba.njit, parallel=True, fastmath=True, cache=_kept())
+within: Any = partial(numba.njit, fastmath=True, inline="always")
 
 TINY = np.finfo(np.float32).tiny
-LEAST = np.float32(-87)
-"""The exponential of less is not told from 0."""
+LEAST, MOST = np.float32(-87), np.float32(88)
+"""Exponentials are taken between these, where float32 holds them."""
 
 
 @within
 def _exp(x: Any) -> Any:
     """e^x to a relative 1e-7 as Cephes computes it (Moshier 1984): a power of 2 times a polynomial. Unlike the C
     library's, it is taken of many numbers at once."""
-    x = max(x, LEAST)
+    x = min(max(x, LEAST), MOST)
     power = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
     x = x - power * np.float32(0.693359375) + power * np.float32(2.12194440e-4)
     series = np.float32(1.9875691500e-4)
