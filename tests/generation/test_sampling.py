@@ -76,6 +76,27 @@ def test_each_step_equals_that_of_transformers(name):
         torch.testing.assert_close(scores, before, rtol=0, atol=0)  # the scores given are left alone
 
 
+@settings(deadline=None, max_examples=100, derandomize=True)
+@given(
+    levels=st.lists(st.sampled_from([float("-inf"), -200.0, -5.0, 0.0, 0.001, 1.0, 9.0]), min_size=2, max_size=3000),
+    p=st.floats(1e-9, 0.999999),
+)
+def test_the_nucleus_is_the_fewest_that_reach_p_also_of_many_and_of_ties(levels, p):
+    scores = torch.tensor([levels, [float("-inf")] * len(levels), [1.0] * len(levels)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sampling, "SORTED", 0)
+        kept = keep_top_p(scores, p).isfinite()
+    for row, mask in zip(scores.double(), kept, strict=True):
+        shares = row.softmax(0).nan_to_num(0)
+        if shares.sum() == 0:
+            continue
+        falling = shares.sort(descending=True).values
+        count = int(mask.sum())
+        assert torch.equal(shares[mask].sort(descending=True).values, falling[:count])  # the likeliest
+        assert falling[:count].sum() >= p - 1e-5  # they reach p
+        assert count == 1 or falling[: count - 1].sum() < p + 1e-5  # one less does not
+
+
 def theirs_of(config: SamplingConfig, prompt: int, never: list[int]) -> LogitsProcessorList:
     """What transformers' `generate` composes from the same settings, in its order."""
     steps = LogitsProcessorList([SuppressTokensLogitsProcessor(never)])
@@ -111,12 +132,12 @@ def theirs_of(config: SamplingConfig, prompt: int, never: list[int]) -> LogitsPr
     ),
     seed=st.integers(0, 1000),
     new=st.integers(0, LENGTH),
-    nucleus=st.sampled_from([3, 20, 1024]),
+    sorted_up_to=st.sampled_from([0, 1024]),
 )
-def test_all_steps_together_equal_transformers_composition(config, seed, new, nucleus):
+def test_all_steps_together_equal_transformers_composition(config, seed, new, sorted_up_to):
     scores, written, never = scores_of(seed), written_of(seed), [1, 39]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sampling, "NUCLEUS", nucleus)  # whether all tokens must be sorted changes nothing
+        patch.setattr(sampling, "SORTED", sorted_up_to)  # how the likeliest are found changes nothing
         ours = spread(shaped(scores, written.tolist(), [new] * ROWS, config, END, never))
     expected = theirs_of(config, LENGTH - new, never)(written, scores.clone())
     if config.temperature == 0:  # the likeliest are enough

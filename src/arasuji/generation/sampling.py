@@ -16,9 +16,10 @@ from torch import Tensor
 from arasuji.config import SamplingConfig
 
 NEVER = float("-inf")
-NUCLEUS = 1024
-"""Tokens among which the likeliest that reach `top_p` are looked for first; all are sorted only where these are too
-few."""
+SORTED = 1024
+"""Tokens up to which it is quicker to sort them."""
+HALVES = 0x3F80 + 1
+"""How many upper halves of their bits the numbers from 0 to 1 have, as float32."""
 
 
 class Candidates(NamedTuple):
@@ -55,16 +56,33 @@ def forbid_repeated_ngrams(scores: Tensor, written: Sequence[Sequence[int]], siz
     return scores
 
 
-def keep_top_p(scores: Tensor, p: float, whole: Tensor | None = None) -> Tensor:
-    """Keep the fewest likeliest tokens whose probabilities reach p, at least one (nucleus, Holtzman et al. 2020).
+def keep_top_p(scores: Tensor, p: float) -> Tensor:
+    """Keep the fewest likeliest tokens whose probabilities reach p, at least one (nucleus, Holtzman et al. 2020)."""
+    shares = scores.softmax(-1).nan_to_num(0)  # of a row without a token
+    kept = _nucleus_of_many(shares, p) if scores.shape[1] > SORTED else _nucleus(shares, p)
+    return scores.masked_fill(~kept, NEVER)
 
-    `whole` (B, 1) is the logarithm of the exponentials' sum over the whole vocabulary, where the scores are some of it.
-    """
-    falling, order = scores.sort(dim=-1, descending=True)
-    shares = (falling - (scores.logsumexp(-1, keepdim=True) if whole is None else whole)).exp()
-    dropped = shares.cumsum(-1) - shares >= p
-    dropped[:, 0] = False
-    return scores.masked_fill(torch.zeros_like(dropped).scatter(-1, order, dropped), NEVER)
+
+def _nucleus(shares: Tensor, p: float, above: Tensor | float = 0.0) -> Tensor:
+    """Which of the shares (B, K) are needed to reach p together with the share `above` (B, 1) of larger ones."""
+    falling, order = shares.sort(dim=-1, descending=True)
+    needed = above + falling.cumsum(-1) - falling < p
+    needed[:, 0] = True
+    return torch.zeros_like(needed).scatter(-1, order, needed)
+
+
+def _nucleus_of_many(shares: Tensor, p: float) -> Tensor:
+    """The same without sorting a whole vocabulary, which takes longer than a small model's step: shares are summed by
+    the upper half of their bits, which rises with them, and only those that have the half at which p is reached are
+    sorted."""
+    halves = (shares.view(torch.int32) >> 16).long()
+    sums = shares.new_zeros(len(shares), HALVES + 1).scatter_add_(1, halves, shares)
+    reached = sums.flip(1).cumsum(1).flip(1)  # by the shares of this half and the larger ones
+    last = ((reached >= p).sum(1, keepdim=True) - 1).clamp(min=0)
+    at_last = halves == last
+    few = shares.where(at_last, 0).topk(int(at_last.sum(1).max()))
+    needed = _nucleus(few.values, p, reached.gather(1, last + 1)) & (few.values > 0)
+    return (halves > last) | torch.zeros_like(at_last).scatter(1, few.indices, needed)
 
 
 def keep_min_p(scores: Tensor, p: float) -> Tensor:
@@ -93,7 +111,9 @@ def shaped(
     scores[short, end_id] = NEVER
     kept, ids = _narrowed(scores, config)
     nothing = kept.amax(-1) == NEVER  # then the text ends
-    kept[nothing, 0], ids[nothing, 0] = 0.0, end_id
+    if nothing.any():
+        kept, ids = kept.clone(), ids.clone()
+        kept[nothing, 0], ids[nothing, 0] = 0.0, end_id
     return Candidates(kept, ids)
 
 
@@ -102,20 +122,14 @@ def _narrowed(scores: Tensor, config: SamplingConfig) -> Candidates:
     if config.temperature == 0:
         return _likeliest(scores, 2 * config.num_beams)
     ids = torch.arange(scores.shape[-1], device=scores.device).expand(scores.shape)
-    whole = None
     if config.top_k:  # before the temperature, which changes no order: few are left to be divided
         scores, ids = _likeliest(scores, config.top_k)
     scores = scores / config.temperature
-    if config.top_p < 1 and not config.top_k:
-        whole = scores.logsumexp(-1, keepdim=True)
-        few = _likeliest(scores, NUCLEUS)
-        if bool(((few.scores - whole).exp().sum(-1) >= config.top_p).all()):
-            scores, ids = few
     if config.top_p < 1:
-        scores = keep_top_p(scores, config.top_p, whole)
+        scores = keep_top_p(scores, config.top_p)
     if config.min_p:
         scores = keep_min_p(scores, config.min_p)
-    return Candidates(scores, ids.clone())
+    return Candidates(scores, ids)
 
 
 def _likeliest(scores: Tensor, count: int) -> Candidates:
@@ -130,6 +144,6 @@ def draw(scores: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
     The inverse of the cumulative distribution at a uniform number: what a row draws does not depend on the others.
     """
     uniform = torch.stack([torch.rand((), generator=g, dtype=torch.float64) for g in generators])
-    cumulative = scores.cpu().double().softmax(-1).cumsum(-1)
+    cumulative = scores.softmax(-1).cumsum(-1, dtype=torch.float64).cpu()
     target = (uniform * cumulative[:, -1])[:, None]
     return torch.searchsorted(cumulative, target, right=True)[:, 0].clamp(max=scores.shape[-1] - 1).to(scores.device)
