@@ -43,8 +43,11 @@ def held_bytes(process: int | str = "self") -> int:
 
 def long_text(folder: str) -> dict[str, Any]:
     """In a process of its own: one text of GPT-2 in 8 bits up to its context."""
+    import accelerate  # noqa: F401 (imports are not counted)
+    import tokenizers  # noqa: F401
+
     from arasuji import api
-    from arasuji.models import _int8_steps, transformer  # noqa: F401 (their import is not counted)
+    from arasuji.models import _int8_steps, transformer  # noqa: F401
 
     imports = held_bytes()
     trained = api.load(folder, "int8")

@@ -42,8 +42,8 @@ class Int8Linear(nn.Module):
         self.bias = bias
         self.shape = matrix.weight.shape
         zeros = torch.zeros(len(matrix.scale), dtype=torch.int64)
-        weight = F.pad(matrix.weight, (0, 2))
-        tensor = torch._make_per_channel_quantized_tensor(weight, matrix.scale.double(), zeros, 0)
+        scale = matrix.scale.double()
+        tensor = torch._make_per_channel_quantized_tensor(F.pad(matrix.weight, (0, 2)), scale, zeros, 0)
         self.packed = torch.ops.quantized.linear_prepack(tensor, None)
         # The product takes its 256 levels between the least and the greatest number it is given. Two more columns,
         # whose weights are 0, see to it that these are always -1 and 1, whatever the rows hold.
