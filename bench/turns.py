@@ -72,8 +72,10 @@ def gemm(kind: str) -> float:
     """Operations a second of a square product in a type, the best of four."""
     import torch
 
-    a, b, c = (torch.randn(GEMM, GEMM).to(getattr(torch, kind)) for _ in range(3))
-    best = min(_seconds(lambda: torch.mm(a, b, out=c)) for _ in range(4))
+    a, b = ((torch.randn(GEMM, GEMM) * 30).to(getattr(torch, kind)) for _ in range(2))
+    product = torch._int_mm if kind == "int8" else torch.mm
+    c = product(a, b)
+    best = min(_seconds(lambda: product(a, b, out=c)) for _ in range(4))
     return 2 * GEMM**3 / best
 
 

@@ -67,7 +67,7 @@ def measured(workload: str, work: Path, short: bool) -> dict[str, Any]:
     model = work / told.get("model", workload)
     started = {name: Contestant(HERE / "writers.py", work, model.name, name) for name in told.get("engines", ENGINES)}
     rates: dict[str, dict[str, list[float]]] = {name: {turn: [] for turn in told["turns"]} for name in started}
-    limits: dict[str, list[float]] = {"read": [], "float32": [], "bfloat16": []}
+    limits: dict[str, list[float]] = {"read": [], "float32": [], "bfloat16": [], "int8": []}
     peaks: dict[str, int] = {}
     for turn in range(1 if short else 5):
         for kind, found in limits.items():
@@ -122,7 +122,7 @@ def show(workload: str, result: dict[str, Any]) -> None:
     print(f"\n{WORKLOADS[workload]['title']}; tokens a second, and how many times as many ours are")
     print(
         f"  this machine: reads {limits['read'] / 1e9:.0f} GB/s, "
-        + ", ".join(f"{kind} {limits[kind] / 1e9:,.0f} GFLOP/s" for kind in ("float32", "bfloat16"))
+        + ", ".join(f"{kind} {limits[kind] / 1e9:,.0f}" for kind in ("float32", "bfloat16", "int8"))
     )
     print(f"  {'':18}" + "".join(f"{column:>17}" for column in columns) + f"{'bits/byte':>10} {'peak GB':>8}")
     first = next(iter(result["rows"].values()))["tokens_a_second"]

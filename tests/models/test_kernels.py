@@ -33,13 +33,32 @@ def whole(units, peaks):
 
 
 @CASES
-@given(seed=SEEDS, rows=ROWS, size=st.integers(1, 70), magnitude=st.sampled_from([0.0, 1e-20, 1.0, 1e20]))
-def test_rows_in_units_stand_for_themselves(seed, rows, size, magnitude):
-    (x,) = drawn(seed, (rows, size))
+@given(
+    seed=SEEDS,
+    rows=ROWS,
+    size=st.integers(1, 70),
+    more=st.integers(0, 9),
+    magnitude=st.sampled_from([0.0, 1e-20, 1.0, 1e20]),
+)
+def test_rows_in_units_stand_for_themselves(seed, rows, size, more, magnitude):
+    x, beside = drawn(seed, (rows, size), (rows, more))
     x *= magnitude
-    units, peaks = torch.empty(rows, size + 2), torch.empty(rows)
-    _kernels.divide(x.numpy(), units.numpy(), peaks.numpy())
-    torch.testing.assert_close(whole(units, peaks), x)
+    units, peaks = torch.empty(rows, size + more + 2), torch.empty(rows)
+    _kernels.divide(x.numpy(), beside.numpy(), units.numpy(), peaks.numpy())
+    torch.testing.assert_close(whole(units, peaks), torch.cat([x, beside], 1))
+
+
+@CASES
+@given(seed=SEEDS, rows=ROWS, size=st.integers(1, 40), large=st.sampled_from([1.0, 1e4]))
+def test_an_lstm_remembers_as_torchs_does(seed, rows, size, large):
+    y, bias, peaks, cell, hidden = drawn(seed, (rows, 4 * size), (4 * size,), (rows,), (rows, size), (rows, size))
+    y *= large
+    peaks = peaks.exp()
+    enter, forget, new, out = (y * peaks[:, None] + bias).chunk(4, 1)
+    kept = forget.sigmoid() * cell + enter.sigmoid() * new.tanh()
+    _kernels.remember(*(part.numpy() for part in (y, peaks, bias, cell, hidden)))
+    torch.testing.assert_close(cell, kept, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(hidden, out.sigmoid() * kept.tanh(), rtol=1e-5, atol=1e-5)
 
 
 @CASES

@@ -21,7 +21,7 @@ from arasuji.generation.sampling import draw, shaped
 from arasuji.models import LanguageModel
 from arasuji.tokenizers import Tokenizer
 
-BATCH_ROWS = 32
+BATCH_ROWS = 64
 """Rows of the model that are written at once; a text takes one row, or one a beam."""
 JOINING = 8
 """Texts join when one in so many places is free: a prompt that is read alone costs a step, a free place a row."""

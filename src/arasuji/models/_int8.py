@@ -53,9 +53,14 @@ class Int8Linear(nn.Module):
         rows = x.reshape(-1, self.shape[1]).float()
         peaks = rows.abs().amax(1, keepdim=True).clamp_(min=TINY)
         units = torch.cat([rows / peaks, self.ends.expand(len(rows), 2)], 1)
-        y = torch.ops.quantized.linear_dynamic(units, self.packed)
-        y = y.mul_(peaks) if self.bias is None else torch.addcmul(self.bias, y, peaks)
+        y = self.in_units(units)
+        y = y.mul_(peaks) if self.bias is None else torch.addcmul(self.bias, y, peaks, out=y)
         return y.view(*x.shape[:-1], self.shape[0])
+
+    def in_units(self, units: Tensor) -> Tensor:
+        """The product of rows in units, (n, D + 2), that is to be multiplied by their peaks, and has no bias yet."""
+        product: Tensor = torch.ops.quantized.linear_dynamic.default(units, self.packed)
+        return product
 
 
 class Int8Embedding(nn.Module):

@@ -6,10 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from arasuji.models import LanguageModel
+from arasuji.models import LanguageModel, _kernels
 from arasuji.models._head import AdaptiveSoftmax, nats_of, priced
 from arasuji.models._int8 import Int8Embedding, Int8Linear, Quantized, quantized
 
@@ -70,27 +71,23 @@ class Int8Lstm(LanguageModel):
         return torch.cat([first[:, :frequent], *clusters], 1)
 
     def _read(self, ids: Tensor, lengths: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """What the output layer reads at each token, (B, T, D), and the state after each row's last one."""
-        rows, width = ids.shape
-        size = self.head.shape[1]
-        if state is None:
-            zeros = torch.zeros(len(self.layers), rows, size)
-            state = self.state(zeros, zeros)
-        hidden, cell = list(state.hidden), list(state.cell)
+        """What the output layer reads at each token, (B, T, D), anything at pads, and the state after each row's last
+        one."""
+        shape = len(self.layers), len(ids), self.head.shape[1]
+        state = self.state(torch.zeros(shape), torch.zeros(shape)) if state is None else state
+        hidden, cell = state.hidden.clone(), state.cell.clone()
         read = self.embedding(ids) * self.scale
-        outputs = []
-        for column in range(width):
-            below = read[:, column]
-            goes_on = None if width == 1 else (column < lengths)[:, None]
-            for i, layer in enumerate(self.layers):
-                gates = layer(torch.cat([below, hidden[i]], 1))
-                enter, forget, new, out = gates.chunk(4, 1)
-                kept = forget.sigmoid() * cell[i] + enter.sigmoid() * new.tanh()
-                below = out.sigmoid() * kept.tanh()
-                cell[i] = kept if goes_on is None else torch.where(goes_on, kept, cell[i])
-                hidden[i] = below if goes_on is None else torch.where(goes_on, below, hidden[i])
-            outputs.append(below)
-        return torch.stack(outputs, 1), self.state(torch.stack(hidden), torch.stack(cell))
+        outputs = read.new_empty(*ids.shape, shape[2])
+        with _kernels.alone():
+            for column in range(ids.shape[1]):
+                rows = (lengths > column).nonzero()[:, 0]
+                below = read[rows, column]
+                for i, layer in enumerate(cast("Any", self.layers)):
+                    now, kept = hidden[i, rows], cell[i, rows]
+                    below = _remembered(layer, below, now, kept)
+                    hidden[i, rows], cell[i, rows] = now, kept
+                outputs[rows, column] = below
+        return outputs, self.state(hidden, cell)
 
     def forward(self, ids: Tensor, targets: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         outputs, state = self._read(ids, torch.full(ids.shape[:1], ids.shape[1]), state)
@@ -104,3 +101,13 @@ class Int8Lstm(LanguageModel):
 
     def save(self, folder: Path) -> None:
         raise NotImplementedError("8-bit weights are made of a saved model, and not saved again")
+
+
+def _remembered(layer: Int8Linear, below: Tensor, hidden: Tensor, cell: Tensor) -> Tensor:
+    """One token through a layer, all (n, ...); what it gave out, `hidden`, and its cell are written over."""
+    units, peaks = below.new_empty(len(below), layer.shape[1] + 2), np.empty(len(below), np.float32)
+    _kernels.divide(below.numpy(), hidden.numpy(), units.numpy(), peaks)
+    gates = layer.in_units(units).numpy()
+    assert layer.bias is not None
+    _kernels.remember(gates, peaks, layer.bias.numpy(), cell.numpy(), hidden.numpy())
+    return hidden

@@ -4,12 +4,9 @@ Else half of a step of one row is spent on starting small operations.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Lock
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,9 +15,6 @@ from arasuji.models import _kernels
 from arasuji.models._cache import CacheState, Reading
 from arasuji.models._int8 import Int8Linear
 from arasuji.models._layers import rotated
-
-ONE_AT_A_TIME = Lock()
-"""numba's simplest kind of threads ends the process when two of ours start a loop at once."""
 
 
 class _Norm(NamedTuple):
@@ -32,14 +26,10 @@ class _Norm(NamedTuple):
 
 
 class _Matrix(NamedTuple):
-    packed: Any
+    times: Callable[[Tensor], Tensor]
+    """The product with rows in units."""
     bias: Any
     """Zeros where it has none."""
-
-    def __call__(self, units: Tensor) -> Tensor:
-        """The product in units: without peaks and bias."""
-        product: Tensor = torch.ops.quantized.linear_dynamic.default(units, self.packed)
-        return product
 
 
 class _Block(NamedTuple):
@@ -62,8 +52,7 @@ class Steps:
         self.gated = "gate_up_proj" in shape.JOINED
         self.blocks = [self._block(block) for block in self.body.get_submodule(shape.LAYERS)]
         self.last = _norm(self.body.get_submodule(shape.LAST), self.config)
-        head = network.get_output_embeddings()
-        self.head, self.head_bias = _matrix(head), head.bias
+        self.head = network.get_output_embeddings()
         widest = len(self.blocks[0].widen.bias)
         self.width = widest // 2 if self.gated else widest
 
@@ -86,6 +75,8 @@ class Steps:
         heads, few = self.shape.heads(self.config)
         turns = self.shape.turns(self.config, reading.positions[:, :, None])
 
+        nothing = torch.empty(int(real.sum()), 0)
+
         def attend(layer: int, mix: _Matrix, product: Tensor, peaks: Any) -> Tensor:
             of_rows = torch.addcmul(torch.from_numpy(mix.bias), product, torch.from_numpy(peaks)[:, None])
             mixed = of_rows.new_zeros(*ids.shape, heads + 2 * few, of_rows.shape[1] // (heads + 2 * few))
@@ -94,10 +85,10 @@ class Steps:
             query, key = (both if turns is None else rotated(both, *turns)).split([heads, few], 2)
             read = reading.attend(layer, query, key, value)[real]
             units = _room(read)
-            _kernels.divide(read.numpy(), units.numpy(), peaks)
+            _kernels.divide(read.numpy(), nothing.numpy(), units.numpy(), peaks)
             return units
 
-        with self._alone():
+        with _kernels.alone():
             units, peaks = self._through(ids[real], reading.positions[real], attend)
             last = lengths.cumsum(0) - 1
             return self._scored(units[last], torch.from_numpy(peaks)[last])
@@ -118,7 +109,7 @@ class Steps:
             _kernels.attend(product.numpy(), peaks, mix.bias, cos, sin, *kept, slots, before, read.numpy())
             return read
 
-        with self._alone():
+        with _kernels.alone():
             units, peaks = self._through(ids, positions, attend)
             state.lengths = state.lengths.index_add(0, rows, torch.ones_like(rows))
             return self._scored(units, torch.from_numpy(peaks))
@@ -132,22 +123,16 @@ class Steps:
         peaks = np.zeros(len(ids), np.float32)
         for layer, block in enumerate(self.blocks):
             _kernels.norm(x, y, peaks, bias, *block.first, into)
-            read = attend(layer, block.mix, block.mix(normed), peaks)
-            _kernels.norm(x, block.out(read).numpy(), peaks, block.out.bias, *block.second, into)
-            _kernels.activate(block.widen(normed).numpy(), peaks, block.widen.bias, self.gated, wide)
-            y, bias = block.narrow(inner).numpy(), block.narrow.bias
+            read = attend(layer, block.mix, block.mix.times(normed), peaks)
+            _kernels.norm(x, block.out.times(read).numpy(), peaks, block.out.bias, *block.second, into)
+            _kernels.activate(block.widen.times(normed).numpy(), peaks, block.widen.bias, self.gated, wide)
+            y, bias = block.narrow.times(inner).numpy(), block.narrow.bias
         _kernels.norm(x, y, peaks, bias, *self.last, into)
         return normed, peaks
 
     def _scored(self, units: Tensor, peaks: Tensor) -> Tensor:
-        scores = self.head(units).mul_(peaks[:, None])
-        return scores if self.head_bias is None else scores.add_(self.head_bias)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        with ONE_AT_A_TIME:
-            numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-            yield
+        scores: Tensor = self.head.in_units(units).mul_(peaks[:, None])
+        return scores if self.head.bias is None else scores.add_(self.head.bias)
 
 
 def _room(rows: Tensor) -> Tensor:
@@ -157,7 +142,7 @@ def _room(rows: Tensor) -> Tensor:
 
 def _matrix(layer: Int8Linear) -> _Matrix:
     bias = layer.bias if layer.bias is not None else torch.zeros(layer.shape[0])
-    return _Matrix(layer.packed, bias.numpy())
+    return _Matrix(layer.in_units, bias.numpy())
 
 
 def _norm(layer: Any, config: Any) -> _Norm:

@@ -1,4 +1,4 @@
-"""What lies between the matrix products of an 8-bit decoder, each a single pass over the rows; on CPUs only.
+"""What lies between the matrix products of an 8-bit model, each a single pass over the rows; on CPUs only.
 
 numba compiles these loops for the processor they run on: seconds at the first use after installing, later none.
 
@@ -9,15 +9,28 @@ that are divided by their own largest numbers, the new `peaks`, with -1 and 1 ad
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from threading import Lock
 from typing import Any
 
 import numba
 import numpy as np
+import torch
 from numba import prange
 
 ROWS, COLUMN = numba.float32[:, ::1], numba.float32[::1]
 KEPT, COUNTS = numba.int16[:, :, :, ::1], numba.int64[::1]
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Within this the loops below may be called: with as many threads as torch has, and by one caller at a time, since
+    numba's simplest kind of threads ends the process when two start a loop at once."""
+    with ONE_AT_A_TIME:
+        numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+        yield
 
 
 def _kept() -> bool:
@@ -33,6 +46,7 @@ compiled: Any = partial(numba.njit, parallel=True, fastmath=True, cache=_kept())
 within: Any = partial(numba.njit, fastmath=True, inline="always")
 
 TINY = np.finfo(np.float32).tiny
+ONE_AT_A_TIME = Lock()
 LEAST, MOST = np.float32(-87), np.float32(88)
 """Exponentials are taken between these, where float32 holds them."""
 
@@ -80,14 +94,40 @@ def _divide(row: Any, size: Any) -> Any:
     return most
 
 
-@compiled(numba.void(ROWS, ROWS, COLUMN))
-def divide(x: Any, units: Any, peaks: Any) -> None:
-    """Put x, (n, D), into units, (n, D + 2)."""
-    size = x.shape[1]
-    for row in prange(len(x)):
+@within
+def _sigmoid(x: Any) -> Any:
+    return np.float32(1) / (np.float32(1) + _exp(-x))
+
+
+@compiled(numba.void(ROWS, ROWS, ROWS, COLUMN))
+def divide(left: Any, right: Any, units: Any, peaks: Any) -> None:
+    """Put rows of two, (n, C) and (n, D), side by side into units, (n, C + D + 2)."""
+    first, second = left.shape[1], right.shape[1]
+    for row in prange(len(left)):
+        for d in range(first):
+            units[row, d] = left[row, d]
+        for d in range(second):
+            units[row, first + d] = right[row, d]
+        peaks[row] = _divide(units[row], first + second)
+
+
+@compiled(numba.void(ROWS, COLUMN, COLUMN, ROWS, ROWS))
+def remember(y: Any, peaks: Any, bias: Any, cell: Any, hidden: Any) -> None:
+    """An LSTM's gates y, (n, 4 D), change its cell and what it gives out, (n, D) each (Hochreiter and Schmidhuber 1997,
+    with the forget gate of Gers et al. 2000, in torch's order)."""
+    size = cell.shape[1]
+    for row in prange(len(y)):
+        of, peak = y[row], peaks[row]
         for d in range(size):
-            units[row, d] = x[row, d]
-        peaks[row] = _divide(units[row], size)
+            enter = _sigmoid(of[d] * peak + bias[d])
+            forget = _sigmoid(of[size + d] * peak + bias[size + d])
+            new = np.float32(2) * _sigmoid(np.float32(2) * (of[2 * size + d] * peak + bias[2 * size + d])) - np.float32(
+                1
+            )
+            out = _sigmoid(of[3 * size + d] * peak + bias[3 * size + d])
+            kept = forget * cell[row, d] + enter * new
+            cell[row, d] = kept
+            hidden[row, d] = out * (np.float32(2) * _sigmoid(np.float32(2) * kept) - np.float32(1))
 
 
 @compiled(numba.void(ROWS, ROWS, COLUMN, COLUMN, COLUMN, COLUMN, numba.boolean, numba.float64, ROWS))
@@ -121,12 +161,12 @@ def activate(y: Any, peaks: Any, bias: Any, gated: Any, units: Any) -> None:
         if gated:
             for d in range(size):
                 gate = of[d] * peak + bias[d]
-                unit[d] = gate / (np.float32(1) + _exp(-gate)) * (of[size + d] * peak + bias[size + d])
+                unit[d] = gate * _sigmoid(gate) * (of[size + d] * peak + bias[size + d])
         else:
             for d in range(size):
                 z = of[d] * peak + bias[d]
-                inner = np.float32(1.5957691216) * (z + np.float32(0.044715) * z * z * z)
-                unit[d] = z / (np.float32(1) + _exp(-inner))  # (1 + tanh(a)) / 2 = 1 / (1 + e^-2a)
+                # (1 + tanh(a)) / 2 is the sigmoid of 2 a
+                unit[d] = z * _sigmoid(np.float32(1.5957691216) * (z + np.float32(0.044715) * z * z * z))
         peaks[row] = _divide(unit, size)
 
 

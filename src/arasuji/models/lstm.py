@@ -14,7 +14,6 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from arasuji.errors import OptionError
 from arasuji.models import LanguageModel, Vocabulary, _folder
 from arasuji.models._head import AdaptiveSoftmax, priced, softmax_nats
-from arasuji.models._int8_lstm import Int8Lstm, tensors_of
 
 
 class Config(BaseModel):
@@ -124,11 +123,15 @@ def build(config: Config, tokenizer: Vocabulary, base: Path | None = None) -> Ls
     return Lstm(config, tokenizer.vocabulary_size)
 
 
-def load(folder: Path, precision: torch.dtype = torch.float32) -> Lstm | Int8Lstm:
+def load(folder: Path, precision: torch.dtype = torch.float32) -> LanguageModel:
     """A saved LSTM in the given precision, in evaluation mode; for torch.int8 a folder that `quantize` has written."""
     options, vocabulary_size, weights = _folder.load(folder)
     config = Config(**options)
     if precision == torch.int8:
+        from arasuji.models._int8_lstm import (
+            Int8Lstm,
+        )  # its import takes a moment, and the first time seconds to compile
+
         return Int8Lstm(_scale(config), vocabulary_size, weights, LstmState).eval()
     model = Lstm(config, vocabulary_size)
     if model.config.tie_weights:  # stored once
@@ -139,6 +142,8 @@ def load(folder: Path, precision: torch.dtype = torch.float32) -> Lstm | Int8Lst
 
 def quantize(folder: Path, target: Path) -> None:
     """Write the LSTM of a folder into another one, its matrices in 8 bits."""
+    from arasuji.models._int8_lstm import tensors_of
+
     model = load(folder)
     assert isinstance(model, Lstm)
     _folder.save(target, model.config, model.vocabulary_size, tensors_of(model))
