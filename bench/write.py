@@ -122,7 +122,7 @@ def show(workload: str, result: dict[str, Any]) -> None:
     print(f"\n{WORKLOADS[workload]['title']}; tokens a second, and how many times as many ours are")
     print(
         f"  this machine: reads {limits['read'] / 1e9:.0f} GB/s, "
-        + ", ".join(f"{kind} {limits[kind] / 1e9:,.0f}" for kind in ("float32", "bfloat16", "int8"))
+        + ", ".join(f"{kind} {limits[kind] / 1e9:,.0f} G/s" for kind in ("float32", "bfloat16", "int8"))
     )
     print(f"  {'':18}" + "".join(f"{column:>17}" for column in columns) + f"{'bits/byte':>10} {'peak GB':>8}")
     first = next(iter(result["rows"].values()))["tokens_a_second"]

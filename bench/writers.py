@@ -135,7 +135,8 @@ class CTranslate2:
 
 
 class PlainLstm:
-    """The article's LSTM one token at a time, in plain torch; several prompts one after the other."""
+    """The article's LSTM one token at a time, in plain torch. Several prompts would come one after the other, so of
+    these it continues the first."""
 
     def __init__(self, folder: Path) -> None:
         from arasuji import api
@@ -145,14 +146,14 @@ class PlainLstm:
         self.embedding, self.lstm, self.linear = model.embedding, model.lstm, model.linear
 
     @torch.inference_mode()
-    def write(self, prompts: list[str], tokens: int) -> None:
-        for prompt in prompts:
-            state, ids = None, [self.tokenizer.end_id, *self.tokenizer.encode(prompt)]
-            read = torch.tensor([ids])
-            for _ in range(tokens):
-                output, state = self.lstm(self.embedding(read), state)
-                scores, places = self.linear(output[0, -1]).topk(TOP_K)
-                read = places[torch.multinomial(scores.softmax(0), 1)][None]
+    def write(self, prompts: list[str], tokens: int) -> int:
+        state, ids = None, [self.tokenizer.end_id, *self.tokenizer.encode(prompts[0])]
+        read = torch.tensor([ids])
+        for _ in range(tokens):
+            output, state = self.lstm(self.embedding(read), state)
+            scores, places = self.linear(output[0, -1]).topk(TOP_K)
+            read = places[torch.multinomial(scores.softmax(0), 1)][None]
+        return tokens
 
 
 WRITERS: dict[str, Callable[[Path], Any]] = {
@@ -179,8 +180,7 @@ def main() -> None:
         found: dict[str, Any] = {}
         if kind == "write":
             rows, tokens = map(int, numbers)
-            writer.write(prompts[:rows], tokens)
-            found["tokens"] = rows * tokens
+            found["tokens"] = writer.write(prompts[:rows], tokens) or rows * tokens
         elif kind == "beams":
             (tokens,) = map(int, numbers)
             writer.beams(prompts[0], tokens)

@@ -82,6 +82,7 @@ def save(network: Any, joined: dict[str, tuple[str, ...]], folder: Path) -> None
     where = next(name for name, module in body.named_modules() if module is embedding)
     content = {
         "embedding": where,
+        "tied": f"{HEAD}.weight" not in tensors,
         "config": {**network.config.to_dict(), "max_position_embeddings": network.config.max_position_embeddings},
     }
     (folder / CONFIG).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
@@ -103,7 +104,7 @@ def load(folder: Path) -> Network:
     """What `save` wrote."""
     content = json.loads((folder / CONFIG).read_text("utf-8"))
     config = SimpleNamespace(**content["config"])
-    leaves: dict[str, nn.Module] = {}
+    leaves: dict[str, Any] = {}
     for path in sorted(folder.glob("int8-*.safetensors")):
         # Most of the time goes into packing, which leaves the interpreter to others.
         with safe_open(path, "pt") as file, ThreadPoolExecutor(torch.get_num_threads()) as pool:
@@ -113,9 +114,10 @@ def load(folder: Path) -> Network:
                 parts.setdefault(name, {})[part] = file.get_tensor(whole)
             made = pool.map(_leaf, parts.values(), [name == content["embedding"] for name in parts])
             leaves |= zip(parts, made, strict=True)
-    embedding: Any = leaves[content["embedding"]]
-    head = leaves.pop(HEAD) if HEAD in leaves else Int8Linear(embedding.matrix)
-    return Network(_tree(leaves), embedding, head, config)
+        if content["tied"] and HEAD not in leaves:  # at once: at the end there would be more memory in use besides
+            leaves[HEAD] = Int8Linear(leaves[content["embedding"]].matrix)
+    head = leaves.pop(HEAD)
+    return Network(_tree(leaves), leaves[content["embedding"]], head, config)
 
 
 def _leaf(tensors: dict[str, Tensor], embedding: bool) -> nn.Module:
