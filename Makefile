@@ -3,7 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test format docs bench-train bench-write
+.PHONY: demo test format docs bench-train bench-write bench-endurance
 
 demo: $(STAMP)
 	$(VENV)/bin/arasuji demo
@@ -26,6 +26,10 @@ bench-train: $(STAMP)
 # The same for writing; BENCH=--short takes one round of 30 tokens, not 5 of 100.
 bench-write: $(STAMP)
 	$(PY) bench/write.py $(SOURCE) $(BENCH) --out bench-write.json
+
+# Memory, long texts, thousands of prompts, a kill, the start; BENCH="--prompts 10000" takes a quarter of an hour.
+bench-endurance: $(STAMP)
+	$(PY) bench/endurance.py $(BENCH) --out bench-endurance.json
 
 docs: $(STAMP)
 	$(PY) docs/cli.py

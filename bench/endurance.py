@@ -30,7 +30,7 @@ from turns import QUIET, peak_bytes
 
 HERE = Path(__file__).resolve().parent
 ARASUJI = Path(sys.executable).with_name("arasuji")
-TOKENS = 60
+TOKENS = 40
 """Most tokens of a text of the stream."""
 STARTS = 5
 

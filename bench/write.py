@@ -1,4 +1,4 @@
-"""Writing side by side: ours, transformers' generate, CTranslate2, a plain LSTM loop; new tokens a second.
+"""Writing side by side: ours, transformers' generate, CTranslate2, llama.cpp, a plain LSTM loop; new tokens a second.
 
     python bench/write.py [SOURCE] [--short] [--only WORKLOAD] [--out FILE.json]
 
@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ ENGINES = [
     "transformers fp32",
     "transformers bf16",
     "CTranslate2 int8",
+    *(["llama.cpp Q8_0"] if find_spec("llama_cpp") else []),  # pip compiles it for minutes: where somebody has done so
 ]
 WORKLOADS: dict[str, dict[str, Any]] = {
     "gpt2": {"title": "GPT-2 small", "turns": {"1 text": "write 1", "8 texts": "write 8", "32 texts": "write 32"}},
@@ -110,6 +112,10 @@ def prepared(source: Path, work: Path, workloads: list[str]) -> None:
 
         converter = TransformersConverter(str(work / model))
         converter.convert(str(work / f"{model}-ctranslate2"), quantization="int8")
+        if "llama.cpp Q8_0" in ENGINES:
+            from llama_cpp_writer import converted
+
+            converted(work / model, work / f"{model}.gguf")
     if "lstm-article" in made:
         chosen = api.experiment("lstm-article", ["validation_documents=1"])
         for _ in api.train(chosen, work / "corpus", work / "lstm-article", max_steps=1):

@@ -156,6 +156,12 @@ class PlainLstm:
         return tokens
 
 
+def _llama_cpp(folder: Path) -> Any:
+    from llama_cpp_writer import LlamaCpp
+
+    return LlamaCpp(folder)
+
+
 WRITERS: dict[str, Callable[[Path], Any]] = {
     "arasuji int8": lambda folder: Arasuji(folder, "int8"),
     "arasuji bf16": lambda folder: Arasuji(folder, "bf16"),
@@ -163,6 +169,7 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     "transformers fp32": lambda folder: Transformers(folder, "fp32"),
     "transformers bf16": lambda folder: Transformers(folder, "bf16"),
     "CTranslate2 int8": CTranslate2,
+    "llama.cpp Q8_0": _llama_cpp,
     "plain loop": PlainLstm,
 }
 

@@ -97,6 +97,24 @@ def test_the_nucleus_is_the_fewest_that_reach_p_also_of_many_and_of_ties(levels,
         assert count == 1 or falling[: count - 1].sum() < p + 1e-5  # one less does not
 
 
+@settings(deadline=None, max_examples=100, derandomize=True)
+@given(
+    size=st.integers(1, 700),
+    count=st.integers(1, 9),
+    block=st.sampled_from([2, 7, 64]),
+    seed=st.integers(0, 1000),
+    levels=st.sampled_from([3, 10**6]),
+)
+def test_the_likeliest_are_found_by_blocks_as_one_by_one(size, count, block, seed, levels):
+    scores = torch.randint(0, levels, (3, size), generator=torch.Generator().manual_seed(seed)).float()
+    scores[1, : size // 2] = float("-inf")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sampling, "BLOCK", block)
+        kept = shaped(scores, [[]] * 3, [0] * 3, SamplingConfig(temperature=1.0, top_k=count, top_p=1.0), 0, [])
+    assert (kept.ids.diff() > 0).all()  # rising, so none twice
+    torch.testing.assert_close(kept.scores.sort(descending=True).values, scores.topk(min(count, size)).values)
+
+
 def theirs_of(config: SamplingConfig, prompt: int, never: list[int]) -> LogitsProcessorList:
     """What transformers' `generate` composes from the same settings, in its order."""
     steps = LogitsProcessorList([SuppressTokensLogitsProcessor(never)])
