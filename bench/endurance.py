@@ -36,9 +36,9 @@ STARTS = 5
 
 
 def held_bytes(process: int | str = "self") -> int:
-    """Memory that a process holds now."""
-    status = Path(f"/proc/{process}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
+    """Memory that a process holds now; 0 of one that has just ended."""
+    held = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+    return int(held[1]) * 1024 if held else 0
 
 
 def long_text(folder: str) -> dict[str, Any]:
@@ -97,8 +97,8 @@ def stream(model: str, prompts: Path, out: Path, kill_at: int | None = None) -> 
         while process.poll() is None:
             time.sleep(0.2)
             count = out.read_bytes().count(b"\n") if out.exists() else 0
-            if count and process.poll() is None:
-                held.append((count, held_bytes(process.pid), time.perf_counter()))
+            if count and (now := held_bytes(process.pid)):
+                held.append((count, now, time.perf_counter()))
             if kill_at and count >= kill_at:
                 process.send_signal(signal.SIGKILL)
                 break

@@ -30,6 +30,8 @@ class _Matrix(NamedTuple):
     """The product with rows in units."""
     bias: Any
     """Zeros where it has none."""
+    size: int
+    """Of the rows it reads."""
 
 
 class _Block(NamedTuple):
@@ -53,8 +55,6 @@ class Steps:
         self.blocks = [self._block(block) for block in self.body.get_submodule(shape.LAYERS)]
         self.last = _norm(self.body.get_submodule(shape.LAST), self.config)
         self.head = network.get_output_embeddings()
-        widest = len(self.blocks[0].widen.bias)
-        self.width = widest // 2 if self.gated else widest
 
     def _block(self, block: Any) -> _Block:
         first, mix, out, second, widen, narrow = (block.get_submodule(name) for name in self.shape.BLOCK)
@@ -74,7 +74,6 @@ class Steps:
         real = torch.arange(ids.shape[1]) < lengths[:, None]
         heads, few = self.shape.heads(self.config)
         turns = self.shape.turns(self.config, reading.positions[:, :, None])
-
         nothing = torch.empty(int(real.sum()), 0)
 
         def attend(layer: int, mix: _Matrix, product: Tensor, peaks: Any) -> Tensor:
@@ -84,7 +83,7 @@ class Steps:
             both, value = mixed.split([heads + few, few], 2)
             query, key = (both if turns is None else rotated(both, *turns)).split([heads, few], 2)
             read = reading.attend(layer, query, key, value)[real]
-            units = _room(read)
+            units = _room(read, read.shape[1])
             _kernels.divide(read.numpy(), nothing.numpy(), units.numpy(), peaks)
             return units
 
@@ -98,14 +97,10 @@ class Steps:
         positions, slots = state.lengths[rows], state.slots[rows].numpy()
         before, none = positions.numpy(), torch.empty(len(ids), 0)
         cos, sin = (part.numpy() for part in self.shape.turns(self.config, positions) or (none, none))
-        read = torch.empty(0)
+        read = _room(ids, self.blocks[0].out.size)
 
         def attend(layer: int, mix: _Matrix, product: Tensor, peaks: Any) -> Tensor:
-            nonlocal read
-            keys, values = state.keys[layer], state.values[layer]
-            if not len(read):
-                read = torch.empty(len(ids), product.shape[1] - 2 * keys.shape[1] * keys.shape[3] + 2)
-            kept = keys.numpy(), values.numpy()
+            kept = state.keys[layer].numpy(), state.values[layer].numpy()
             _kernels.attend(product.numpy(), peaks, mix.bias, cos, sin, *kept, slots, before, read.numpy())
             return read
 
@@ -117,7 +112,7 @@ class Steps:
     def _through(self, ids: Tensor, positions: Tensor, attend: Any) -> tuple[Tensor, Any]:
         """The blocks and the last norm, over rows (n,) of tokens: units (n, D + 2) and peaks (n,)."""
         x = self.shape.embedded(self.body, ids, positions)
-        normed, inner = _room(x), _room(x.new_empty(len(x), self.width))
+        normed, inner = _room(ids, x.shape[1]), _room(ids, self.blocks[0].narrow.size)
         x, into, wide = x.numpy(), normed.numpy(), inner.numpy()
         y, bias = np.zeros_like(x), np.zeros(x.shape[1], np.float32)  # nothing is added to the embedding
         peaks = np.zeros(len(ids), np.float32)
@@ -135,14 +130,14 @@ class Steps:
         return scores if self.head.bias is None else scores.add_(self.head.bias)
 
 
-def _room(rows: Tensor) -> Tensor:
-    """Where such rows go in units."""
-    return rows.new_empty(len(rows), rows.shape[1] + 2)
+def _room(rows: Tensor, size: int) -> Tensor:
+    """Where as many rows of a size go in units."""
+    return torch.empty(len(rows), size + 2)
 
 
 def _matrix(layer: Int8Linear) -> _Matrix:
     bias = layer.bias if layer.bias is not None else torch.zeros(layer.shape[0])
-    return _Matrix(layer.in_units, bias.numpy())
+    return _Matrix(layer.in_units, bias.numpy(), layer.shape[1])
 
 
 def _norm(layer: Any, config: Any) -> _Norm:
