@@ -62,7 +62,7 @@ def documents(corpus: Path, base: Path) -> tuple[list[list[int]], int]:
 
     tokenizer = AutoTokenizer.from_pretrained(base)
     end = tokenizer.convert_tokens_to_ids("<|endoftext|>")
-    lines = (corpus / "train.jsonl").read_text("utf-8").splitlines()
+    lines = (corpus / "train.jsonl").read_bytes().splitlines()
     lines = random.Random(0).sample(lines, min(len(lines), TEXTS))
     texts = [json.loads(line)["text"] for line in lines]
     encoded = tokenizer(texts, add_special_tokens=False)["input_ids"]

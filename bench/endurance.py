@@ -110,11 +110,11 @@ def stream(model: str, prompts: Path, out: Path, kill_at: int | None = None) -> 
 def streamed(model: str, count: int, work: Path) -> dict[str, Any]:
     """The stream's rate against the steady one, its memory at the beginning and at the end, and the kill."""
     prompts = work / "prompts.txt"
-    texts = [json.loads(line)["synopsis"] for line in starter().read_text("utf-8").splitlines()]
+    texts = [json.loads(line)["synopsis"] for line in starter().read_bytes().splitlines()]
     beginnings = [" ".join(texts[i % len(texts)].split()[: 2 + i % 7]) for i in range(count)]
     prompts.write_text("\n".join(beginnings), "utf-8")
     held = stream(model, prompts, work / "whole.jsonl")["held"]
-    lines = [json.loads(line) for line in (work / "whole.jsonl").read_text("utf-8").splitlines()]
+    lines = [json.loads(line) for line in (work / "whole.jsonl").read_bytes().splitlines()]
     if [line["prompt"] for line in lines] != beginnings:
         raise SystemExit("the texts do not come in the order of their prompts")
     (begun, early, start), (ended, late, end) = held[len(held) // 10], held[-1]
