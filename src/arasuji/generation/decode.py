@@ -17,7 +17,7 @@ from torch import Tensor
 from arasuji.config import SamplingConfig
 from arasuji.errors import PromptError
 from arasuji.generation.beams import Beams
-from arasuji.generation.sampling import draw, shaped
+from arasuji.generation.sampling import draw, shaped, uniform
 from arasuji.models import LanguageModel
 from arasuji.tokenizers import Tokenizer
 
@@ -62,12 +62,13 @@ class _Text:
     def __init__(self, index: int, request: Request, tokenizer: Tokenizer, config: SamplingConfig) -> None:
         self.index, self.request, self.tokenizer, self.config = index, request, tokenizer, config
         self.prompt = tokenizer.encode(request.prompt.rstrip())
-        self.generator = torch.Generator().manual_seed(request.seed)
+        generator = torch.Generator().manual_seed(request.seed)
+        self.numbers = uniform(generator)
         self.written: list[int] = []
         self.shown = ""
         self.beams: Beams | None = None
         if config.num_beams > 1:
-            self.beams = Beams(config.num_beams, tokenizer.end_id, self.generator, config.temperature == 0)
+            self.beams = Beams(config.num_beams, tokenizer.end_id, generator, config.temperature == 0)
 
     @property
     def rows(self) -> list[list[int]]:
@@ -185,8 +186,8 @@ def _advance(
     candidates = shaped(scores, written, new, config, tokenizer.end_id, tokenizer.never_written)
     if config.num_beams == 1:
         greedy = config.temperature == 0
-        generators = [text.generator for text in active]
-        places = candidates.scores.argmax(-1) if greedy else draw(candidates.scores, generators)
+        numbers = [text.numbers for text in active]
+        places = candidates.scores.argmax(-1) if greedy else draw(candidates.scores, numbers)
         tokens = candidates.ids.gather(-1, places[:, None])[:, 0]
         for text, token in zip(active, tokens.tolist(), strict=True):
             text.written.append(token)

@@ -73,7 +73,8 @@ class LanguageModel(nn.Module, ABC):
     def step(self, ids: Tensor, lengths: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Read lengths[b] >= 1 new tokens of row b; ids (B, T) padded on the right, lengths (B,).
 
-        Returns the scores (logits) of each row's next token (B, V) float32, and the new state.
+        Returns the scores (logits) of each row's next token (B, V) float32, which the caller may write over, and the
+        new state.
         """
 
     @abstractmethod

@@ -178,9 +178,21 @@ class Ngram(LanguageModel):
         joined = torch.cat([before, ids.cpu()], dim=1)
         columns = lengths.cpu()[:, None] + torch.arange(width)[None]
         history = joined.gather(1, columns)
-        every = torch.arange(self.vocabulary_size)
-        scores = [self.probabilities(row.expand(self.vocabulary_size, width), every).log() for row in history]
-        return torch.stack(scores).float().to(ids.device), NgramState(history)
+        return self._following(history).log().float().to(ids.device), NgramState(history)
+
+    def _following(self, history: Tensor) -> Tensor:
+        """`probabilities` of every token at once, (N, V): only those that have followed a context are looked at."""
+        p = torch.full((len(history), self.vocabulary_size), 1 / self.vocabulary_size, dtype=torch.float64)
+        d = self.config.discount
+        for k, node in enumerate(self._contexts(history)):
+            for row, (low, high) in enumerate(torch.stack(self._children(k, node), 1).tolist()):
+                if high > low:
+                    weights = self.weights[k][low:high]
+                    total = self.totals[k][high] - self.totals[k][low]
+                    followed = self.keys[k][low:high] - node[row] * self.vocabulary_size
+                    p[row] *= d * (high - low) / total
+                    p[row, followed] += (weights - d).clamp(min=0) / total
+        return p
 
     def learned(self) -> dict[str, Tensor]:
         return {"read": self.read, "counted": torch.tensor(self.counted)}
