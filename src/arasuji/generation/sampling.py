@@ -16,7 +16,7 @@ from torch import Tensor
 from arasuji.config import SamplingConfig
 
 NEVER = float("-inf")
-BLOCK = 64
+BLOCK = 32
 """Scores whose highest one is looked at first."""
 SORTED = 1024
 """Tokens up to which it is quicker to sort them."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,29 @@ class Tokenizer(ABC):
     def save(self, folder: Path) -> None:
         """Write into an existing folder: JSON and plain text only."""
 
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where each token of `encode(text)` stands: its first character, and the one after its last.
+
+        Here of a tokenizer that loses nothing: the spans meet. Of tokens that share a character, the last one has it.
+        """
+        ids, ends = self.encode(text), [0]
+        for count in range(1, len(ids) + 1):
+            ends.append(max(ends[-1], _shared(text, self.decode(ids[:count]))))
+        return list(pairwise(ends))
+
+    def spelling(self, token: int) -> str | None:
+        """How a token is written that stands for several spellings, in small letters; None where that is unknown."""
+        return None
+
     def continuation(self, prompt: list[int], ids: list[int]) -> str:
         """What `ids` add to the text of `prompt`, the space between them included."""
         before, whole = self.decode(prompt), self.decode(prompt + ids)
-        shared = 0
-        while shared < min(len(before), len(whole)) and before[shared] == whole[shared]:
-            shared += 1
-        return whole[shared:]
+        return whole[_shared(before, whole) :]
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters two texts begin with that are the same."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def names() -> list[str]:

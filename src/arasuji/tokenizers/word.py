@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ CLOSING = {".", ",", "!", "?", ";", ":", ")", "]", "}", "%", "…", "...", "”"
 OPENING = {"(", "[", "{", "“", "``", "$", "#"}
 SUFFIX = re.compile(r"^(n't|'(s|m|d|re|ve|ll|t|em))$")
 """Parts that NLTK cuts off a word: "do" + "n't", "girl" + "'s"."""
+QUOTES = {"``": ('"', "``", "''"), "''": ('"', "''")}
+"""Marks that NLTK writes for others, the usual one first."""
 HALVES = {("can", "not"), ("gim", "me"), ("gon", "na"), ("got", "ta"), ("lem", "me"), ("wan", "na")}
 """Words that NLTK cuts in two."""
 
@@ -44,10 +46,26 @@ def _treebank() -> Any:
     return NLTKWordTokenizer()
 
 
+@lru_cache(maxsize=1)  # NLTK is slow, and where a text's words stand is asked for after its words
 def words_of(text: str) -> list[str]:
     """The lower-cased words and marks of a text, in order (NLTK's Treebank rules, sentence by sentence)."""
     plain = " ".join(text.lower().split())  # NLTK tells opening quotes by the space before them
     return [word for sentence in SENTENCE.findall(plain) for word in _treebank().tokenize(sentence)]
+
+
+def places_of(words: list[str], text: str) -> list[tuple[int, int]]:
+    """Where each of the words of a text stands in it; one that cannot be found has an empty span."""
+    lower = text.lower()
+    at = [i for i, letter in enumerate(text) for _ in letter.lower()]  # a capital may have two small letters
+    spans, place = [], 0
+    for word in words:
+        while place < len(lower) and lower[place].isspace():
+            place += 1
+        shown = next((form for form in QUOTES.get(word, (word,)) if lower.startswith(form, place)), "")
+        start = at[place] if place < len(at) else len(text)
+        place += len(shown)
+        spans.append((start, at[place - 1] + 1 if shown else start))
+    return spans
 
 
 def join_words(words: list[str]) -> str:
@@ -91,6 +109,13 @@ class Word(Tokenizer):
 
     def encode(self, text: str) -> list[int]:
         return [self.index_of.get(word, self.unknown_id) for word in words_of(text)]
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        return places_of(words_of(text), text)
+
+    def spelling(self, token: int) -> str | None:
+        word = self.word_at[token]
+        return None if token == self.unknown_id else QUOTES.get(word, (word,))[0]
 
     def decode(self, ids: list[int]) -> str:
         return join_words([self.word_at[i] for i in ids if i not in (self.end_id, self.pad_id)])
