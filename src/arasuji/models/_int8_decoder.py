@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
@@ -106,31 +105,29 @@ def load(folder: Path) -> Network:
     config = SimpleNamespace(**content["config"])
     leaves: dict[str, Any] = {}
     for path in sorted(folder.glob("int8-*.safetensors")):
-        # Most of the time goes into packing, which leaves the interpreter to others.
-        with safe_open(path, "pt") as file, ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        with safe_open(path, "pt") as file:
             parts: dict[str, dict[str, Tensor]] = {}
             for whole in file.keys():  # noqa: SIM118 (it is no dict)
                 name, _, part = whole.rpartition(".")
-                parts.setdefault(name, {})[part] = file.get_tensor(whole)
-            made = pool.map(_leaf, parts.values(), [name == content["embedding"] for name in parts])
-            leaves |= zip(parts, made, strict=True)
-        if content["tied"] and HEAD not in leaves:  # at once: at the end there would be more memory in use besides
-            leaves[HEAD] = Int8Linear(leaves[content["embedding"]].matrix)
+                # A copy, since a file that is kept open may be replaced.
+                parts.setdefault(name, {})[part] = file.get_tensor(whole).clone()
+        leaves |= {name: _leaf(tensors, name == content["embedding"]) for name, tensors in parts.items()}
+    if content["tied"]:
+        leaves[HEAD] = Int8Linear(leaves[content["embedding"]].matrix)
     head = leaves.pop(HEAD)
     return Network(_tree(leaves), leaves[content["embedding"]], head, config)
 
 
 def _leaf(tensors: dict[str, Tensor], embedding: bool) -> nn.Module:
-    """A layer; tensors that it keeps as they are are copied, so that the file is not held open."""
+    """A layer."""
     if "scale" in tensors:
-        matrix = Quantized(tensors["weight"], tensors["scale"].clone())
-        if embedding:
-            return Int8Embedding(Quantized(matrix.weight.clone(), matrix.scale))
-        return Int8Linear(matrix, tensors["bias"].clone() if "bias" in tensors else None)
-    leaf: Any = nn.Module() if tensors["weight"].ndim == 1 else nn.Embedding.from_pretrained(tensors["weight"].clone())
-    if tensors["weight"].ndim == 1:
-        for name, tensor in tensors.items():
-            leaf.register_parameter(name, nn.Parameter(tensor.clone(), requires_grad=False))
+        matrix = Quantized(tensors["weight"], tensors["scale"])
+        return Int8Embedding(matrix) if embedding else Int8Linear(matrix, tensors.get("bias"))
+    if tensors["weight"].ndim > 1:
+        return nn.Embedding.from_pretrained(tensors["weight"])
+    leaf = nn.Module()
+    for name, tensor in tensors.items():
+        leaf.register_parameter(name, nn.Parameter(tensor, requires_grad=False))
     return leaf
 
 

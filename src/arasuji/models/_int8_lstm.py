@@ -105,9 +105,8 @@ class Int8Lstm(LanguageModel):
 
 def _remembered(layer: Int8Linear, below: Tensor, hidden: Tensor, cell: Tensor) -> Tensor:
     """One token through a layer, all (n, ...); what it gave out, `hidden`, and its cell are written over."""
-    units, peaks = below.new_empty(len(below), layer.shape[1] + 2), np.empty(len(below), np.float32)
-    _kernels.divide(below.numpy(), hidden.numpy(), units.numpy(), peaks)
-    gates = layer.in_units(units).numpy()
+    units, peaks = np.empty((len(below), layer.shape[1] + 2), np.float32), np.empty(len(below), np.float32)
+    _kernels.divide(below.numpy(), hidden.numpy(), units, peaks)
     assert layer.bias is not None
-    _kernels.remember(gates, peaks, layer.bias.numpy(), cell.numpy(), hidden.numpy())
+    _kernels.remember(layer.in_units(units), peaks, layer.bias.numpy(), cell.numpy(), hidden.numpy())
     return hidden

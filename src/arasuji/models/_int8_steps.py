@@ -5,6 +5,7 @@ Else half of a step of one row is spent on starting small operations.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +14,11 @@ from torch import Tensor
 
 from arasuji.models import _kernels
 from arasuji.models._cache import CacheState, Reading
-from arasuji.models._int8 import Int8Linear
+from arasuji.models._int8 import Int8Linear, Rows
 from arasuji.models._layers import rotated
+
+Product = Callable[[Int8Linear, Rows], Rows]
+"""One of `Int8Linear`'s ways to multiply rows in units."""
 
 
 class _Norm(NamedTuple):
@@ -26,12 +30,9 @@ class _Norm(NamedTuple):
 
 
 class _Matrix(NamedTuple):
-    times: Callable[[Tensor], Tensor]
-    """The product with rows in units."""
+    layer: Int8Linear
     bias: Any
     """Zeros where it has none."""
-    size: int
-    """Of the rows it reads."""
 
 
 class _Block(NamedTuple):
@@ -74,70 +75,77 @@ class Steps:
         real = torch.arange(ids.shape[1]) < lengths[:, None]
         heads, few = self.shape.heads(self.config)
         turns = self.shape.turns(self.config, reading.positions[:, :, None])
-        nothing = torch.empty(int(real.sum()), 0)
+        nothing = np.empty((int(real.sum()), 0), np.float32)
 
-        def attend(layer: int, mix: _Matrix, product: Tensor, peaks: Any) -> Tensor:
-            of_rows = torch.addcmul(torch.from_numpy(mix.bias), product, torch.from_numpy(peaks)[:, None])
+        def attend(layer: int, mix: _Matrix, product: Rows, peaks: Any) -> Rows:
+            of_rows = torch.from_numpy(product * peaks[:, None] + mix.bias)
             mixed = of_rows.new_zeros(*ids.shape, heads + 2 * few, of_rows.shape[1] // (heads + 2 * few))
             mixed[real] = of_rows.unflatten(1, mixed.shape[2:])
             both, value = mixed.split([heads + few, few], 2)
             query, key = (both if turns is None else rotated(both, *turns)).split([heads, few], 2)
-            read = reading.attend(layer, query, key, value)[real]
-            units = _room(read, read.shape[1])
-            _kernels.divide(read.numpy(), nothing.numpy(), units.numpy(), peaks)
+            read = reading.attend(layer, query, key, value)[real].numpy()
+            units = _room(len(read), read.shape[1])
+            _kernels.divide(read, nothing, units, peaks)
             return units
 
         with _kernels.alone():
-            units, peaks = self._through(ids[real], reading.positions[real], attend)
-            last = lengths.cumsum(0) - 1
-            return self._scored(units[last], torch.from_numpy(peaks)[last])
+            units, peaks = self._through(ids[real], reading.positions[real], attend, Int8Linear.once)
+            last = (lengths.cumsum(0) - 1).numpy()
+            return self._scored(units[last], peaks[last], Int8Linear.once)
 
     def following(self, ids: Tensor, state: CacheState, rows: Tensor) -> Tensor:
         """The scores (n, V) after one more token, ids (n,), of each of the `rows` (n,) of a state that has room."""
         positions, slots = state.lengths[rows], state.slots[rows].numpy()
         before, none = positions.numpy(), torch.empty(len(ids), 0)
         cos, sin = (part.numpy() for part in self.shape.turns(self.config, positions) or (none, none))
-        read = _room(ids, self.blocks[0].out.size)
+        read = _room(len(ids), self.blocks[0].out.layer.shape[1])
 
-        def attend(layer: int, mix: _Matrix, product: Tensor, peaks: Any) -> Tensor:
+        def attend(layer: int, mix: _Matrix, product: Rows, peaks: Any) -> Rows:
             kept = state.keys[layer].numpy(), state.values[layer].numpy()
-            _kernels.attend(product.numpy(), peaks, mix.bias, cos, sin, *kept, slots, before, read.numpy())
+            _kernels.attend(product, peaks, mix.bias, cos, sin, *kept, slots, before, read)
             return read
 
+        if len(ids) > 1 and self.head.packed is None:
+            self._pack()
         with _kernels.alone():
-            units, peaks = self._through(ids, positions, attend)
+            units, peaks = self._through(ids, positions, attend, Int8Linear.in_units)
             state.lengths = state.lengths.index_add(0, rows, torch.ones_like(rows))
-            return self._scored(units, torch.from_numpy(peaks))
+            return self._scored(units, peaks, Int8Linear.in_units)
 
-    def _through(self, ids: Tensor, positions: Tensor, attend: Any) -> tuple[Tensor, Any]:
+    def _pack(self) -> None:
+        """All matrices at once: packing leaves the interpreter to other threads."""
+        layers = [part.layer for block in self.blocks for part in block if isinstance(part, _Matrix)]
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            list(pool.map(Int8Linear.pack, [self.head, *layers]))
+
+    def _through(self, ids: Tensor, positions: Tensor, attend: Any, times: Product) -> tuple[Rows, Any]:
         """The blocks and the last norm, over rows (n,) of tokens: units (n, D + 2) and peaks (n,)."""
-        x = self.shape.embedded(self.body, ids, positions)
-        normed, inner = _room(ids, x.shape[1]), _room(ids, self.blocks[0].narrow.size)
-        x, into, wide = x.numpy(), normed.numpy(), inner.numpy()
+        x: Rows = self.shape.embedded(self.body, ids, positions).numpy()
+        normed, inner = _room(len(x), x.shape[1]), _room(len(x), self.blocks[0].narrow.layer.shape[1])
         y, bias = np.zeros_like(x), np.zeros(x.shape[1], np.float32)  # nothing is added to the embedding
-        peaks = np.zeros(len(ids), np.float32)
+        peaks = np.zeros(len(x), np.float32)
         for layer, block in enumerate(self.blocks):
-            _kernels.norm(x, y, peaks, bias, *block.first, into)
-            read = attend(layer, block.mix, block.mix.times(normed), peaks)
-            _kernels.norm(x, block.out.times(read).numpy(), peaks, block.out.bias, *block.second, into)
-            _kernels.activate(block.widen.times(normed).numpy(), peaks, block.widen.bias, self.gated, wide)
-            y, bias = block.narrow.times(inner).numpy(), block.narrow.bias
-        _kernels.norm(x, y, peaks, bias, *self.last, into)
+            _kernels.norm(x, y, peaks, bias, *block.first, normed)
+            read = attend(layer, block.mix, times(block.mix.layer, normed), peaks)
+            _kernels.norm(x, times(block.out.layer, read), peaks, block.out.bias, *block.second, normed)
+            _kernels.activate(times(block.widen.layer, normed), peaks, block.widen.bias, self.gated, inner)
+            y, bias = times(block.narrow.layer, inner), block.narrow.bias
+        _kernels.norm(x, y, peaks, bias, *self.last, normed)
         return normed, peaks
 
-    def _scored(self, units: Tensor, peaks: Tensor) -> Tensor:
-        scores: Tensor = self.head.in_units(units).mul_(peaks[:, None])
+    def _scored(self, units: Rows, peaks: Any, times: Product) -> Tensor:
+        scores = torch.from_numpy(times(self.head, units)).mul_(torch.from_numpy(peaks)[:, None])
         return scores if self.head.bias is None else scores.add_(self.head.bias)
 
 
-def _room(rows: Tensor, size: int) -> Tensor:
-    """Where as many rows of a size go in units."""
-    return torch.empty(len(rows), size + 2)
+def _room(rows: int, size: int) -> Rows:
+    """Where so many rows of a size go in units."""
+    return np.empty((rows, size + 2), np.float32)
 
 
 def _matrix(layer: Int8Linear) -> _Matrix:
     bias = layer.bias if layer.bias is not None else torch.zeros(layer.shape[0])
-    return _Matrix(layer.in_units, bias.numpy(), layer.shape[1])
+    return _Matrix(layer, bias.numpy())
 
 
 def _norm(layer: Any, config: Any) -> _Norm:
