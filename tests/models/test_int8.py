@@ -217,7 +217,7 @@ def test_the_three_ways_to_a_product_are_one_to_the_last_bit(rows, inputs, outpu
     once = layer.once(units)
     with _kernels.alone():
         alone = [layer.in_units(units[i : i + 1]) for i in range(rows)]
-    assert layer.packed is None
+    assert layer.packed is None or inputs == 1  # until several rows ask for it
     together = layer._dynamic(units)
     assert np.array_equal(once, together)
     assert np.array_equal(np.concatenate(alone), together)
