@@ -1,10 +1,11 @@
-"""What a notebook calls: inspect, prepare, train, load, generate, evaluate.
+"""What a notebook calls: inspect, prepare, train, load, generate, evaluate, compare.
 
 corpus = prepare(["anime.csv"], "corpora/anime")
 for event in train(experiment("lstm-small"), corpus, "runs/small"): print(event)
 model = load("runs/small")
 for sample in generate(model, ["After years"], n=3): print(sample.text)
-print(evaluate(model, [r.text for r in corpus.test]).bits_per_byte)
+print(evaluate(model, [r.text for r in corpus.test], train=corpus.train).bits_per_byte)
+print(compare(["runs/small", "smollm2-135m"])["pairs"])
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from arasuji import device, models, tokenizers
 from arasuji.config import Experiment, SamplingConfig, TrainConfig, checked, load_experiment, override
 from arasuji.corpus import Corpus, Record, prepare
 from arasuji.errors import OptionError, PromptError
+from arasuji.evaluation.charge import Charge
+from arasuji.evaluation.compare import compare
 from arasuji.evaluation.score import Score, score
 from arasuji.generation.decode import Piece, Request, Sample, check_length, decode
 from arasuji.inspection import Inspection
@@ -43,6 +46,7 @@ __all__ = [
     "Validated",
     "Watched",
     "check_prompts",
+    "compare",
     "evaluate",
     "experiment",
     "generate",
@@ -156,12 +160,17 @@ def generate(
             following += 1
 
 
-def evaluate(trained: TrainedModel, texts: Sequence[str], groups: Sequence[str] | None = None) -> Score:
+def evaluate(
+    trained: TrainedModel, texts: Sequence[str], groups: Sequence[str] | None = None, train: Sequence[Record] = ()
+) -> Score:
     """Bits per byte of texts, each scored alone and as it is.
+
+    `train` is the split that the model has learnt from: what a word tokenizer throws away is charged by it. Without it
+    such a model's figure is a lower bound.
 
     Raises:
         OptionError: there is no text to score.
     """
     if not texts:
         raise OptionError("there is no text to score")
-    return score(trained.model, trained.tokenizer, texts, groups)
+    return score(trained.model, trained.tokenizer, texts, groups, Charge.of(trained.tokenizer, train))

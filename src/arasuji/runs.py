@@ -104,6 +104,16 @@ class RunDirectory:
         with files.disk_errors(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
+    def history(self) -> list[dict[str, Any]]:
+        """The lines of its metrics, without one that a kill has cut short."""
+        lines = []
+        for line in self.metrics.read_bytes().split(b"\n") if self.metrics.exists() else []:
+            try:
+                lines.append(json.loads(line))
+            except ValueError:
+                continue
+        return lines
+
     @processes.main_only
     def rewind(self, step: int) -> None:
         """Drop logged lines beyond a step: they will be written again."""
@@ -231,6 +241,29 @@ def best_of(run: Path) -> dict[str, Any] | None:
         return None
 
 
+def is_run(name: str) -> bool:
+    """Whether a name is a folder that is no pretrained model's; then it is taken for a run."""
+    return Path(name).is_dir() and not (Path(name) / "config.json").exists()
+
+
+def weights_of(name: str) -> Path:
+    """The folder of a run's best model, or of a base model."""
+    return Path(name) / "best" if is_run(name) else _base(name)[0]
+
+
+def _base(name: str) -> tuple[Path, str]:
+    """Where a base model is, and how it was found."""
+    path = Path(name)
+    if not path.exists() and name not in bases.KNOWN and "/" in name and path.parent.is_dir():
+        raise RunError(f"no run {name}: train one there, or see `arasuji runs {path.parent}`")
+    return bases.find(name)
+
+
+def mark_of(name: str) -> str:
+    """What changes when the weights of a run or a base model do; found without reading them."""
+    return _mark(weights_of(name))
+
+
 def open_model(name: str, precision: torch.dtype) -> TrainedModel:
     """A run folder's best model, or an untuned base model by its name or folder.
 
@@ -238,11 +271,9 @@ def open_model(name: str, precision: torch.dtype) -> TrainedModel:
         RunError: a folder that is neither; BaseModelError: an unknown or unreachable base.
     """
     path = Path(name)
-    if path.is_dir() and not (path / "config.json").exists():
+    if is_run(name):
         return RunDirectory(path).load_best(precision)
-    if not path.exists() and name not in bases.KNOWN and "/" in name and path.parent.is_dir():
-        raise RunError(f"no run {name}: train one there, or see `arasuji runs {path.parent}`")
-    folder, found = bases.find(name)
+    folder, found = _base(name)
     place = bases.home() / "int8" / f"{path.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
     model, tokenizer = _opened(models.PRETRAINED, tokenizers.PRETRAINED, folder, precision, place)
     return TrainedModel(

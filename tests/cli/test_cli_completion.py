@@ -13,7 +13,7 @@ import pytest
 
 from arasuji.config import preset_names
 
-VERBS = {"prepare", "train", "generate", "evaluate", "presets", "models", "runs", "demo"}
+VERBS = {"prepare", "train", "generate", "evaluate", "compare", "presets", "models", "runs", "demo"}
 SHELLS = {  # where `--install-completion` leaves its script, and a line of it
     "bash": (".bash_completions/arasuji.sh", "complete -o default -F _arasuji_completion arasuji"),
     "zsh": (".zfunc/_arasuji", "#compdef arasuji"),

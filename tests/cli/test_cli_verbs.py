@@ -37,7 +37,7 @@ def test_help_names_every_verb(arasuji_):
     for words in (["--help"], ["-h"], []):
         outcome = arasuji_(*words)
         assert (outcome.code, outcome.err) == (0, "")
-        for verb in ("prepare", "train", "generate", "evaluate", "presets", "models", "runs", "demo"):
+        for verb in ("prepare", "train", "generate", "evaluate", "compare", "presets", "models", "runs", "demo"):
             assert f"\n  {verb} " in outcome.out
 
 
@@ -52,6 +52,7 @@ def test_help_names_every_verb(arasuji_):
             " --no-repeat-ngram-size --num-beams --seed --out --json",
         ),
         ("evaluate", "--corpus --split --texts --json"),
+        ("compare", "--corpus --out --samples --seeds --documents --json --from"),
     ],
 )
 def test_a_verb_has_the_options_of_the_contract(arasuji_, verb, options):
@@ -113,15 +114,21 @@ def test_evaluate_scores_a_file_as_it_is(arasuji_, run, tmp_path):
     assert found["bytes"] == sum(len(text.encode()) for text in texts)
 
 
-def test_a_word_tokenizer_has_no_charge_and_says_so(arasuji_, corpus, tmp_path):
+def test_a_word_tokenizer_is_charged_by_the_corpus_and_without_one_it_says_so(arasuji_, corpus, tmp_path):
     small = ("embedding=8", "hidden=8", "layers=1", "validation_documents=4", "batch_size=4")
     changes = [word for setting in small for word in ("--set", setting)]
+    moved, texts = tmp_path / "corpus", tmp_path / "texts.txt"
+    shutil.copytree(corpus, moved)
     outcome = arasuji_(
-        "train", "lstm-article", "--corpus", corpus, "--out", tmp_path / "run", "--max-steps", 1, *changes
+        "train", "lstm-article", "--corpus", moved, "--out", tmp_path / "run", "--max-steps", 1, *changes
     )
     assert outcome.code == 0, outcome.err
-    assert arasuji_("evaluate", tmp_path / "run", "--json").json["charge"] is None
-    shown = arasuji_("evaluate", tmp_path / "run").out
+    texts.write_text("A lighthouse Keeper.", "utf-8")
+    assert arasuji_("evaluate", tmp_path / "run", "--json").json["charge"] > 0.1
+    assert arasuji_("evaluate", tmp_path / "run", "--texts", texts, "--json").json["charge"] > 0.1
+    shutil.rmtree(moved)
+    assert arasuji_("evaluate", tmp_path / "run", "--texts", texts, "--json").json["charge"] is None
+    shown = arasuji_("evaluate", tmp_path / "run", "--texts", texts).out
     assert shown.startswith("at least ")
     assert "lower bound" in shown
 

@@ -6,54 +6,22 @@ import math
 
 import pytest
 import torch
-from conftest import small_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scored_models import TEXTS, Uniform, opinionated
+from torchmetrics.functional.text import perplexity
 
 from arasuji import models
 from arasuji.evaluation import score as module
 from arasuji.evaluation.score import Score, score
-from arasuji.models import IGNORED, LanguageModel
+from arasuji.models import IGNORED
+from arasuji.tokenizers import bpe as bpe_module
 from arasuji.tokenizers import word
-
-TEXTS = ["The old keeper lights the lamp.", "", "🌊", "A letter arrives from the sea, and nobody reads it. " * 2, "So."]
 
 
 @pytest.fixture(params=models.families())
 def model(request, bpe):
     return opinionated(request.param, bpe)
-
-
-def opinionated(family: str, tokenizer, **options):
-    """A small random model whose probabilities are far from alike."""
-    made = small_model(family, tokenizer, **options)
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in made.parameters():
-            parameter.normal_(0, 0.3, generator=generator)
-    if family == "ngram":
-        row = torch.tensor([[tokenizer.end_id, *tokenizer.encode(TEXTS[0]), tokenizer.end_id]])
-        made.train()
-        made(row[:, :-1], row[:, 1:])
-    return made.eval()
-
-
-class Uniform(LanguageModel):
-    """Every token costs the same."""
-
-    def __init__(self, size: int, context_length: int | None = None) -> None:
-        super().__init__()
-        self.size, self.context_length = size, context_length
-
-    def forward(self, ids, targets, state=None):
-        assert self.context_length is None or ids.shape[1] <= self.context_length
-        return (targets != IGNORED) * math.log(self.size), None
-
-    def step(self, ids, lengths, state=None):
-        raise AssertionError("scoring only prices")
-
-    def save(self, folder):
-        raise AssertionError("scoring only prices")
 
 
 @torch.no_grad()
@@ -65,6 +33,16 @@ def test_nats_equal_the_loss_of_transformers(bpe, starter_texts):
         ids = torch.tensor([[bpe.end_id, *bpe.encode(text), bpe.end_id]])
         theirs = model.network(input_ids=ids, labels=ids).loss.item() * (ids.shape[1] - 1)
         assert nats == pytest.approx(theirs, rel=1e-5, abs=1e-4)
+
+
+@torch.no_grad()
+def test_perplexity_agrees_with_torchmetrics(bpe, starter_texts):
+    model = opinionated("transformer", bpe, context_length=512)
+    text = starter_texts[0]
+    row = torch.tensor([[bpe.end_id, *bpe.encode(text), bpe.end_id]])
+    theirs = perplexity(model.network(input_ids=row[:, :-1]).logits.float(), row[:, 1:])
+    scored = score(model, bpe, [text])
+    assert math.exp(scored.nats[0] / scored.tokens) == pytest.approx(theirs.item(), rel=1e-4)
 
 
 @torch.no_grad()
@@ -110,6 +88,13 @@ def test_a_uniform_model_pays_the_logarithm_of_its_vocabulary_for_each_token_and
         assert scored.tokens == tokens
         assert sum(scored.bytes) == size
         assert scored.bits_per_byte == pytest.approx(math.log2(bpe.vocabulary_size) * tokens / size, rel=1e-6)
+
+
+def test_a_uniform_model_of_bytes_pays_8_bits_for_each():
+    letters = bpe_module.build(bpe_module.Config(), [])  # nothing is merged: a token is a byte
+    scored = score(Uniform(256), letters, TEXTS)
+    of_ends = 8 * len(TEXTS) / sum(scored.bytes)
+    assert scored.bits_per_byte - of_ends == pytest.approx(8, rel=1e-6)
 
 
 def test_a_text_costs_the_same_alone_and_among_others(model, bpe, starter_texts, monkeypatch):
@@ -171,9 +156,8 @@ def made_up(count: int, seed: int = 0, groups=None) -> Score:
     generator = torch.Generator().manual_seed(seed)
     size = torch.randint(100, 900, (count,), generator=generator).tolist()
     rate = (0.9 + 0.2 * torch.randn(count, generator=generator)).tolist()
-    return Score(
-        [b * r for b, r in zip(size, rate, strict=True)], size, 1, groups or [str(i) for i in range(count)], 0.0
-    )
+    prices = [[b * r] for b, r in zip(size, rate, strict=True)]
+    return Score(prices, [[0.0]] * count, size, groups or [str(i) for i in range(count)])
 
 
 def width(scored: Score) -> float:
@@ -204,9 +188,9 @@ def test_an_interval_shrinks_with_the_root_of_the_groups():
 
 def test_groups_and_not_documents_are_drawn():
     one = made_up(30)
-    ten = Score(one.nats * 10, one.bytes * 10, 1, one.groups * 10, 0.0)  # each group has ten documents that are alike
+    ten = Score(one.prices * 10, None, one.bytes * 10, one.groups * 10)  # each group has ten documents that are alike
     assert ten.interval() == pytest.approx(one.interval())
-    apart = Score(ten.nats, ten.bytes, 1, [str(i) for i in range(300)], 0.0)
+    apart = Score(ten.prices, None, ten.bytes, [str(i) for i in range(300)])
     assert width(apart) < width(ten) / 2
 
 
@@ -217,9 +201,11 @@ def test_documents_of_a_single_group_say_nothing_about_others():
 
 def test_an_interval_holds_the_estimate_when_the_tokenizer_is_charged():
     free = made_up(60)
-    charged = Score(free.nats, free.bytes, free.tokens, free.groups, charge=0.2 * sum(free.nats))
+    charged = Score(free.prices, [[0.2 * n] for n in free.nats], free.bytes, free.groups)
     low, high = charged.interval()
     assert low < charged.bits_per_byte < high
+    assert charged.bits_per_byte == pytest.approx(1.2 * free.bits_per_byte)
+    assert charged.charge == pytest.approx(0.2 * free.bits_per_byte)
 
 
 def test_each_text_is_its_own_group_unless_groups_are_given(bpe):

@@ -10,7 +10,7 @@ import warnings
 import typer
 
 from arasuji import processes
-from arasuji.cli import demo, evaluate, generate, inspect, listing, prepare, train
+from arasuji.cli import compare, demo, evaluate, generate, inspect, listing, prepare, train
 from arasuji.errors import ArasujiError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command()(inspect.inspect)
 app.command()(train.train)
 app.command()(generate.generate)
 app.command()(evaluate.evaluate)
+app.command()(compare.compare)
 app.command()(listing.presets)
 app.command()(listing.rules)
 app.add_typer(listing.models, name="models")

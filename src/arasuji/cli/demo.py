@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
-from arasuji.cli.terminal import COLUMNS, say, table
+from arasuji.cli import compare
+from arasuji.cli.terminal import COLUMNS, progress_bar, say
 
 if TYPE_CHECKING:
     from arasuji.generation.decode import Sample
@@ -41,8 +43,14 @@ def demo(out: Annotated[Path, Option(help="The folder for the corpus and the two
     samples = [list(api.generate(trained, api.PROMPTS)) for trained in both]
     _side_by_side(both, samples)
     _append(Path("samples.txt"), both, samples)
-    _compare(api, both, corpus)
-    print("the texts are in samples.txt, the runs in " + str(out))
+    say("\n5. compare: likelihood, texts, originality and cost, on one page")
+    names = [str(out / "lstm"), str(out / base)]
+    with progress_bar() as progress:
+        report = api.compare(names, out / "corpus", samples=len(corpus.test), seeds=1, progress=progress)
+    report["meta"]["command"] = f"arasuji demo --out {shlex.quote(str(out))}"
+    compare.show(report)
+    compare.save(report, out / "report.html")
+    print(f"the texts are in samples.txt, the runs in {out}, the comparison in {out / 'report.html'}")
     print(f"next       arasuji generate {out / base} 'A lighthouse keeper' -n 3")
 
 
@@ -101,13 +109,3 @@ def _append(path: Path, both: list[TrainedModel], samples: list[list[Sample]]) -
         for trained, texts in zip(both, samples, strict=True):
             for sample in texts:
                 file.write(f"[{trained.name}, seed {sample.seed}] {sample.text}\n\n")
-
-
-def _compare(api: Any, both: list[TrainedModel], corpus: Any) -> None:
-    texts, groups = [r.text for r in corpus.test], [r.group for r in corpus.test]
-    rows = []
-    for trained in both:
-        score = api.evaluate(trained, texts, groups)
-        low, high = score.interval()
-        rows.append([trained.name, f"{score.bits_per_byte:.3f}", f"{low:.3f} to {high:.3f}"])
-    table(f"Bits per byte of the {len(texts)} held-out texts (less is better)", ["model", "bits", "95 %"], rows)

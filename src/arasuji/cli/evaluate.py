@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
 from arasuji.cli.complete import splits
 from arasuji.cli.terminal import show_json, working
+
+if TYPE_CHECKING:
+    from arasuji.corpus import Corpus
+    from arasuji.runs import TrainedModel
 
 
 def evaluate(
@@ -19,18 +23,26 @@ def evaluate(
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
     """Say how many bits a model needs for each byte of held-out text: less is better."""
-    from arasuji.errors import OptionError
+    from arasuji.errors import ArasujiError, OptionError
 
     if corpus and texts:
         raise OptionError("say --corpus or --texts, not both")
-    given = _read_texts(texts) if texts else None
+    read = _read_texts(texts) if texts else None
     with working(f"opening {run}"):
         from arasuji import api
 
         trained = api.load(run, "auto")
-    passages, groups, where = given or _split(trained, corpus, split)
+    opened = None
+    try:
+        opened = _corpus(trained, corpus)
+    except ArasujiError:  # then what a word tokenizer throws away is not charged
+        if read is None:
+            raise
+    records = opened.split(split) if opened and read is None else []
+    passages = read if read is not None else [record.text for record in records]
+    groups = None if read is not None else [record.group for record in records]
     with working(f"scoring {len(passages):,} texts"):
-        score = api.evaluate(trained, passages, groups)
+        score = api.evaluate(trained, passages, groups, opened.train if opened else ())
     low, high = score.interval()
     result = {
         "bits_per_byte": score.bits_per_byte,
@@ -45,36 +57,40 @@ def evaluate(
         show_json(result)
         return
     bound = "at least " if score.charge is None else ""
+    where = str(texts) if texts else f"the {split} split of {corpus or trained.facts['corpus']['folder']}"
     print(f"{bound}{score.bits_per_byte:.3f} bits per byte (95 %: {low:.3f} to {high:.3f})")
     print(f"{len(passages):,} documents of {where}, {sum(score.bytes):,} bytes, {score.tokens:,} tokens")
     if score.charge is None:
-        print("a lower bound: what this tokenizer throws away (case, spacing, unknown words) is not charged yet")
+        print("a lower bound: what this tokenizer throws away (case, spacing, unknown words) is not charged,")
+        print("since the texts that the run was trained on are not at hand")
+    elif score.charge:
+        print(f"{score.charge:.3f} of them for what the tokenizer throws away: case, spacing, unknown words")
 
 
-def _read_texts(path: Path) -> tuple[list[str], list[str] | None, str]:
+def _read_texts(path: Path) -> list[str]:
     from arasuji.corpus.read import read
     from arasuji.errors import SourceError
 
     passages = [record.text for record in read(path) if record.text]
     if not passages:
         raise SourceError(f"{path} holds no texts")
-    return passages, None, str(path)
+    return passages
 
 
-def _split(trained: Any, corpus: Path | None, split: str) -> tuple[list[str], list[str], str]:
+def _corpus(trained: TrainedModel, folder: Path | None) -> Corpus:
+    """The corpus that is said, or the run's own; never another one than the run was trained on."""
     from arasuji.corpus import Corpus
     from arasuji.errors import OptionError, RunError
 
     known = trained.facts.get("corpus") or {}
-    if corpus is None:
+    if folder is None:
         if not known.get("folder"):
             raise OptionError(f"{trained.name} does not know its corpus: say --corpus DIR or --texts FILE")
-        corpus = Path(known["folder"])
-    opened = Corpus.load(corpus)
+        folder = Path(known["folder"])
+    opened = Corpus.load(folder)
     if known and known["hash"] != opened.hash:
         raise RunError(
-            f"{corpus} is not the corpus that {trained.name} was trained on, or has changed since, so its {split} "
-            "split may hold training texts; train again, or score a file with --texts"
+            f"{folder} is not the corpus that {trained.name} was trained on, or has changed since, so its held-out "
+            "splits may hold training texts; train again, or score a file with --texts"
         )
-    records = opened.split(split)
-    return [r.text for r in records], [r.group for r in records], f"the {split} split of {corpus}"
+    return opened

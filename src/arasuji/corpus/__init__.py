@@ -34,6 +34,7 @@ __all__ = [
 
 SPLITS = ("train", "validation", "test")
 MINIMUM_DOCUMENTS = 20  # fewer cannot fill three splits with anything worth measuring
+INDEX = "index"  # beside the splits, once somebody has asked what is copied from them
 KIND = "arasuji corpus"  # what a corpus folder's manifest says it is
 
 Progress = Callable[[str, int, int], None]
@@ -204,7 +205,7 @@ def _check_replaceable(folder: Path) -> None:
     """Refuse to put a corpus where something else stands: the folder's contents would be lost."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    ours = {MANIFEST, *(f"{name}.jsonl" for name in SPLITS)}
+    ours = {MANIFEST, INDEX, *(f"{name}.jsonl" for name in SPLITS)}
     if not folder.is_dir() or {path.name for path in folder.iterdir()} - ours or not is_corpus(folder):
         raise CorpusError(f"{folder} exists and is not a corpus: it is left alone; choose another place")
 

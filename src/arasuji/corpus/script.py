@@ -31,6 +31,12 @@ def words_of(text: str) -> list[str]:
     return (_ASCII_WORD if lower.isascii() else _word()).findall(lower)
 
 
+def placed_words(text: str) -> list[tuple[str, int, int]]:
+    """The words of `words_of`, each with its first character and the one after its last."""
+    found = (_ASCII_WORD if text.isascii() else _word()).finditer(text)
+    return [(match[0].casefold(), match.start(), match.end()) for match in found]
+
+
 def count_words(text: str, characters_per_word: int = CHARACTERS_PER_WORD) -> float:
     """What stands between white space; so many characters of a script without spaces are a word, unless it is 0."""
     if characters_per_word == 0 or text.isascii():

@@ -10,56 +10,59 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
+from arasuji.evaluation import bootstrap
+from arasuji.evaluation.charge import Charge
 from arasuji.models import IGNORED, LanguageModel
 from arasuji.tokenizers import Tokenizer
 
 BATCH_TOKENS = 2048
 """Tokens of a scoring batch, pads included."""
-RESAMPLES = 10_000
-"""Bootstrap resamples behind an interval."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a model paid for each of some documents."""
+    """What a model paid for each token of some documents, and for their ends."""
 
-    nats: list[float]
-    """-ln p of each document, its end included."""
+    prices: list[list[float]]
+    """-ln p of each token of each document, and of its end."""
+    charges: list[list[float]] | None
+    """Nats added to each for what the tokenizer throws away: 0 where it throws nothing away; None where it does and the
+    charge is not known, which makes the figures a lower bound."""
     bytes: list[int]
     """UTF-8 bytes of each document."""
-    tokens: int
-    """Targets counted, ends included."""
     groups: list[str]
     """The group of each document; groups, not documents, are independent of each other."""
-    charge: float | None
-    """Nats added for what the tokenizer throws away: 0 where it throws nothing away; None where it does and the
-    charge is not known, which makes the figure a lower bound."""
+
+    @property
+    def nats(self) -> list[float]:
+        """Of each document, with what is charged."""
+        paid = [sum(prices) for prices in self.prices]
+        return paid if self.charges is None else [a + sum(b) for a, b in zip(paid, self.charges, strict=True)]
+
+    @property
+    def tokens(self) -> int:
+        """Targets counted, ends included."""
+        return sum(map(len, self.prices))
+
+    @property
+    def charge(self) -> float | None:
+        """The part of the bits per byte that is charged."""
+        return None if self.charges is None else self._rate(sum(map(sum, self.charges)))
 
     @property
     def bits_per_byte(self) -> float:
         """Total nats / total bytes / ln 2."""
-        return (sum(self.nats) + (self.charge or 0)) / max(1, sum(self.bytes)) / math.log(2)
+        return self._rate(sum(self.nats))
+
+    def _rate(self, nats: float) -> float:
+        return nats / max(1, sum(self.bytes)) / math.log(2)
 
     def interval(self, seed: int = 0) -> tuple[float, float]:
-        """95 % of the bootstrap distribution of the ratio, groups drawn with replacement; each byte bears its share of
-        the charge."""
-        names = sorted(set(self.groups))
-        place = {name: i for i, name in enumerate(names)}
-        nats, size = np.zeros(len(names)), np.zeros(len(names))
-        for group, n, b in zip(self.groups, self.nats, self.bytes, strict=True):
-            nats[place[group]] += n
-            size[place[group]] += b
-        rng = np.random.default_rng(seed)
-        ratios = np.empty(RESAMPLES)
-        for start in range(0, RESAMPLES, 500):
-            drawn = rng.integers(len(names), size=(500, len(names)))
-            ratios[start : start + 500] = nats[drawn].sum(1) / np.maximum(size[drawn].sum(1), 1)
-        ratios += (self.charge or 0) / max(1, sum(self.bytes))
-        low, high = np.quantile(ratios, [0.025, 0.975]) / math.log(2)
-        return float(low), float(high)
+        """95 % of the bootstrap distribution of the bits per byte, by group."""
+        low, high = bootstrap.interval(self.nats, self.bytes, self.groups, seed)
+        return low / math.log(2), high / math.log(2)
 
 
 def _windows(tokens: list[int], end_id: int, limit: int | None) -> Iterator[tuple[list[int], list[int]]]:
@@ -77,9 +80,14 @@ def _windows(tokens: list[int], end_id: int, limit: int | None) -> Iterator[tupl
 
 @torch.inference_mode()
 def score(
-    model: LanguageModel, tokenizer: Tokenizer, texts: Sequence[str], groups: Sequence[str] | None = None
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    groups: Sequence[str] | None = None,
+    charge: Charge | None = None,
 ) -> Score:
-    """Score each text alone. `groups` defaults to each text being its own."""
+    """Score each text alone. `groups` defaults to each text being its own; `charge` is what a tokenizer that is not
+    lossless has to pay besides."""
     training = model.training
     model.eval()
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
@@ -89,24 +97,27 @@ def score(
         for document, tokens in enumerate(encoded)
         for ids, targets in _windows(tokens, tokenizer.end_id, model.context_length)
     ]
-    rows.sort(key=lambda row: -len(row[1]))
-    nats = torch.zeros(len(texts), dtype=torch.float64)
-    while rows:
-        width = len(rows[0][1])
-        batch, rows = rows[: max(1, BATCH_TOKENS // width)], rows[max(1, BATCH_TOKENS // width) :]
+    order = sorted(range(len(rows)), key=lambda i: -len(rows[i][1]))
+    priced: dict[int, list[float]] = {}
+    while order:
+        width = len(rows[order[0]][1])
+        batch, order = order[: max(1, BATCH_TOKENS // width)], order[max(1, BATCH_TOKENS // width) :]
         ids = torch.full((len(batch), width), tokenizer.pad_id)
         targets = torch.full((len(batch), width), IGNORED)
-        for i, (_, row_ids, row_targets) in enumerate(batch):
+        for i, (_, row_ids, row_targets) in enumerate(rows[j] for j in batch):
             ids[i, : len(row_ids)] = torch.tensor(row_ids)
             targets[i, : len(row_targets)] = torch.tensor(row_targets)
-        priced, _ = model(ids.to(device), targets.to(device))
-        nats.index_add_(0, torch.tensor([row[0] for row in batch]), priced.cpu().double().sum(1))
+        nats = model(ids.to(device), targets.to(device))[0].cpu().double()
+        priced |= {j: row[wanted != IGNORED].tolist() for j, row, wanted in zip(batch, nats, targets, strict=True)}
     model.train(training)
-    returned = all(tokenizer.decode(ids) == text for ids, text in zip(encoded, texts, strict=True))
+    prices: list[list[float]] = [[] for _ in texts]
+    for j, (document, _, _) in enumerate(rows):  # the windows of a document, in order
+        prices[document] += priced[j]
+    returned = tokenizer.lossless and all(tokenizer.decode(i) == text for i, text in zip(encoded, texts, strict=True))
+    free = [[0.0] * len(paid) for paid in prices] if returned else None
     return Score(
-        nats=nats.tolist(),
+        prices=prices,
+        charges=[charge.nats(text) for text in texts] if charge else free,
         bytes=[len(text.encode()) for text in texts],
-        tokens=sum(len(ids) + 1 for ids in encoded),
         groups=list(groups) if groups is not None else [str(i) for i in range(len(texts))],
-        charge=0.0 if tokenizer.lossless and returned else None,
     )

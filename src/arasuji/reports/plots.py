@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ ROW = 21  # a bar that lies down, and the room below it
 
 # Colours that nothing else would use; `_adapted` puts the page's variable of that name in their place.
 INK, QUIET, LINE, BAR, MODEL = "#000001", "#000002", "#000003", "#000004", "#000005"
-SERIES = [f"#00000{i}" for i in (5, 6, 7, 8, 9)]
+SERIES = [f"#00000{i}" for i in "56789ab"]
 _VARIABLES = {
     INK: "var(--ink)",
     QUIET: "var(--quiet)",
@@ -92,26 +92,80 @@ def columns(title: str, counts: dict[int, int], unit: str) -> Markup:
     return _svg(title, HEIGHT, draw)
 
 
-def rows(title: str, labels: Sequence[str], values: Sequence[float], shown: Sequence[str], colour: str) -> Markup:
-    """Lying bars, the first on top, each with its name and what it amounts to."""
+def rows(
+    title: str,
+    labels: Sequence[str],
+    values: Sequence[float],
+    shown: Sequence[str],
+    colours: str | Sequence[str],
+    spans: Sequence[tuple[float, float]] = (),
+) -> Markup:
+    """Lying bars, the first on top, each with its name and what it amounts to; `spans` are their intervals."""
     width = WIDTH - 127
+    ends = [high for _, high in spans] or values
 
     def draw(axes: Axes) -> None:
         places = range(len(values))
-        axes.barh(places, values, height=0.62, color=colour)
-        axes.set_xlim(0, (max(values) or 1) * width / (width - max(len(text) for text in shown) * 0.6 * FONT - 8))
+        axes.barh(places, values, height=0.62, color=colours)
+        for place, span in zip(places, spans, strict=False):
+            axes.plot(span, [place, place], color=INK, linewidth=1.5)
+        axes.set_xlim(0, (max(ends) or 1) * width / (width - max(len(text) for text in shown) * 0.6 * FONT - 8))
         axes.set_ylim(len(values) - 0.5, -0.5)
         axes.axis("off")
-        for place, label, value, text in zip(places, labels, values, shown, strict=True):
+        for place, label, end, text in zip(places, labels, ends, shown, strict=True):
             for words, at, off, align, ink in (
                 (_clipped(label, 16), 0, -7, "right", INK),
-                (text, value, 6, "left", QUIET),
+                (text, end, 6, "left", QUIET),
             ):
                 axes.annotate(
                     words, (at, place), (off, 0), textcoords="offset points", ha=align, va="center_baseline", color=ink
                 )
 
     return _svg(title, ROW * len(values), draw, margins=(WIDTH - width, 0, 0, 0))
+
+
+def lines(
+    title: str,
+    drawn: Mapping[str, Sequence[tuple[float, float]]],
+    colours: Mapping[str, str],
+    units: tuple[str, str],
+    ticks: Sequence[str] = (),
+    diagonal: bool = False,
+) -> Markup:
+    """A line of (x, y) for each name, which stands beside its end; `units` are those of x and y. With `ticks` x counts
+    them; `diagonal` draws the line on which y is x."""
+
+    def draw(axes: Axes) -> None:
+        points = [point for line in drawn.values() for point in line]
+        left, right = min(x for x, _ in points), max(x for x, _ in points)
+        top = 1.0 if diagonal else 1.12 * max(y for _, y in points)
+        reach = (right - left) or 1
+        if diagonal:
+            left, right, reach = 0.0, 1.0, 1.0
+            axes.plot([0, 1], [0, 1], color=LINE, linewidth=1)
+        ends = {name: max(line)[1] for name, line in drawn.items()}
+        heights = _apart(list(ends.values()), 0.085 * top, 0.97 * top)
+        for (name, line), height in zip(drawn.items(), heights, strict=True):
+            xs, ys = zip(*sorted(line), strict=True)
+            axes.plot(xs, ys, color=colours[name], linewidth=2.5, solid_capstyle="round")
+            axes.plot([xs[-1] + 0.02 * reach, right + 0.06 * reach], [ys[-1], height], color=colours[name], linewidth=1)
+            axes.annotate(
+                _clipped(name, 13), (right + 0.08 * reach, height), ha="left", va="center_baseline", color=INK
+            )
+        axes.set_xlim(left - 0.02 * reach, right + 0.62 * reach)
+        axes.set_ylim(0, top)
+        _rule(axes, units[0], units[1])
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        if ticks:
+            axes.set_xticks(range(len(ticks)), ticks)
+        else:
+            axes.set_xticks([t for t in MaxNLocator(3).tick_values(left, right) if left <= t <= right])
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+
+    from matplotlib.ticker import MaxNLocator
+
+    return _svg(title, HEIGHT + 60, draw)
 
 
 def shares(title: str, ticks: Sequence[str], lines: dict[str, dict[int, float]], unit: str) -> Markup:

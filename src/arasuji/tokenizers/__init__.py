@@ -73,6 +73,8 @@ class Tokenizer(ABC):
 
 def _shared(one: str, other: str) -> int:
     """How many characters two texts begin with that are the same."""
+    if one.startswith(other):
+        return len(other)
     return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 

@@ -222,7 +222,7 @@ class _Work:
         with device.autocast(self.bf16):
             found = score(self.model, self.tokenizer, texts[processes.index() :: processes.count()])
         nats, size = processes.total([sum(found.nats), sum(found.bytes)])
-        return replace(found, nats=[nats], bytes=[int(size)]).bits_per_byte
+        return replace(found, prices=[[nats]], charges=None, bytes=[int(size)]).bits_per_byte
 
     def watch(self, tokens: int = WATCHED_TOKENS) -> list[Sample]:
         """Samples of so many tokens from fixed prompts and seeds, so that validations can be compared."""

@@ -1,0 +1,127 @@
+"""`arasuji compare`: which model is better, and by how much, on one page."""
+
+from __future__ import annotations
+
+import json as json_
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+from arasuji.cli.terminal import duration, progress_bar, say, show_json, size, table, wrapped
+
+
+def compare(
+    runs: Annotated[
+        list[str] | None, Argument(metavar="RUN...", help="Run folders and base models", show_default=False)
+    ] = None,
+    corpus: Annotated[Path | None, Option(help="A corpus folder; default: that of the first run")] = None,
+    out: Annotated[Path | None, Option(help="Write the report, one offline HTML file, here")] = None,
+    samples: Annotated[int, Option(min=1, help="Texts that each model writes, for each seed")] = 200,
+    seeds: Annotated[int, Option(min=1, help="How many times so many texts are written")] = 3,
+    documents: Annotated[int, Option(min=1, help="Documents of the test split that are scored")] = 250,
+    seed: Annotated[int, Option(help="Of the first text; the next one's is one more")] = 0,
+    json: Annotated[bool, Option("--json", help="Print the report as one JSON object")] = False,
+    from_: Annotated[
+        Path | None, Option("--from", help="Show a report that --json has printed; no model is needed")
+    ] = None,
+) -> None:
+    """Compare models on one corpus: likelihood of unseen texts, what they write, what they copy, what they cost."""
+    from arasuji.errors import OptionError
+
+    if from_:
+        if runs:
+            raise OptionError("say RUN... or --from, not both")
+        report = _read(from_)
+    else:
+        if not runs:
+            raise OptionError("name the runs to compare, or a report with --from")
+        with progress_bar() as progress:
+            from arasuji import api
+
+            report = api.compare(runs, corpus, samples, seeds, documents, seed, progress)
+        said = ["--corpus", str(corpus)] if corpus else []
+        asked = f"--samples {samples} --seeds {seeds} --documents {documents} --seed {seed}"
+        report["meta"]["command"] = f"arasuji compare {shlex.join([*runs, *said])} {asked}"
+    if out:
+        save(report, out)
+    if json:
+        show_json(report)
+    else:
+        show(report)
+
+
+def save(report: dict[str, Any], out: Path) -> None:
+    """Write the page."""
+    from arasuji.files import write_text
+    from arasuji.reports.compare import compare_page
+
+    write_text(out, compare_page(report))
+    say(f"the report is in {out}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    from arasuji.errors import SourceError
+    from arasuji.evaluation.compare import LAYOUT
+
+    try:
+        report: dict[str, Any] = json_.loads(path.read_text("utf-8"))
+        layout = report["meta"]["layout"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SourceError(f"{path} is not a report that `arasuji compare --json` has printed: {error}") from error
+    if layout != LAYOUT:
+        raise SourceError(f"{path} was printed by another version of arasuji: compare the models again")
+    return report
+
+
+def show(report: dict[str, Any]) -> None:
+    """The report in 80 columns, the finding first."""
+    from arasuji.reports.page import share
+    from arasuji.reports.verdict import verdict
+
+    def part(value: float | None) -> str:
+        return "-" if value is None else share(value)
+
+    print(wrapped(" ".join(verdict(report))) + "\n")
+    models, real = report["models"], report["real"]
+    bits = [[m["name"], f"{m['bits_per_byte']:.3f}", f"{m['low']:.3f} to {m['high']:.3f}", _charge(m)] for m in models]
+    title = f"Bits per byte of {report['meta']['documents']:,} held-out texts (less is better)"
+    table(title, ["model", "bits", "95 %", "of these charged"], bits)
+    rows = [
+        ("real texts", real["samples"], real["originality"]),
+        *((m["name"], m["samples"], m["originality"]) for m in models),
+    ]
+    texts = [
+        [
+            name,
+            part(s["told"] and s["told"]["share"]),
+            part(s["distinct_2"]),
+            part(s["self_bleu"]),
+            part(s.get("ends")),
+            f"{s['words']:.0f}",
+            o["longest_words"],
+            share(o["share_8gram"]),
+        ]
+        for name, s, o in rows
+    ]
+    headers = ["what they write", "told apart", "new pairs", "self-BLEU", "end", "words", "longest copy", "8 in a row"]
+    table("", headers, texts)
+    costs = [
+        [
+            m["name"],
+            m["parameters"],
+            size(m["cost"]["disk_bytes"]),
+            "-" if m["cost"]["training_seconds"] is None else duration(m["cost"]["training_seconds"]),
+            f"{m['cost']['writing_alone']:.0f}",
+            f"{m['cost']['writing_together']:.0f}",
+            size(m["cost"]["memory_bytes"]),
+        ]
+        for m in models
+    ]
+    headers = ["what they cost", "parameters", "on disk", "training", "tokens/s", "together", "memory"]
+    table("", headers, costs)
+
+
+def _charge(model: dict[str, Any]) -> str:
+    return "not known" if model["charge"] is None else f"{model['charge']:.3f}" if model["charge"] else "-"

@@ -1,0 +1,195 @@
+"""All that is measured with one model, in a process of its own, so that its memory and its speed are its own.
+
+    python -m arasuji.evaluation.examine JOB.json
+
+The process writes lines of JSON: {"doing", "done", "total"} as it goes, and at last {"found"} or {"error"}.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from arasuji import device
+from arasuji.config import SamplingConfig
+from arasuji.corpus import Corpus, Record
+from arasuji.corpus.index import training_words
+from arasuji.errors import ArasujiError
+from arasuji.evaluation.calibration import calibration
+from arasuji.evaluation.charge import Charge
+from arasuji.evaluation.score import Score, score
+from arasuji.evaluation.where import bits_of_characters, by_frequency, by_position, pieces
+from arasuji.generation.decode import Request, Sample, decode
+from arasuji.runs import TrainedModel, open_model
+
+AT_ONCE = 16
+"""Documents that are scored between two words about how far it is."""
+ALONE = 100
+"""Tokens of the text that is timed alone."""
+FEW = 48
+"""Documents by which the calibration is found, and what the precision of writing costs."""
+TOP_P = 0.95
+"""All models draw from the likeliest tokens that have this probability together, at temperature 1."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every model of a comparison is asked, so that the answers can be compared."""
+
+    corpus: str
+    """The folder,"""
+    hash: str
+    """and what is in it."""
+    documents: list[int]
+    """Which documents of the test split are scored."""
+    recent: list[int]
+    """Which of it are too new for a pretrained model to have met."""
+    shown: list[int]
+    """Which of it are shown with the probability of each token."""
+    prompts: list[str]
+    seed: int
+    """Of the first prompt's text; the next one's is one more."""
+    limit: int
+    """Bytes that a continuation may have, about."""
+    samples_shown: int
+
+
+def examine(model: str, job: Job) -> Iterator[dict[str, Any]]:
+    """What is being done, and at last what was found."""
+    held = 0 if device.here().type == "cuda" else psutil.Process().memory_info().rss
+    test = Corpus.load(job.corpus).test
+    texts = [test[i].text for i in job.documents]
+    yield _doing("opening", 0, 1)
+    writer = _opened(model, device.for_writing())
+    device.forget_peak()  # of making the 8-bit weights, which is done once
+    samples: list[Sample] = []
+    writing: dict[str, Any] = {}
+    yield from _write(writer, job, texts, samples, writing)
+    writing["memory"] = device.peak_memory() - held
+    yield _doing("scoring", 0, len(texts))
+    charge = Charge.of(writer.tokenizer, Corpus.load(job.corpus).train)
+    few = texts[:FEW]
+    as_written = score(writer.model, writer.tokenizer, few, charge=charge).bits_per_byte
+    del writer
+    trained = _opened(model, "auto")
+    scores = []
+    for start in range(0, len(texts), AT_ONCE):
+        scores.append(_score(trained, charge, [test[i] for i in job.documents[start : start + AT_ONCE]]))
+        yield _doing("scoring", min(start + AT_ONCE, len(texts)), len(texts))
+    scored = _joined(scores)
+    bits = bits_of_characters(scored, trained.tokenizer, texts)
+    yield _doing("calibration", 0, 1)
+    whole = [sample.prompt.rstrip() + sample.completion for sample in samples[: job.samples_shown]]
+    yield {
+        "found": {
+            "family": trained.facts["family"],
+            **trained.model.size(),
+            "documents": _documents(scored),
+            "recent": _documents(_score(trained, charge, [test[i] for i in job.recent])),
+            "position": by_position(bits, texts),
+            "frequency": by_frequency(bits, texts, training_words(Path(job.corpus))),
+            "calibration": calibration(trained.model, trained.tokenizer, few),
+            "writing": writing,
+            "price_of_writing": as_written / score(trained.model, trained.tokenizer, few, charge=charge).bits_per_byte
+            - 1,
+            "samples": [{"text": s.completion, "finished": s.finished, "tokens": s.tokens} for s in samples],
+            "tinted": [_tinted(trained, charge, test[i].text) for i in job.shown],
+            "tinted_samples": [_tinted(trained, charge, text) for text in whole],
+        }
+    }
+
+
+def _doing(what: str, done: int, total: int) -> dict[str, Any]:
+    return {"doing": what, "done": done, "total": total}
+
+
+def _write(
+    trained: TrainedModel, job: Job, texts: Sequence[str], samples: list[Sample], cost: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Continue the prompts, in their order; and time one text alone."""
+    rate = sum(len(trained.tokenizer.encode(text)) for text in texts) / sum(len(text.encode()) for text in texts)
+    sampling = SamplingConfig.model_validate({"top_p": TOP_P, "max_length": max(1, round(job.limit * rate))})
+    alone = sampling.model_copy(update={"min_length": ALONE, "max_length": ALONE})
+    for _ in _samples(trained, job.prompts, job.seed, sampling.model_copy(update={"max_length": 2})):  # a warm-up
+        pass
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        tokens = sum(sample.tokens for sample in _samples(trained, job.prompts[:1], job.seed, alone))
+        times.append((time.perf_counter() - began) / tokens)
+    began, found = time.perf_counter(), {}
+    for sample in _samples(trained, job.prompts, job.seed, sampling):
+        found[sample.index] = sample
+        yield _doing("writing", len(found), len(job.prompts))
+    seconds = time.perf_counter() - began
+    samples += [found[i] for i in range(len(job.prompts))]
+    cost["alone"] = 1 / statistics.median(times)
+    cost["together"] = sum(sample.tokens for sample in samples) / seconds
+    cost["bytes"] = sum(len(sample.completion.encode()) for sample in samples) / seconds
+
+
+def _samples(trained: TrainedModel, prompts: Sequence[str], seed: int, sampling: SamplingConfig) -> Iterator[Sample]:
+    requests = [Request(prompt, seed + i) for i, prompt in enumerate(prompts)]
+    for event in decode(trained.model, trained.tokenizer, requests, sampling):
+        assert isinstance(event, Sample)
+        yield event
+
+
+def _opened(model: str, precision: device.Precision) -> TrainedModel:
+    trained = open_model(model, device.dtype(precision))
+    trained.model.to(device.here())
+    return trained
+
+
+def _score(trained: TrainedModel, charge: Charge | None, records: Sequence[Record]) -> Score:
+    texts, groups = [record.text for record in records], [record.group for record in records]
+    return score(trained.model, trained.tokenizer, texts, groups, charge)
+
+
+def _joined(scores: Sequence[Score]) -> Score:
+    charges = [charged for s in scores for charged in s.charges or []]
+    return Score(
+        [prices for s in scores for prices in s.prices],
+        charges if all(s.charges is not None for s in scores) else None,
+        [size for s in scores for size in s.bytes],
+        [group for s in scores for group in s.groups],
+    )
+
+
+def _documents(scored: Score) -> dict[str, Any]:
+    """What is kept of a score: the sums of each document."""
+    charges = None if scored.charges is None else [sum(charged) for charged in scored.charges]
+    return {"nats": scored.nats, "charges": charges, "bytes": scored.bytes, "groups": scored.groups,
+            "tokens": scored.tokens}  # fmt: skip
+
+
+def _tinted(trained: TrainedModel, charge: Charge | None, text: str) -> list[tuple[str, float]]:
+    """The text in pieces, a token each, and what each cost in nats, with what is charged; the end is an empty piece."""
+    scored = score(trained.model, trained.tokenizer, [text], charge=charge)
+    charged = scored.charges[0] if scored.charges else [0.0] * len(scored.prices[0])
+    places = pieces(trained.tokenizer, text)
+    return [
+        (text[start:end], round(paid + more, 3))
+        for (start, end), paid, more in zip(places, scored.prices[0], charged, strict=True)
+    ]
+
+
+def main(model: str, job: Path) -> None:
+    """What the process does; an error is a line too."""
+    try:
+        for event in examine(model, Job(**json.loads(job.read_text("utf-8")))):
+            print(json.dumps(event), flush=True)
+    except ArasujiError as error:
+        print(json.dumps({"error": str(error)}), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

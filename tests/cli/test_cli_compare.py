@@ -1,0 +1,157 @@
+"""`arasuji compare` as a person uses it: two small models, one page, and the same page again from its figures."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from arasuji import bases
+
+KEYS = {
+    "models": {
+        "name",
+        "family",
+        "parameters",
+        "bits_per_byte",
+        "low",
+        "high",
+        "charge",
+        "samples",
+        "originality",
+        "cost",
+    },
+    "pairs": {"a", "b", "difference", "low", "high", "verdict"},
+}
+
+
+@pytest.fixture(scope="module")
+def mini(arasuji_, corpus, tmp_path_factory):
+    """A run of one step of gpt2-mini, for whose context the beginnings of texts are short."""
+    folder = tmp_path_factory.mktemp("runs") / "mini"
+    small = ("size=300", "layers=1", "heads=2", "width=16", "context_length=96", "validation_documents=4")
+    small += ("train.max_length=96",)
+    changes = [word for setting in small for word in ("--set", setting)]
+    outcome = arasuji_("train", "gpt2-mini", "--corpus", corpus, "--out", folder, "--max-steps", 1, *changes)
+    assert outcome.code == 0, outcome.err
+    return folder
+
+
+@pytest.fixture(scope="module")
+def words(arasuji_, corpus, tmp_path_factory):
+    """A run of one step of the article's LSTM, whose tokens are words."""
+    folder = tmp_path_factory.mktemp("runs") / "words"
+    small = ("embedding=8", "hidden=8", "layers=1", "validation_documents=4")
+    changes = [word for setting in small for word in ("--set", setting)]
+    outcome = arasuji_("train", "lstm-article", "--corpus", corpus, "--out", folder, "--max-steps", 1, *changes)
+    assert outcome.code == 0, outcome.err
+    return folder
+
+
+@pytest.fixture(scope="module")
+def asked(words, mini):
+    return ["compare", words, mini, "--samples", "30", "--seeds", "1", "--documents", "12", "--seed", "5"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Where answers are kept, for these tests alone."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bases, "home", lambda: folder)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def compared(arasuji_, asked, home, tmp_path_factory):
+    page = tmp_path_factory.mktemp("pages") / "report.html"
+    return arasuji_(*asked, "--out", page, "--json"), page
+
+
+def test_the_report_has_its_keys_and_says_what_it_depends_on(compared, prepared):
+    report = compared[0].json
+    assert [model["name"] for model in report["models"]] == ["words", "mini"]
+    for model in report["models"]:
+        assert model.keys() >= KEYS["models"]
+        assert model["low"] < model["bits_per_byte"] < model["high"]
+        assert {"longest_words", "share_8gram"} <= model["originality"].keys()
+        assert model["cost"]["memory_bytes"] > 0
+    word_model, lossless = report["models"]
+    assert word_model["charge"] > 0.1
+    assert lossless["charge"] == 0
+    assert [pair.keys() for pair in report["pairs"]] == [KEYS["pairs"]]
+    assert report["meta"]["corpus"] == prepared[1].json["hash"]
+    assert report["meta"]["documents"] == 12
+    assert "--samples 30 --seeds 1 --documents 12 --seed 5" in report["meta"]["command"]
+
+
+def test_the_bits_are_those_of_evaluate_where_the_documents_are_the_same(arasuji_, words, mini, home):
+    report = arasuji_("compare", words, mini, "--samples", 20, "--seeds", 1, "--documents", 10_000, "--json").json
+    for model, folder in zip(report["models"], (words, mini), strict=True):
+        alone = arasuji_("evaluate", folder, "--json").json
+        for key in ("bits_per_byte", "low", "high", "charge"):
+            assert model[key] == pytest.approx(alone[key], rel=1e-3)
+
+
+def test_a_second_run_asks_no_model_and_says_the_same(arasuji_, asked, compared, home, monkeypatch):
+    def refused(*_):
+        raise AssertionError("a model was asked again")
+
+    monkeypatch.setattr("arasuji.evaluation.compare._process", refused)
+    first, again = compared[0].json, arasuji_(*asked, "--json").json
+    for report in (first, again):
+        for model in report["models"]:
+            model["cost"].pop("kept")
+        report["meta"].pop("command")
+    assert again == first
+
+
+def test_the_page_is_made_again_from_the_figures(arasuji_, compared, tmp_path):
+    outcome, page = compared
+    figures = tmp_path / "report.json"
+    figures.write_text(outcome.out, "utf-8")
+    shown = arasuji_("compare", "--from", figures, "--out", tmp_path / "again.html")
+    assert shown.code == 0
+    assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
+    assert max(map(len, shown.out.splitlines())) <= 80
+
+
+def test_a_process_that_dies_leaves_a_line_and_nothing_that_is_taken_for_an_answer(arasuji_, asked, home, monkeypatch):
+    before = sorted(home.rglob("*.json"))
+    dying = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
+    real = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **options: real(dying, **options))
+    assert "ended (-9)" in arasuji_(*asked[:-1], 99).complaint
+    assert sorted(home.rglob("*.json")) == before
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (["compare"], "name the runs"),
+        (["compare", "RUN"], "one model is no comparison"),
+        (["compare", "RUN", "RUN"], "named twice"),
+        (["compare", "RUN", "RUNx"], "no run "),
+        (["compare", "RUN", "--from", "report.json"], "not both"),
+        (["compare", "--from", "missing.json"], "missing.json"),
+        (["compare", "RUN", "gpt9000"], "gpt9000"),
+        (["compare", "RUN", "smollm2-135m", "--corpus", "nowhere"], "no corpus at nowhere"),
+    ],
+)
+def test_what_cannot_be_compared_is_said_in_one_line(arasuji_, run, line, said):
+    assert said in arasuji_(*[word.replace("RUN", str(run)) for word in line]).complaint
+
+
+def test_a_report_that_is_none_is_refused(arasuji_, tmp_path):
+    for content in ("{}", "[]", "nothing", json.dumps({"models": []})):
+        (tmp_path / "report.json").write_text(content, "utf-8")
+        assert "report" in arasuji_("compare", "--from", tmp_path / "report.json").complaint
+
+
+def test_runs_of_different_corpora_are_refused(arasuji_, run, starter, tmp_path, tiny_settings):
+    other = tmp_path / "corpus"
+    arasuji_("prepare", starter, "--out", other, "--seed", "9")
+    arasuji_("train", "lstm-small", "--corpus", other, "--out", tmp_path / "run", "--max-steps", "1", *tiny_settings())
+    assert "another corpus" in arasuji_("compare", run, tmp_path / "run").complaint

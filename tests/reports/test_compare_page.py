@@ -1,0 +1,193 @@
+"""The page of `arasuji compare`: whole, offline, escaped, the same each time, and true to its report."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from itertools import pairwise
+
+import pytest
+
+from arasuji.reports.compare import compare_page
+from arasuji.reports.page import share
+from arasuji.reports.verdict import verdict
+
+ODD = "<script>alert(1)</script>\"'&amp; {{ 7 * 7 }} 港 \u202e"
+
+
+def pieces(text: str, size: int = 4) -> list[tuple[str, float]]:
+    return [(text[i : i + size], 0.1 + (i % 7)) for i in range(0, len(text), size)] + [("", 2.0)]
+
+
+SHOWN = ["The keeper of the lamp writes to the sea, and the sea answers in a hand like hers.", f"A tale of {ODD}."]
+RANGED = ("distinct_1", "distinct_2", "distinct_3", "self_bleu", "repetition")
+PROMPTS = ["The keeper of the lamp", "Nobody in the village"]
+COMPLETIONS = [" lights it again and again.", " dares to read the letter aloud."]
+
+
+def model_of(name: str, bits: float, told: float | None = 0.7, charge: float = 0.0) -> dict:
+    texts = [prompt + rest for prompt, rest in zip(PROMPTS, COMPLETIONS, strict=True)]
+    return {
+        "name": name,
+        "family": "lstm",
+        "parameters": 123_456,
+        "bits_per_byte": bits,
+        "low": bits - 0.02,
+        "high": bits + 0.02,
+        "charge": charge,
+        "scored": 250,
+        "tokens_a_byte": 0.23,
+        "recent": {"bits_per_byte": bits + 0.1, "low": bits, "high": bits + 0.2, "scored": 41},
+        "position": [[0, bits + 1], [25, bits], [50, bits - 0.1]],
+        "frequency": [[0, 30.5, 11], [1, 12.25, 40], [100, 4.5, 200]],
+        "calibration": [[0.05, 0.04, 90], [0.55, 0.6, 10]],
+        "calibration_error": 0.014,
+        "price_of_writing": 0.0096,
+        "curve": [[1000, 60.0, bits + 0.4], [2000, 120.0, bits + 0.05]],
+        "samples": {
+            "texts": 600,
+            "distinct_1": 0.11,
+            "distinct_2": 0.52,
+            "distinct_3": 0.83,
+            "self_bleu": 0.345,
+            "repetition": 0.012,
+            **{f"{name}_range": [0.1, 0.1] for name in RANGED},
+            "words": 71,
+            "enough": 0.93,
+            "ends": 0.87,
+            "mauve": 0.56,
+            "told": told and {"share": told, "low": told - 0.03, "high": told + 0.03},
+        },
+        "originality": {
+            "longest_words": 17,
+            "share_4gram": 0.21,
+            "share_8gram": 0.034,
+            "share_13gram": 0.0056,
+            "copying_texts": 0.041,
+            "likeness": 0.37,
+        },
+        "cost": {
+            "disk_bytes": 12_300_000,
+            "training_seconds": 600.0,
+            "training_tokens": 120_000,
+            "kept": False,
+            "writing_alone": 123.4,
+            "writing_together": 2345.6,
+            "writing_bytes": 9876.5,
+            "memory_bytes": 310_000_000,
+        },
+        "texts": [{"pieces": pieces(text), "copied": [[1, 10]], "nearest": 3, "likeness": 0.125} for text in texts],
+        "tinted": [pieces(text, 5) for text in SHOWN],
+    }
+
+
+@pytest.fixture
+def report():
+    models = [model_of("lstm-small", 1.9, 0.81, 0.213), model_of(f"odd {ODD}", 1.25, 0.62), model_of("ngram", 2.1)]
+    pair = {"difference": -0.65, "low": -0.7, "high": -0.6, "verdict": "better"}
+    return {
+        "models": models,
+        "real": {"samples": models[0]["samples"] | {"told": {"share": 0.5, "low": 0.45, "high": 0.55}},
+                 "originality": models[0]["originality"] | {"longest_words": 9}},
+        "pairs": [
+            {"a": models[1]["name"], "b": "lstm-small", **pair},
+            {"a": models[1]["name"], "b": "ngram", **pair},
+            {"a": "lstm-small", "b": "ngram", **pair, "high": 0.1, "verdict": "no difference shown"},
+        ],
+        "shown": SHOWN,
+        "prompts": PROMPTS,
+        "nearest": {"3": f"Glass Harbour {ODD}"},
+        "meta": {
+            "seed": 7, "corpus": "f4621c12", "documents": 250, "prompts": 200, "seeds": 3, "few": 48, "layout": 1,
+            "scored_in": "bfloat16", "written_in": "int8",
+            "prompt_words": 8, "words": 43, "training_documents": 15_554, "machine": "2 CPU cores",
+            "command": "arasuji compare runs/a runs/b --samples 200",
+            "versions": {"arasuji": "0.1.0", "torch": "2.13.0"},
+        },
+    }  # fmt: skip
+
+
+def test_the_page_is_balanced_and_its_parts_are_named(report, read):
+    page = read(compare_page(report))
+    headings = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    assert headings[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(headings))
+    assert len(page.all("table")) == len(page.all("caption")) > 8
+    assert all(plot["role"] == "img" and plot["aria-label"] for plot in page.all("svg"))
+    names = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(names) == len(set(names))
+    assert {link["href"] for link in page.all("a")} <= {"#" + name for name in names}
+
+
+def test_the_page_asks_nobody_for_anything_and_escapes_what_it_is_given(report):
+    page = compare_page(report)
+    for address in ("http:", "https:", "//", "xmlns", "url(", "@import", "<script", "<link", "<img", "src="):
+        assert address not in page, address
+
+
+def test_the_page_is_the_same_each_time_and_made_of_the_json_alone(report):
+    assert compare_page(json.loads(json.dumps(report))) == compare_page(report)
+
+
+def test_every_figure_is_shown(report, read):
+    text = read(compare_page(report)).text
+    for model in report["models"]:
+        assert f"{model['bits_per_byte']:.3f}" in text
+        assert f"{model['low']:.3f} to {model['high']:.3f}" in text
+        for part in ("share_4gram", "share_8gram", "share_13gram", "copying_texts", "likeness"):
+            assert share(model["originality"][part]) in text
+        for part in ("distinct_1", "distinct_2", "distinct_3", "repetition", "ends", "enough"):
+            assert share(model["samples"][part]) in text
+        assert share(model["samples"]["told"]["share"]) in text
+    assert "0.213" in text
+    assert "no difference shown" in text
+    assert "−0.650" in text
+    assert "9 words" in text
+    for fact in ("f4621c12", "arasuji compare runs/a runs/b --samples 200", "torch 2.13.0", "15,554"):
+        assert fact in text
+
+
+def test_each_token_says_its_probability_and_copies_are_underlined(report):
+    page = compare_page(report)
+    nats = report["models"][0]["texts"][0]["pieces"][7][1]
+    assert f'data-tip="{share(math.exp(-nats))}"' in page
+    copied = re.findall(r'<span class="p copied"[^>]*>([^<]*)</span>', page)
+    assert "".join(copied[: len(copied) // 6]) == COMPLETIONS[0][1:10]
+
+
+def test_the_words_of_a_held_out_text_stand_whole_above_a_line_for_each_model(report, read):
+    page = compare_page(report)
+    for word in SHOWN[0].split():
+        assert f"<b>{word}</b>" in page
+    assert page.count('class="row"') == 3 * sum(len(text.split()) for text in SHOWN)
+
+
+def test_a_report_with_little_in_it_is_shown_too(report, read):
+    nothing = {"pieces": [], "copied": [], "nearest": None, "likeness": 0.0}
+    for model in report["models"]:
+        model |= {"recent": None, "curve": [], "position": [[0, 1.5]], "frequency": [], "calibration": [],
+                  "charge": None, "texts": [nothing] * 2}  # fmt: skip
+        model["samples"] |= dict.fromkeys((*RANGED, *(f"{name}_range" for name in RANGED), "told"))
+        model["samples"]["enough"] = 0.2
+        model["cost"] |= {"training_seconds": None, "kept": True}
+    report["real"]["samples"]["told"] = None
+    text = read(compare_page(report)).text
+    assert "were measured in an earlier run" in text
+    assert "Only 20.0\u00a0% of the texts of ngram are long enough to be judged." in text
+
+
+def test_a_verdict_says_no_more_than_its_interval(report):
+    better = verdict(report)[0]
+    assert better.startswith(
+        f"odd {ODD} foretells unseen texts best: 1.250 bits per byte, 34.2\u00a0% fewer than lstm-small"
+    )
+    report["pairs"][0]["verdict"] = "no difference shown"
+    assert "no difference is shown between them" in verdict(report)[0]
+    assert "needs" not in read_titles(compare_page(report))[0]
+    report["pairs"][0]["verdict"] = "not comparable"
+    assert "cannot be compared" in verdict(report)[0]
+
+
+def read_titles(page: str) -> list[str]:
+    return re.findall("<h3>(.*?)</h3>", page)
