@@ -131,7 +131,7 @@ def _introduce(run: Started) -> None:
     say(f"plan       {plan.steps:,} steps ({epochs:.2f} epochs), validation every {plan.validate_every:,}")
     say(f"estimate   {duration(plan.seconds)}, {size(plan.memory)} of memory (measured on a few steps)")
     if run.lower_bound:
-        say("note       scores are lower bounds: what this tokenizer throws away is not charged yet")
+        say("note       scores are lower bounds: only `evaluate` charges for case and spacing")
     if run.resumed_step:
         say(f"resumed    at step {run.resumed_step:,}")
 
