@@ -54,7 +54,7 @@ class TrainedModel:
 
 def versions() -> dict[str, str]:
     """The versions that a figure depends on."""
-    names = ("arasuji", "torch", "transformers", "tokenizers", "peft", "accelerate")
+    names = ("arasuji", "torch", "transformers", "tokenizers", "nltk", "peft", "accelerate")
     found = {name: importlib.metadata.version(name) for name in names}
     return {"python": platform.python_version(), **found}
 

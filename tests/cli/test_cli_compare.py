@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -133,6 +134,7 @@ def test_a_process_that_dies_leaves_a_line_and_nothing_that_is_taken_for_an_answ
         (["compare"], "name the runs"),
         (["compare", "RUN"], "one model is no comparison"),
         (["compare", "RUN", "RUN"], "named twice"),
+        (["compare", "RUN", "RUN/"], "named twice"),
         (["compare", "RUN", "RUNx"], "no run "),
         (["compare", "RUN", "--from", "report.json"], "not both"),
         (["compare", "--from", "missing.json"], "missing.json"),
@@ -144,8 +146,15 @@ def test_what_cannot_be_compared_is_said_in_one_line(arasuji_, run, line, said):
     assert said in arasuji_(*[word.replace("RUN", str(run)) for word in line]).complaint
 
 
+def test_a_run_without_a_model_is_refused_before_any_model_is_asked(arasuji_, run, tmp_path):
+    unfinished = tmp_path / "unfinished"
+    shutil.copytree(run, unfinished)
+    shutil.rmtree(unfinished / "best")
+    assert "no best model yet" in arasuji_("compare", run, unfinished).complaint
+
+
 def test_a_report_that_is_none_is_refused(arasuji_, tmp_path):
-    for content in ("{}", "[]", "nothing", json.dumps({"models": []})):
+    for content in ("{}", "[]", "nothing", json.dumps({"models": []}), '{"models": [], "meta": {"layout": 1}}'):
         (tmp_path / "report.json").write_text(content, "utf-8")
         assert "report" in arasuji_("compare", "--from", tmp_path / "report.json").complaint
 

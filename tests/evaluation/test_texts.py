@@ -10,8 +10,7 @@ from scored_models import training_of
 
 from arasuji.corpus.script import words_of
 from arasuji.evaluation.compare import _pairs
-from arasuji.evaluation.originality import copied
-from arasuji.evaluation.texts import Texts, copies, measured, usable
+from arasuji.evaluation.texts import Texts, copies, measured
 
 WORDS = 40
 
@@ -32,10 +31,15 @@ def others(texts):
     return texts[60:120]
 
 
+@pytest.fixture(autouse=True)
+def without_mauve(monkeypatch):
+    """It has tests of its own, and reads with a pretrained model."""
+    monkeypatch.setattr("arasuji.evaluation.texts.mauve", lambda own, real: None)
+
+
 def found(own, real, times=1):
     """The measures of texts that go on from the same prompts as the real ones."""
-    made = Texts(list(own) * times, real.groups)
-    return measured(made, real, WORDS, usable(made, WORDS))
+    return measured([(Texts(list(own) * times, real.groups), real)], WORDS)[0]
 
 
 def test_real_texts_beside_other_real_ones_are_at_the_top(real, others):
@@ -65,7 +69,7 @@ def test_repeated_text_is_told_and_repeats_and_is_not_varied(real, others):
 
 def test_training_text_word_for_word_is_found_whatever_else_is_good_about_it(real, others, texts):
     training = training_of(*texts[60:])
-    verbatim, fresh = copies(copied(others, training)), copies(copied(real.texts, training))
+    verbatim, fresh = copies([Texts(others, real.groups), real], WORDS, training)
     assert verbatim["longest_words"] == max(len(words_of(text)) for text in others)
     assert verbatim["share_8gram"] == verbatim["share_13gram"] == verbatim["copying_texts"] == verbatim["likeness"] == 1
     assert fresh["copying_texts"] == 0
@@ -85,28 +89,49 @@ def test_a_model_that_mostly_writes_nothing_is_not_judged_by_its_few_good_texts(
 
 def test_each_time_over_is_measured_alone_and_the_range_is_told(real, others, texts):
     made = Texts([*others, *[texts[0]] * 60], real.groups)
-    measures = measured(made, real, WORDS, 60)
+    measures = measured([(made, real)], WORDS)[0]
     low, high = measures["distinct_2_range"]
     assert low < 0.05 < 0.9 < high
     assert measures["distinct_2"] == pytest.approx((low + high) / 2)
     assert measures["texts"] == 120
 
 
+def test_what_is_told_of_three_times_is_what_is_told_of_each(texts):
+    """A classifier that has met a real text three times would take all others for written ones."""
+    real, rng = Texts(texts[:200], [f"story {i}" for i in range(200)]), random.Random(0)
+    words = [word for text in texts for word in text.split()]
+    bad = [[w if rng.random() < 0.5 else rng.choice(words) for w in text.split()] for text in texts[200:400]]
+    once, thrice = (found([" ".join(text) for text in bad], real, times)["told"] for times in (1, 3))
+    assert thrice["share"] == pytest.approx(once["share"])
+    assert once["share"] > 0.6
+    assert thrice["high"] - thrice["low"] > 0.7 * (
+        once["high"] - once["low"]
+    )  # the same texts, not three times as many
+
+
 def test_sets_are_compared_by_as_many_texts(real, others):
+    """Or one of few texts would be the more varied, and the harder to tell."""
+    few = Texts([*others[:30], *[""] * 30], real.groups)
     made = Texts(others, real.groups)
-    assert measured(made, real, WORDS, 30)["distinct_1"] > measured(made, real, WORDS, 60)["distinct_1"]
+    alone, beside = measured([(made, real)], WORDS)[0], measured([(made, real), (few, real)], WORDS)[0]
+    assert (alone["texts"], beside["texts"]) == (60, 30)
+    assert beside["distinct_1"] > alone["distinct_1"]
+    assert beside["told"]["high"] - beside["told"]["low"] > alone["told"]["high"] - alone["told"]["low"]
 
 
-def test_mauve_finds_real_texts_near_real_ones_and_bad_ones_far_off(real, others):
-    repeated = [" ".join(text.split()[:5] * 20) for text in others]
-    assert found(others, real)["mauve"] > 0.8
-    assert found(repeated, real)["mauve"] < 0.1
-    assert found([others[0]] * 60, real)["mauve"] < 0.1
+def test_what_is_copied_is_measured_on_texts_of_one_length(real, texts):
+    """A longer text has more of everything; only the longest run is that of the whole text."""
+    training = training_of(*texts[60:])
+    tails = Texts([f"{text} {texts[100]}" for text in real.texts], real.groups)
+    longer, fresh = copies([tails, real], WORDS, training)
+    assert longer["share_8gram"] == fresh["share_8gram"]
+    assert longer["longest_words"] >= len(words_of(texts[100])) > fresh["longest_words"]
 
 
-def test_without_mauve_there_is_no_figure_of_it(real, others, monkeypatch):
-    monkeypatch.setattr("arasuji.evaluation.mauve.find_spec", lambda name: None)
-    assert found(others, real)["mauve"] is None
+def test_too_few_long_texts_have_no_shares(real, texts):
+    (few,) = copies([Texts([*texts[60:80], *["short"] * 40], real.groups)], WORDS, training_of(*texts))
+    assert few["share_8gram"] is None
+    assert few["longest_words"] > WORDS
 
 
 def scored(name, nats, charge=0.0):
@@ -127,6 +152,11 @@ def test_a_pair_names_the_better_one_first_and_says_when_nothing_is_shown():
     worse = pairs["good", "bad"]
     assert worse["verdict"] == "better"
     assert worse["low"] < worse["difference"] < worse["high"] < 0
+
+
+def test_few_groups_say_nothing():
+    pair = _pairs([scored("good", [1.0] * 19), scored("bad", [2.0] * 19)])[0]
+    assert pair["verdict"] == "too few texts"
 
 
 def test_nothing_is_better_than_a_lower_bound():

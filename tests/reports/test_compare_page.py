@@ -11,7 +11,7 @@ import pytest
 
 from arasuji.reports.compare import compare_page
 from arasuji.reports.page import share
-from arasuji.reports.verdict import verdict
+from arasuji.reports.verdict import hardest_to_tell, verdict
 
 ODD = "<script>alert(1)</script>\"'&amp; {{ 7 * 7 }} 港 \u202e"
 
@@ -61,6 +61,7 @@ def model_of(name: str, bits: float, told: float | None = 0.7, charge: float = 0
         },
         "originality": {
             "longest_words": 17,
+            "longest_words_range": [12, 21],
             "share_4gram": 0.21,
             "share_8gram": 0.034,
             "share_13gram": 0.0056,
@@ -183,10 +184,26 @@ def test_a_verdict_says_no_more_than_its_interval(report):
         f"odd {ODD} foretells unseen texts best: 1.250 bits per byte, 34.2\u00a0% fewer than lstm-small"
     )
     report["pairs"][0]["verdict"] = "no difference shown"
-    assert "no difference is shown between them" in verdict(report)[0]
+    assert verdict(report)[0].endswith(f"no difference is shown between odd {ODD} and the other.")
     assert "needs" not in read_titles(compare_page(report))[0]
+    report["pairs"][1]["verdict"] = "no difference shown"
+    assert verdict(report)[0].startswith(f"odd {ODD}, lstm-small and ngram foretell")
+    assert read_titles(compare_page(report))[0].endswith("lstm-small and ngram need the fewest bits")
     report["pairs"][0]["verdict"] = "not comparable"
     assert "cannot be compared" in verdict(report)[0]
+    report["pairs"][0]["verdict"] = "too few texts"
+    assert "too few" in verdict(report)[0]
+
+
+def test_the_hardest_to_tell_are_all_those_whose_intervals_meet(report):
+    shares = {"lstm-small": (0.81, 0.78), f"odd {ODD}": (0.62, 0.59), "ngram": (0.66, 0.63)}
+    for model in report["models"]:
+        told, low = shares[model["name"]]
+        model["samples"] = model["samples"] | {"told": {"share": told, "low": low, "high": told + 0.03}}
+    assert hardest_to_tell(report["models"]) == [f"odd {ODD}", "ngram"]
+    report["models"][0]["samples"]["told"] = None
+    report["models"][2]["samples"]["told"] = None
+    assert "are told from real ones in 62.0" in " ".join(read_titles(compare_page(report)))
 
 
 def read_titles(page: str) -> list[str]:

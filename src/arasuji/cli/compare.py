@@ -67,7 +67,7 @@ def _read(path: Path) -> dict[str, Any]:
 
     try:
         report: dict[str, Any] = json_.loads(path.read_text("utf-8"))
-        layout = report["meta"]["layout"]
+        layout = report["meta"]["layout"] if len(report["models"]) > 1 else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SourceError(f"{path} is not a report that `arasuji compare --json` has printed: {error}") from error
     if layout != LAYOUT:
@@ -101,7 +101,7 @@ def show(report: dict[str, Any]) -> None:
             part(s.get("ends")),
             f"{s['words']:.0f}",
             o["longest_words"],
-            share(o["share_8gram"]),
+            part(o["share_8gram"]),
         ]
         for name, s, o in rows
     ]

@@ -61,8 +61,9 @@ def evaluate(
     print(f"{bound}{score.bits_per_byte:.3f} bits per byte (95 %: {low:.3f} to {high:.3f})")
     print(f"{len(passages):,} documents of {where}, {sum(score.bytes):,} bytes, {score.tokens:,} tokens")
     if score.charge is None:
-        print("a lower bound: what this tokenizer throws away (case, spacing, unknown words) is not charged,")
-        print("since the texts that the run was trained on are not at hand")
+        print("a lower bound: what this tokenizer throws away (case, spacing, unknown words) is not charged")
+        if not opened:
+            print("since the texts that the run was trained on are not at hand")
     elif score.charge:
         print(f"{score.charge:.3f} of them for what the tokenizer throws away: case, spacing, unknown words")
 

@@ -13,11 +13,13 @@ import math
 import os
 import platform
 import random
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -34,11 +36,13 @@ from arasuji.evaluation import bootstrap, calibration
 from arasuji.evaluation.examine import FEW, Job
 from arasuji.evaluation.kept import kept
 from arasuji.evaluation.originality import Copied, copied
-from arasuji.evaluation.texts import FEWEST, Texts, copies, measured, usable
-from arasuji.runs import RunDirectory, is_run, mark_of, versions, weights_of
+from arasuji.evaluation.texts import FEWEST, Texts, copies, measured
+from arasuji.runs import RunDirectory, best_of, is_run, mark_of, versions, weights_of
 
 LAYOUT = 1
-"""Of the report and of what is kept; raised when they change."""
+"""Of the report; raised when it changes."""
+ANSWERS = 1
+"""Of what is kept of a model's answers."""
 PROMPT_WORDS = 8
 """Words of a prompt: the beginning of a held-out text."""
 LEAST_WORDS, MOST_WORDS = 10, 60
@@ -86,29 +90,34 @@ def compare(
     progress("comparing the texts", len(names), len(names))
     prompts = len(task.job.prompts) // seeds
     groups = task.real.groups
-    sets = [Texts(task.real.texts[:prompts], groups[:prompts])]
-    sets += [Texts([sample["text"] for sample in answer["samples"]], groups[:prompts]) for answer in answers]
-    others = [Texts(task.real.texts[prompts:], groups[prompts:]), *([task.real] * len(answers))]
-    most = min((count for own in sets if (count := usable(own, task.words))), default=0)
-    of_real, *measures_of = (measured(own, real, task.words, most) for own, real in zip(sets, others, strict=True))
-    found = iter(copied([text for own in sets for text in own.texts], training))
-    copied_by_people, *copied_by = ([next(found) for _ in own.texts] for own in sets)
+    real = Texts(task.real.texts[:prompts], groups[:prompts])
+    others = Texts(task.real.texts[prompts:], groups[prompts:])
+    written = [Texts([sample["text"] for sample in answer["samples"]], real.groups) for answer in answers]
+    of_real, *measures = measured([(real, others), *((own, real) for own in written)], task.words)
+    copied_by_people, *copied_by = copies([real, *written], task.words, training)
+    shown = iter(copied([text for own in written for text in own.texts[:SHOWN_SAMPLES]], training))
     models = [
-        {"name": title, **_model(name, answer, measures, texts)}
-        for title, name, answer, measures, texts in zip(
-            _titles(names), names, answers, measures_of, copied_by, strict=True
+        {
+            "name": title,
+            **_model(name, answer, [next(shown) for _ in own.texts[:SHOWN_SAMPLES]]),
+            "samples": {**samples, "ends": statistics.fmean(sample["finished"] for sample in answer["samples"])},
+            "originality": originality,
+        }
+        for title, name, answer, own, samples, originality in zip(
+            _titles(names), names, answers, written, measures, copied_by, strict=True
         )
     ]
+    asked = {"samples": samples, "seeds": seeds, "documents": documents, "seed": seed}
     return {
         "models": models,
-        "real": {"samples": of_real, "originality": copies(copied_by_people)},
+        "real": {"samples": of_real, "originality": copied_by_people},
         "pairs": _pairs(models),
         "shown": [opened.test[i].text for i in task.job.shown],
         "prompts": task.job.prompts[:SHOWN_SAMPLES],
         "nearest": _titles_of(opened, [found for model in models for found in model["texts"]]),
         "meta": {
             "layout": LAYOUT,
-            "command": f"arasuji.api.compare({list(names)!r})",
+            "command": f"arasuji.api.compare({list(names)!r}, {str(folder)!r}, **{asked})",
             "seed": seed,
             "corpus": opened.hash,
             "documents": len(task.job.documents),
@@ -138,9 +147,11 @@ def _check(names: Sequence[str], folder: Path, corpus: Corpus) -> None:
     """Refuse at once what would be refused in the end."""
     if len(names) < 2:
         raise OptionError("one model is no comparison: name two runs or more, or a run and its untuned base")
-    if len(set(names)) < len(names):
+    if len({str(Path(name).resolve()) if is_run(name) else name for name in names}) < len(names):
         raise OptionError("a model is named twice")
     for name in names:
+        if is_run(name) and best_of(Path(name)) is None:
+            raise RunError(f"{name} has no best model yet: train it first")
         if is_run(name) and RunDirectory(Path(name)).manifest["corpus"]["hash"] != corpus.hash:
             raise RunError(
                 f"{name} was trained on another corpus than {folder}, whose held-out texts it may have learnt from: "
@@ -156,10 +167,14 @@ def _titles(names: Sequence[str]) -> list[str]:
 
 
 def _machine() -> str:
-    """The chip, as far as it is known."""
+    """The chip, as far as it is known, and how many threads use it."""
     if device.here().type == "cuda":
         return torch.cuda.get_device_name()
-    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPU cores"
+    chip = platform.processor() or platform.machine()
+    with suppress(OSError):  # Linux
+        named = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text("utf-8"))
+        chip = named[1] if named else chip
+    return f"{chip}, {torch.get_num_threads()} threads"
 
 
 def _part(progress: Progress, i: int, count: int) -> Progress:
@@ -171,7 +186,7 @@ def _task(folder: Path, corpus: Corpus, samples: int, seeds: int, documents: int
     """Chosen by the seed alone, whatever models there are."""
     order = list(range(len(corpus.test)))
     random.Random(seed).shuffle(order)
-    chosen = sorted(order[:documents])
+    chosen = order[:documents]
     long = [corpus.test[i] for i in order if len(words_of(_rest(corpus.test[i]))) >= LEAST_WORDS]
     if not long:
         raise OptionError(f"no test text of {folder} is long enough to be begun: {PROMPT_WORDS + LEAST_WORDS} words")
@@ -183,7 +198,7 @@ def _task(folder: Path, corpus: Corpus, samples: int, seeds: int, documents: int
         corpus=str(folder.resolve()),
         hash=corpus.hash,
         documents=chosen,
-        recent=[i for i, r in enumerate(corpus.test) if r.metadata.get("year", 0) >= RECENT][:MOST_RECENT],
+        recent=[i for i in order if corpus.test[i].metadata.get("year", 0) >= RECENT][:MOST_RECENT],
         shown=(fitting or chosen)[:SHOWN],
         prompts=[_beginning(record) for record in long[:samples]] * seeds,
         seed=seed,
@@ -195,9 +210,13 @@ def _task(folder: Path, corpus: Corpus, samples: int, seeds: int, documents: int
 
 
 def _cut(record: Record) -> int:
-    """Where the prompt ends that a text begins with."""
+    """Where the prompt ends that a text begins with: before white space, since not every model can go on within what
+    stands together."""
     words = placed_words(record.text)
-    return words[min(PROMPT_WORDS, len(words)) - 1][2] if words else 0
+    end = words[min(PROMPT_WORDS, len(words)) - 1][2] if words else 0
+    gap = re.compile(r"\s|$").search(record.text, end)
+    assert gap is not None
+    return gap.start()
 
 
 def _beginning(record: Record) -> str:
@@ -223,7 +242,8 @@ def _asked(name: str, job: Job, progress: Progress) -> dict[str, Any]:
             found = event.get("found", {})
         return found
 
-    answer, before = kept([LAYOUT, mark_of(name), question, versions(), _machine()], find)
+    with_what = [versions(), _machine(), *map(str, (device.dtype("auto"), device.dtype(device.for_writing())))]
+    answer, before = kept([ANSWERS, mark_of(name), question, with_what], find)
     return {**answer, "kept": before}
 
 
@@ -233,7 +253,8 @@ def _process(name: str, job: dict[str, Any]) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         path, errors = Path(folder) / "job.json", Path(folder) / "stderr"
         path.write_text(json.dumps(job), "utf-8")
-        command = [sys.executable, "-m", "arasuji.evaluation.examine", name, str(path)]
+        # -P: no file of the folder that this is called in is imported in place of a library.
+        command = [sys.executable, "-P", "-m", "arasuji.evaluation.examine", name, str(path)]
         with (
             errors.open("w") as stderr,
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, env=os.environ | quiet) as process,
@@ -252,22 +273,20 @@ def _process(name: str, job: dict[str, Any]) -> Iterator[dict[str, Any]]:
             raise RunError(f"{name}: the process that examined it ended ({process.returncode}): {last}")
 
 
-def _model(name: str, answer: dict[str, Any], measures: dict[str, Any], texts: Sequence[Copied]) -> dict[str, Any]:
-    """A model's part of the report."""
+def _model(name: str, answer: dict[str, Any], texts: Sequence[Copied]) -> dict[str, Any]:
+    """What a model has answered, as the report has it; `texts` are its first ones."""
     bins = [calibration.Bin(*b) for b in answer["calibration"]]
     shown = zip(answer["tinted_samples"], texts, strict=False)
     return {
         "family": answer["family"],
         "parameters": answer["parameters"],
         **_rated(answer["documents"]),
-        "recent": _rated(answer["recent"]) if len(answer["recent"]["bytes"]) >= FEWEST else None,
+        "recent": _rated(answer["recent"]) if len(set(answer["recent"]["groups"])) >= FEWEST else None,
         "price_of_writing": answer["price_of_writing"],
         "position": answer["position"],
         "frequency": answer["frequency"],
         "calibration": answer["calibration"],
         "calibration_error": calibration.error(bins),
-        "samples": {**measures, "ends": statistics.fmean(sample["finished"] for sample in answer["samples"])},
-        "originality": copies(texts),
         **_trained(name, answer),
         "documents": answer["documents"],
         "texts": [
@@ -319,6 +338,8 @@ def _pairs(models: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         paid = [x - y for x, y in zip(one["nats"], other["nats"], strict=True)]
         low, high = (x / math.log(2) for x in bootstrap.interval(paid, one["bytes"], one["groups"]))
         verdict = "better" if high < 0 else "no difference shown"
+        if len(set(one["groups"])) < FEWEST:
+            verdict = "too few texts"
         if a["charge"] is None or b["charge"] is None:
             verdict = "not comparable"  # a lower bound
         difference = a["bits_per_byte"] - b["bits_per_byte"]

@@ -31,7 +31,7 @@ from arasuji.generation.decode import Request, Sample, decode
 from arasuji.runs import TrainedModel, open_model
 
 AT_ONCE = 16
-"""Documents that are scored between two words about how far it is."""
+"""Documents that are scored between two words about how far it is; `FEW` is a multiple of it."""
 ALONE = 100
 """Tokens of the text that is timed alone."""
 FEW = 48
@@ -65,7 +65,8 @@ class Job:
 def examine(model: str, job: Job) -> Iterator[dict[str, Any]]:
     """What is being done, and at last what was found."""
     held = 0 if device.here().type == "cuda" else psutil.Process().memory_info().rss
-    test = Corpus.load(job.corpus).test
+    corpus = Corpus.load(job.corpus)
+    test = corpus.test
     texts = [test[i].text for i in job.documents]
     yield _doing("opening", 0, 1)
     writer = _opened(model, device.for_writing())
@@ -75,7 +76,7 @@ def examine(model: str, job: Job) -> Iterator[dict[str, Any]]:
     yield from _write(writer, job, texts, samples, writing)
     writing["memory"] = device.peak_memory() - held
     yield _doing("scoring", 0, len(texts))
-    charge = Charge.of(writer.tokenizer, Corpus.load(job.corpus).train)
+    charge = Charge.of(writer.tokenizer, corpus.train)
     few = texts[:FEW]
     as_written = score(writer.model, writer.tokenizer, few, charge=charge).bits_per_byte
     del writer
@@ -98,8 +99,7 @@ def examine(model: str, job: Job) -> Iterator[dict[str, Any]]:
             "frequency": by_frequency(bits, texts, training_words(Path(job.corpus))),
             "calibration": calibration(trained.model, trained.tokenizer, few),
             "writing": writing,
-            "price_of_writing": as_written / score(trained.model, trained.tokenizer, few, charge=charge).bits_per_byte
-            - 1,
+            "price_of_writing": as_written / _joined(scores[: FEW // AT_ONCE]).bits_per_byte - 1,
             "samples": [{"text": s.completion, "finished": s.finished, "tokens": s.tokens} for s in samples],
             "tinted": [_tinted(trained, charge, test[i].text) for i in job.shown],
             "tinted_samples": [_tinted(trained, charge, text) for text in whole],
@@ -183,12 +183,13 @@ def _tinted(trained: TrainedModel, charge: Charge | None, text: str) -> list[tup
 
 
 def main(model: str, job: Path) -> None:
-    """What the process does; an error is a line too."""
+    """What the process does; an error is a line too. What a library prints is none."""
+    lines, sys.stdout = sys.stdout, sys.stderr
     try:
         for event in examine(model, Job(**json.loads(job.read_text("utf-8")))):
-            print(json.dumps(event), flush=True)
+            print(json.dumps(event), file=lines, flush=True)
     except ArasujiError as error:
-        print(json.dumps({"error": str(error)}), flush=True)
+        print(json.dumps({"error": str(error)}), file=lines, flush=True)
 
 
 if __name__ == "__main__":

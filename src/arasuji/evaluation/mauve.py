@@ -8,8 +8,10 @@ texts and a smaller model is to be read beside that of real texts, not beside th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
@@ -17,6 +19,7 @@ from typing import Any
 import torch
 
 from arasuji import bases, device
+from arasuji.errors import BaseModelError
 from arasuji.evaluation.diversity import Words
 from arasuji.evaluation.kept import kept
 from arasuji.runs import mark_of
@@ -27,20 +30,42 @@ AT_ONCE = 16
 
 
 def mauve(own: Sequence[Words], real: Sequence[Words]) -> float | None:
-    """Of as many texts of each; None where mauve-text is not installed."""
-    if not find_spec("mauve"):
+    """Of as many texts of each; None where mauve-text or the model that reads is not at hand."""
+    if not find_spec("mauve") or (mark := _mark()) is None:
         return None
     texts = [[" ".join(words) for words in some] for some in (own, real)]
-    asked = ["mauve", version("mauve-text"), mark_of(READER), *texts]
+    asked = ["mauve", version("mauve-text"), mark, *texts]
     found, _ = kept(asked, lambda: _compared(*texts))
     return float(found)
+
+
+@cache
+def _mark() -> str | None:
+    try:
+        return mark_of(READER)
+    except BaseModelError:
+        return None
 
 
 def _compared(own: list[str], real: list[str]) -> float:
     from mauve import compute_mauve
 
-    found = compute_mauve(p_features=_points(tuple(own)), q_features=_points(tuple(real)), seed=0, verbose=False)
-    return float(found.mauve)
+    points = [_points(tuple(texts)) for texts in (own, real)]
+    with _quiet():
+        return float(compute_mauve(*points, seed=0, verbose=False).mauve)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the lines on clusters of few points that faiss, which is no Python, writes to the terminal."""
+    before = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
 
 
 @lru_cache(maxsize=4)  # each model is laid beside the same real texts
@@ -62,7 +87,7 @@ def _points(texts: tuple[str, ...]) -> Any:
     return points.numpy()
 
 
-@lru_cache(maxsize=1)
+@cache
 def _reader() -> tuple[Any, Any]:
     from transformers import AutoModel, AutoTokenizer
 

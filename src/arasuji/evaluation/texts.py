@@ -5,16 +5,25 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
-from arasuji.corpus.script import words_of
+from arasuji.corpus.index import TrainingWords
+from arasuji.corpus.script import placed_words
 from arasuji.evaluation.diversity import Words, distinct, repetition, self_bleu
 from arasuji.evaluation.mauve import mauve
-from arasuji.evaluation.originality import SIZES, Copied
-from arasuji.evaluation.tell import told_apart
+from arasuji.evaluation.originality import SIZES, Copied, copied
+from arasuji.evaluation.tell import Pairs, told_apart
 
 FEWEST = 20
 """Texts that a measure needs."""
+
+
+class Cut(NamedTuple):
+    """A text's first words, and how it is written up to there."""
+
+    words: Words
+    text: str
 
 
 @dataclass(frozen=True)
@@ -25,44 +34,81 @@ class Texts:
     groups: Sequence[str]
     """Of each prompt: texts of one group are not independent of each other."""
 
+    @cached_property
+    def _placed(self) -> list[list[tuple[str, int, int]]]:
+        return [placed_words(text) for text in self.texts]
 
-def usable(own: Texts, words: int) -> int:
-    """The texts of each time over that have so many words; 0 where these are fewer than half, or than `FEWEST`: a
-    measure would be one of the few good texts."""
-    least = min(len(texts) for texts in _rounds(own, words))
-    return least if least >= max(FEWEST, len(own.groups) / 2) else 0
+    @property
+    def lengths(self) -> list[int]:
+        """Words of each text."""
+        return [len(placed) for placed in self._placed]
+
+    def rounds(self, words: int) -> list[list[Cut | None]]:
+        """Each time over, the texts cut to so many words; None for one that has fewer."""
+        cuts = [
+            Cut([word for word, _, _ in placed[:words]], text[: placed[words - 1][2]]) if len(placed) >= words else None
+            for text, placed in zip(self.texts, self._placed, strict=True)
+        ]
+        return [cuts[start : start + len(self.groups)] for start in range(0, len(cuts), len(self.groups))]
 
 
-def measured(own: Texts, real: Texts, words: int, most: int) -> dict[str, Any]:
-    """How varied texts are, each time over and on average, and how well they are told from real ones, of which the
-    first go on from the same prompts. Measures are of `most` texts of so many words, and None where too few have them;
-    MAUVE is None without mauve-text, too.
+def measured(sets: Sequence[tuple[Texts, Texts]], words: int) -> list[dict[str, Any]]:
+    """For texts and the real ones that go on from the same prompts: how varied they are, each time over and on average,
+    how well they are told from the real ones and, with mauve-text, how near they are to them.
+
+    All are cut to `words` words, and of every set and each time as many are taken. A figure is None where fewer than
+    half of the texts, or than `FEWEST`, have so many words: it would be one of the few good texts.
     """
-    lengths = [len(words_of(text)) for text in own.texts]
-    rounds = _rounds(own, words)
+    most = _most([len(_long(cuts)) for cuts in own.rounds(words)] for own, _ in sets)
+    pairs = _most([len(_pairs(cuts, own, real, words)[0]) for cuts in own.rounds(words)] for own, real in sets)
+    return [_measured(own, real, words, most, pairs) for own, real in sets]
+
+
+def _most(counts: Any) -> int:
+    """As many as every set has each time, those left out that have too few."""
+    return min((least for of_set in counts if (least := min(of_set)) >= FEWEST), default=0)
+
+
+def _long(cuts: Sequence[Cut | None]) -> list[Cut]:
+    return [cut for cut in cuts if cut]
+
+
+def _judged(count: int, most: int, own: Texts) -> bool:
+    return 0 < most <= count and count >= len(own.groups) / 2
+
+
+def _measured(own: Texts, real: Texts, words: int, most: int, pairs: int) -> dict[str, Any]:
+    rounds = own.rounds(words)
+    long = [_long(cuts) for cuts in rounds]
+    beside = [_pairs(cuts, own, real, words) for cuts in rounds]
+    enough = _judged(min(map(len, long)), most, own)
     found: dict[str, Any] = {
-        "enough": sum(map(len, rounds)) / len(lengths),
-        "words": statistics.median(lengths),
-        "texts": most * len(rounds),
+        "enough": sum(map(len, long)) / len(own.texts),
+        "words": statistics.median(own.lengths),
+        "texts": most * len(rounds) if enough else 0,
     }
-    varied = [_varied(texts[:most]) for texts in rounds]
-    few = not usable(own, words)
+    varied = [_varied([cut.words for cut in cuts[:most]]) for cuts in long]
     for name in varied[0]:
         figures = [figure[name] for figure in varied]
-        found[name] = None if few else statistics.fmean(figures)
-        found[f"{name}_range"] = None if few else [min(figures), max(figures)]
-    return {
-        **found,
-        "told": None if few else _told(own, real, words),
-        "mauve": None if few else _mauve([texts[:most] for texts in rounds], real, words),
-    }
+        found[name] = statistics.fmean(figures) if enough else None
+        found[f"{name}_range"] = [min(figures), max(figures)] if enough else None
+    told = near = None
+    if _judged(min(len(found[0]) for found in beside), pairs, own):
+        some = [of_round.first(pairs) for of_round in beside]
+        told = told_apart(some)._asdict()
+        figures = [figure for found in some if (figure := mauve(found.others, found.real)) is not None]
+        near = statistics.fmean(figures) if figures else None
+    return {**found, "told": told, "mauve": near}
 
 
-def _rounds(own: Texts, words: int) -> list[list[Words]]:
-    """The texts that have so many words, cut to them, each time over."""
-    cut = [words_of(text)[:words] for text in own.texts]
-    starts = range(0, len(cut), len(own.groups))
-    return [[text for text in cut[start : start + len(own.groups)] if len(text) == words] for start in starts]
+def _pairs(cuts: Sequence[Cut | None], own: Texts, real: Texts, words: int) -> Pairs:
+    """The texts of one time that are long enough, each with the real one of its prompt."""
+    rows = [
+        (theirs.words, cut.words, group, own_group)
+        for cut, theirs, own_group, group in zip(cuts, real.rounds(words)[0], own.groups, real.groups, strict=False)
+        if cut and theirs
+    ] if real.texts else []  # fmt: skip
+    return Pairs(*zip(*rows, strict=True)) if rows else Pairs([], [], [], [])
 
 
 def _varied(texts: Sequence[Words]) -> dict[str, float]:
@@ -73,39 +119,30 @@ def _varied(texts: Sequence[Words]) -> dict[str, float]:
     }
 
 
-def _told(own: Texts, real: Texts, words: int) -> dict[str, float] | None:
-    """Against as many real texts of the same length, the same ones each time over."""
-    theirs = [words_of(text)[:words] for text in real.texts[: len(own.groups)]]
-    pairs = [
-        (theirs[i], cut, real.groups[i], own.groups[i])
-        for place, text in enumerate(own.texts)
-        if (i := place % len(own.groups)) < len(theirs)
-        and len(cut := words_of(text)[:words]) == len(theirs[i]) == words
+def copies(sets: Sequence[Texts], words: int, training: TrainingWords) -> list[dict[str, Any]]:
+    """How much of each set stands in the training split, word for word: the longest run of whole texts, and shares of
+    texts that are cut to `words` words, None where too few have so many."""
+    whole = [text for own in sets for text in own.texts]
+    cut = [[cut.text for cuts in own.rounds(words) for cut in _long(cuts)] for own in sets]
+    found = iter(copied([*whole, *(text for texts in cut for text in texts)], training))
+    longest = [[next(found).longest for _ in own.texts] for own in sets]
+    shares = [[next(found) for _ in texts] for texts in cut]
+    return [
+        {**_longest(runs, len(own.groups)), **_shares(some if len(some) >= len(own.texts) / 2 else [])}
+        for own, runs, some in zip(sets, longest, shares, strict=True)
     ]
-    if len(pairs) < FEWEST:
-        return None
-    ones, others, groups, own_groups = zip(*pairs, strict=True)
-    return told_apart(ones, others, groups, own_groups)._asdict()
 
 
-def _mauve(rounds: Sequence[Sequence[Words]], real: Texts, words: int) -> float | None:
-    """The mean over the times, each beside as many real texts."""
-    theirs = [cut for text in real.texts if len(cut := words_of(text)[:words]) == words]
-    pairs = [(texts[: len(theirs)], theirs[: len(texts)]) for texts in rounds]
-    found = [mauve(own, beside) for own, beside in pairs if len(own) >= FEWEST]
-    figures = [figure for figure in found if figure is not None]
-    return statistics.fmean(figures) if figures else None
+def _longest(runs: Sequence[int], prompts: int) -> dict[str, Any]:
+    """The most words in a row of each time over: the median of these, and their range."""
+    each = [max(runs[start : start + prompts]) for start in range(0, len(runs), prompts)]
+    return {"longest_words": statistics.median_high(each), "longest_words_range": [min(each), max(each)]}
 
 
-def copies(texts: Sequence[Copied]) -> dict[str, Any]:
-    """How much of texts stands in the training split, word for word."""
-    shares = {
-        f"share_{size}gram": sum(t.found[size] for t in texts) / max(1, sum(t.runs[size] for t in texts))
-        for size in SIZES
-    }
-    return {
-        "longest_words": max((t.longest for t in texts), default=0),
-        **shares,
-        "copying_texts": sum(t.longest >= max(SIZES) for t in texts) / max(1, len(texts)),
-        "likeness": statistics.median([t.likeness for t in texts] or [0.0]),
-    }
+def _shares(texts: Sequence[Copied]) -> dict[str, Any]:
+    names = [*(f"share_{size}gram" for size in SIZES), "copying_texts", "likeness"]
+    if len(texts) < FEWEST:
+        return dict.fromkeys(names)
+    runs = [sum(t.found[size] for t in texts) / max(1, sum(t.runs[size] for t in texts)) for size in SIZES]
+    copying = statistics.fmean(t.longest >= max(SIZES) for t in texts)
+    return dict(zip(names, [*runs, copying, statistics.median(t.likeness for t in texts)], strict=True))

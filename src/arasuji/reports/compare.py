@@ -8,7 +8,7 @@ from typing import Any
 from arasuji.reports import plots
 from arasuji.reports.page import NOTHING, Plot, Table, brief, count, duration, render, share
 from arasuji.reports.tinted import read_along, tinted
-from arasuji.reports.verdict import verdict
+from arasuji.reports.verdict import foremost, hardest_to_tell, listed, verdict
 
 REAL = "real texts"
 
@@ -33,7 +33,7 @@ def compare_page(report: dict[str, Any]) -> str:
         told=_told(models, report["real"], colours),
         texts=_texts(models, report["real"]),
         originality=_originality(models, report["real"]),
-        costs=_costs(models),
+        costs=_costs(models, report["meta"]),
         kept=[model["name"] for model in models if model["cost"]["kept"]],
         shown=[
             read_along(text, [model["tinted"][i] for model in models], names) for i, text in enumerate(report["shown"])
@@ -47,12 +47,11 @@ def compare_page(report: dict[str, Any]) -> str:
 
 def _bits(models: Sequence[dict[str, Any]], pairs: Sequence[dict[str, Any]], colours: dict[str, str]) -> list[Plot]:
     ordered = sorted(models, key=lambda model: float(model["bits_per_byte"]))
-    best, second = ordered[:2]
-    title = (
-        f"{best['name']} needs {share(1 - best['bits_per_byte'] / second['bits_per_byte'])} fewer bits than any other"
-    )
-    if next(p["verdict"] for p in pairs if {p["a"], p["b"]} == {best["name"], second["name"]}) != "better":
-        title = f"{best['name']} and {second['name']} need the fewest bits"
+    first = foremost(models, pairs)
+    title = f"{listed(first)} need the fewest bits"
+    if len(first) == 1:
+        fewer = share(1 - ordered[0]["bits_per_byte"] / ordered[1]["bits_per_byte"])
+        title = f"{first[0]} needs {fewer} fewer bits than any other"
     table = Table(
         "Bits per byte",
         ["model", "bits per byte", "from", "to"],
@@ -141,8 +140,8 @@ def _curves(models: Sequence[dict[str, Any]], colours: dict[str, str]) -> list[P
         for tokens, seconds, bits in m["curve"]
     ]
     note = (
-        "Bits per byte of the validation split against the time that each run took. Those of a word model lack the "
-        "charge for what its tokens leave out, so they are lower bounds and no rivals of the others."
+        "Bits per byte of the validation texts that each run has drawn for itself, against its time. Those of a word "
+        "model lack the charge for what its tokens leave out. So a curve shows how its own model learns, and no more."
     )
     svg = plots.lines(title, drawn, colours, ("minutes of training", "bits per byte"))
     return [
@@ -154,8 +153,9 @@ def _position(models: Sequence[dict[str, Any]], colours: dict[str, str]) -> list
     starts = [start for start, _ in models[0]["position"]]
     if len(starts) < 2:
         return []
-    first, last = (sum(m["position"][i][1] for m in models) / len(models) for i in (0, -1))
-    title = f"The beginning of a text costs {first / last:.1f} times what its last part does"
+    middle = len(starts) // 2
+    first, later = (sum(m["position"][i][1] for m in models) for i in (0, middle))
+    title = f"The beginning of a text costs {first / later:.1f} times what it does from character {starts[middle]} on"
     ticks = [str(start) for start in starts]
     drawn = {m["name"]: [(i, bits) for i, (_, bits) in enumerate(m["position"])] for m in models}
     rows: list[list[str | int]] = [
@@ -175,11 +175,9 @@ def _frequency(models: Sequence[dict[str, Any]], colours: dict[str, str]) -> lis
     classes = [least for least, _, _ in models[0]["frequency"]]
     if len(classes) < 2:
         return []
-    words = sum(number for _, _, number in models[0]["frequency"])
-    unseen = models[0]["frequency"][0]
-    title = f"Words that training never showed are {share(unseen[2] / words)} of all" if not classes[0] else (
-        "Rare words cost more than frequent ones"
-    )  # fmt: skip
+    rare, frequent = (sum(m["frequency"][i][1] for m in models) for i in (0, -1))
+    known = "rarely" if classes[0] else "never"
+    title = f"A word that training {known} showed costs {rare / frequent:.1f} times what a frequent one does"
     ticks = ["unseen" if not least else f"{brief(least)}+" for least in classes]
     drawn = {m["name"]: [(i, bits) for i, (_, bits, _) in enumerate(m["frequency"])] for m in models}
     rows: list[list[str | int]] = [
@@ -221,9 +219,9 @@ def _told(models: Sequence[dict[str, Any]], real: dict[str, Any], colours: dict[
     if not found:
         return []
     found.sort(key=lambda row: float(row[1]["share"]))
-    title = f"The texts of {found[0][0]} are the hardest to tell from real ones"
-    if len(found) > 1 and found[1][1]["low"] <= found[0][1]["high"]:
-        title = f"The texts of {found[0][0]} and {found[1][0]} are the hardest to tell from real ones"
+    title = f"The texts of {listed(hardest_to_tell(models))} are the hardest to tell from real ones"
+    if len(found) == 1:
+        title = f"The texts of {found[0][0]} are told from real ones in {share(found[0][1]['share'])} of the cases"
     if real["samples"]["told"]:
         found.insert(0, (REAL, real["samples"]["told"], plots.INK))
     told = [row[1] for row in found]
@@ -280,13 +278,14 @@ def _texts(models: Sequence[dict[str, Any]], real: dict[str, Any]) -> Table:
 
 def _originality(models: Sequence[dict[str, Any]], real: dict[str, Any]) -> Table:
     def part(key: str) -> Callable[[dict[str, Any]], str]:
-        return lambda m: share(m["originality"][key])
+        return lambda m: NOTHING if m["originality"][key] is None else share(m["originality"][key])
+
+    def longest(m: dict[str, Any]) -> str:
+        low, high = m["originality"]["longest_words_range"]
+        return f"{m['originality']['longest_words']} words" + (f" ({low} to {high})" if low < high else "")
 
     measures: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
-        "longest copy": (
-            lambda m: f"{m['originality']['longest_words']} words",
-            "Most words in a row that stand in a training text.",
-        ),
+        "longest copy": (longest, "Most words in a row, of whole texts, that stand in a training text."),
         "4 in a row": (part("share_4gram"), "Runs of four words that stand in the training split."),
         "8 in a row": (part("share_8gram"), "Runs of eight words."),
         "13 in a row": (part("share_13gram"), "Runs of thirteen words, which are hardly ever chance."),
@@ -299,7 +298,7 @@ def _originality(models: Sequence[dict[str, Any]], real: dict[str, Any]) -> Tabl
     return _by_measure("What stands in the training split, word for word", models, measures, real)
 
 
-def _costs(models: Sequence[dict[str, Any]]) -> Table:
+def _costs(models: Sequence[dict[str, Any]], meta: dict[str, Any]) -> Table:
     def learning(m: dict[str, Any]) -> str:
         seconds = m["cost"]["training_seconds"]
         return f"{m['cost']['training_tokens'] / seconds:,.0f}" if seconds else NOTHING
@@ -309,9 +308,9 @@ def _costs(models: Sequence[dict[str, Any]]) -> Table:
         "on disk": (lambda m: f"{brief(m['cost']['disk_bytes'])}B", "The folder of the weights, in bytes."),
         "training": (
             lambda m: duration(m["cost"]["training_seconds"] / 60) if m["cost"]["training_seconds"] else NOTHING,
-            "Time of the run, validations included, as it was recorded.",
+            "Time of the run, validations included, wherever it was run.",
         ),
-        "learns": (learning, "Tokens a second in training."),
+        "learns": (learning, "Tokens a second of that time."),
         "writes alone": (lambda m: f"{m['cost']['writing_alone']:,.0f}", "Tokens a second, one text."),
         "writes together": (lambda m: f"{m['cost']['writing_together']:,.0f}", "Tokens a second, many texts at once."),
         "bytes together": (
@@ -322,9 +321,9 @@ def _costs(models: Sequence[dict[str, Any]]) -> Table:
             lambda m: f"{brief(m['cost']['memory_bytes'])}B",
             "Most that the process held while writing, beyond what Python and torch take.",
         ),
-        "price of 8 bits": (
+        f"price of {meta['written_in']}": (
             lambda m: f"{100 * m['price_of_writing']:+.2f} %".replace("-", "−"),
-            "More bits per byte in the precision of writing than in that of scoring.",
+            f"More bits per byte with the weights that write than with those in {meta['scored_in']}.",
         ),
     }
-    return _by_measure("What they cost on this machine", models, measures)
+    return _by_measure("What they cost", models, measures)
