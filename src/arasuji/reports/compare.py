@@ -77,7 +77,7 @@ def _likelihood(models: Sequence[dict[str, Any]]) -> Table:
     def recent(model: dict[str, Any]) -> str:
         return f"{model['recent']['bits_per_byte']:.3f}" if model["recent"] else NOTHING
 
-    measures: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
+    measures: dict[str, Measure] = {
         "bits per byte": (
             lambda m: f"{m['bits_per_byte']:.3f}",
             "What a byte of unseen text costs: the sum of -log2 p over the bytes, the end of each text included.",
@@ -88,26 +88,33 @@ def _likelihood(models: Sequence[dict[str, Any]]) -> Table:
             "For what a tokenizer throws away: case, spacing, and how unknown words are spelled.",
         ),
         "tokens per byte": (lambda m: f"{m['tokens_a_byte']:.3f}", "How finely the tokenizer cuts."),
-        "from 2025 on": (recent, "Bits per byte of titles that a pretrained model cannot have met."),
-        "their interval": (lambda m: interval(m["recent"]), "It is wider, since there are fewer of them:"),
-        "how many": (lambda m: count(m["recent"]["scored"]) if m["recent"] else NOTHING, "Titles from 2025 on."),
     }
-    return _by_measure("Likelihood of held-out texts", models, measures)
+    if any(m["recent"] for m in models):
+        measures |= {
+            "from 2025 on": (recent, "Bits per byte of titles that a pretrained model cannot have met."),
+            "their interval": (lambda m: interval(m["recent"]), "It is wider, since there are fewer of them."),
+            "how many": (lambda m: count(m["recent"]["scored"]) if m["recent"] else NOTHING, "Titles from 2025 on."),
+        }
+    return _by_model("Likelihood of held-out texts", models, measures)
 
 
-def _by_measure(
+Measure = tuple[Callable[[dict[str, Any]], str], str]
+"""How a model's part of the report is shown, and what that means in one sentence."""
+
+
+def _by_model(
     caption: str,
     models: Sequence[dict[str, Any]],
-    measures: dict[str, tuple[Callable[[dict[str, Any]], str], str]],
+    measures: dict[str, Measure],
     real: dict[str, Any] | None = None,
 ) -> Table:
-    """A row a measure, a column a model."""
-    columns = [*([{"name": REAL, **real}] if real else []), *models]
+    """A row a model, real texts first, a column a measure."""
+    rows = [*([{"name": REAL, **real}] if real else []), *models]
     return Table(
         caption,
-        ["measure", *(model["name"] for model in columns)],
-        [[name, *(figure(model) for model in columns)] for name, (figure, _) in measures.items()],
-        {name: note for name, (_, note) in measures.items()},
+        ["", *measures],
+        [[row["name"], *(figure(row) for figure, _ in measures.values())] for row in rows],
+        legend={name: note for name, (_, note) in measures.items() if note},
     )
 
 
@@ -178,7 +185,7 @@ def _frequency(models: Sequence[dict[str, Any]], colours: dict[str, str]) -> lis
     rare, frequent = (sum(m["frequency"][i][1] for m in models) for i in (0, -1))
     known = "rarely" if classes[0] else "never"
     title = f"A word that training {known} showed costs {rare / frequent:.1f} times what a frequent one does"
-    ticks = ["unseen" if not least else f"{brief(least)}+" for least in classes]
+    ticks = [brief(least).replace("\u00a0", "").replace(" ", "") for least in classes]
     drawn = {m["name"]: [(i, bits) for i, (_, bits, _) in enumerate(m["frequency"])] for m in models}
     rows: list[list[str | int]] = [
         [tick, models[0]["frequency"][i][2], *(f"{m['frequency'][i][1]:.1f}" for m in models)]
@@ -187,7 +194,7 @@ def _frequency(models: Sequence[dict[str, Any]], colours: dict[str, str]) -> lis
     return [
         Plot(
             title,
-            "Bits of a word, by how often it occurs in the training split.",
+            "Bits of a word, by how often it occurs in the training split: at least so often.",
             plots.lines(title, drawn, colours, ("occurrences in training", "bits per word"), ticks),
             Table("Bits per word by frequency", ["occurrences", "words", *(m["name"] for m in models)], rows),
         )
@@ -199,7 +206,7 @@ def _calibration(models: Sequence[dict[str, Any]], colours: dict[str, str]) -> l
     if not drawn:
         return []
     best = min(models, key=lambda m: float(m["calibration_error"]))
-    title = f"{best['name']} is off by {share(best['calibration_error'])} on average"
+    title = f"{best['name']} is the best calibrated: {share(best['calibration_error'])} off on average"
     rows: list[list[str | int]] = [
         [m["name"], share(sure), share(right), tokens] for m in models for sure, right, tokens in m["calibration"]
     ]
@@ -252,12 +259,12 @@ def _texts(models: Sequence[dict[str, Any]], real: dict[str, Any]) -> Table:
             mean, between = m["samples"][key], m["samples"][f"{key}_range"]
             if mean is None:
                 return NOTHING
-            low, high = map(share, between)
-            return share(mean) if low == high else f"{share(mean)} ({low} to {high})"
+            off = max(abs(mean - end) for end in between)
+            return share(mean) if off < 0.0005 else f"{share(mean)} ± {100 * off:.1f}"
 
         return figure
 
-    measures: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
+    measures: dict[str, Measure] = {
         "different words": (varied("distinct_1"), "Different words among all (distinct-1)."),
         "different pairs": (varied("distinct_2"), "Different runs of two words among all (distinct-2)."),
         "different triples": (varied("distinct_3"), "Different runs of three words among all (distinct-3)."),
@@ -273,7 +280,7 @@ def _texts(models: Sequence[dict[str, Any]], real: dict[str, Any]) -> Table:
             lambda m: NOTHING if m["samples"]["mauve"] is None else f"{m['samples']['mauve']:.2f}",
             note,
         )
-    return _by_measure("What they write, beside real texts", models, measures, real)
+    return _by_model("What they write, beside real texts", models, measures, real)
 
 
 def _originality(models: Sequence[dict[str, Any]], real: dict[str, Any]) -> Table:
@@ -284,7 +291,7 @@ def _originality(models: Sequence[dict[str, Any]], real: dict[str, Any]) -> Tabl
         low, high = m["originality"]["longest_words_range"]
         return f"{m['originality']['longest_words']} words" + (f" ({low} to {high})" if low < high else "")
 
-    measures: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
+    measures: dict[str, Measure] = {
         "longest copy": (longest, "Most words in a row, of whole texts, that stand in a training text."),
         "4 in a row": (part("share_4gram"), "Runs of four words that stand in the training split."),
         "8 in a row": (part("share_8gram"), "Runs of eight words."),
@@ -295,7 +302,7 @@ def _originality(models: Sequence[dict[str, Any]], real: dict[str, Any]) -> Tabl
             "Half of the texts have at least so many of their runs of three words in a single one.",
         ),
     }
-    return _by_measure("What stands in the training split, word for word", models, measures, real)
+    return _by_model("What stands in the training split, word for word", models, measures, real)
 
 
 def _costs(models: Sequence[dict[str, Any]], meta: dict[str, Any]) -> Table:
@@ -303,7 +310,7 @@ def _costs(models: Sequence[dict[str, Any]], meta: dict[str, Any]) -> Table:
         seconds = m["cost"]["training_seconds"]
         return f"{m['cost']['training_tokens'] / seconds:,.0f}" if seconds else NOTHING
 
-    measures: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
+    measures: dict[str, Measure] = {
         "parameters": (lambda m: count(m["parameters"]), "Numbers that make the model; of an n-gram model, its runs."),
         "on disk": (lambda m: f"{brief(m['cost']['disk_bytes'])}B", "The folder of the weights, in bytes."),
         "training": (
@@ -326,4 +333,4 @@ def _costs(models: Sequence[dict[str, Any]], meta: dict[str, Any]) -> Table:
             f"More bits per byte with the weights that write than with those in {meta['scored_in']}.",
         ),
     }
-    return _by_measure("What they cost", models, measures)
+    return _by_model("What they cost", models, measures)

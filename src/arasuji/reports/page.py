@@ -24,6 +24,8 @@ class Table:
     rows: Sequence[Sequence[str | int]]
     notes: Mapping[str | int, str] = field(default_factory=dict)
     """What a row's first cell means, in one sentence."""
+    legend: Mapping[str, str] = field(default_factory=dict)
+    """What columns mean, where they need a sentence."""
 
 
 @dataclass(frozen=True)

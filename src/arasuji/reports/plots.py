@@ -30,6 +30,7 @@ ROW = 21  # a bar that lies down, and the room below it
 # Colours that nothing else would use; `_adapted` puts the page's variable of that name in their place.
 INK, QUIET, LINE, BAR, MODEL = "#000001", "#000002", "#000003", "#000004", "#000005"
 SERIES = [f"#00000{i}" for i in "56789ab"]
+PLAIN = 4  # of these are told apart at a glance; lines in the others are dashed
 _VARIABLES = {
     INK: "var(--ink)",
     QUIET: "var(--quiet)",
@@ -147,7 +148,8 @@ def lines(
         heights = _apart(list(ends.values()), 0.085 * top, 0.97 * top)
         for (name, line), height in zip(drawn.items(), heights, strict=True):
             xs, ys = zip(*sorted(line), strict=True)
-            axes.plot(xs, ys, color=colours[name], linewidth=2.5, solid_capstyle="round")
+            dashes = "-" if colours[name] in SERIES[:PLAIN] else (0, (2.5, 1.5))
+            axes.plot(xs, ys, color=colours[name], linewidth=2.5, solid_capstyle="round", linestyle=dashes)
             axes.plot([xs[-1] + 0.02 * reach, right + 0.06 * reach], [ys[-1], height], color=colours[name], linewidth=1)
             axes.annotate(
                 _clipped(name, 13), (right + 0.08 * reach, height), ha="left", va="center_baseline", color=INK
