@@ -208,3 +208,9 @@ def test_the_hardest_to_tell_are_all_those_whose_intervals_meet(report):
 
 def read_titles(page: str) -> list[str]:
     return re.findall("<h3>(.*?)</h3>", page)
+
+
+def test_a_model_that_copies_no_more_than_people_is_not_blamed(report):
+    assert "copies most: up to 17 words in a row" in " ".join(verdict(report))
+    report["real"]["originality"]["longest_words"] = 17
+    assert "No model copies more than people do: at most 17 words" in " ".join(verdict(report))

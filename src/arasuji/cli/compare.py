@@ -97,7 +97,6 @@ def show(report: dict[str, Any]) -> None:
             name,
             part(s["told"] and s["told"]["share"]),
             part(s["distinct_2"]),
-            part(s["self_bleu"]),
             part(s.get("ends")),
             f"{s['words']:.0f}",
             o["longest_words"],
@@ -105,12 +104,14 @@ def show(report: dict[str, Any]) -> None:
         ]
         for name, s, o in rows
     ]
-    headers = ["what they write", "told apart", "new pairs", "self-BLEU", "end", "words", "longest copy", "8 in a row"]
+    headers = ["what they write", "told", "pairs", "end", "words", "longest", "8 in a row"]
     table("", headers, texts)
+    print("told: from real texts, by a classifier (half is chance); pairs: different ones;")
+    print("longest: words in a row that a training text has; 8 in a row: runs found there\n")
     costs = [
         [
             m["name"],
-            m["parameters"],
+            f"{m['parameters'] / 1e6:.1f} M",
             size(m["cost"]["disk_bytes"]),
             "-" if m["cost"]["training_seconds"] is None else duration(m["cost"]["training_seconds"]),
             f"{m['cost']['writing_alone']:.0f}",
@@ -119,7 +120,7 @@ def show(report: dict[str, Any]) -> None:
         ]
         for m in models
     ]
-    headers = ["what they cost", "parameters", "on disk", "training", "tokens/s", "together", "memory"]
+    headers = ["what they cost", "weights", "on disk", "trained", "tokens/s", "of many", "memory"]
     table("", headers, costs)
 
 

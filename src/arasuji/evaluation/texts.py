@@ -73,15 +73,12 @@ def _long(cuts: Sequence[Cut | None]) -> list[Cut]:
     return [cut for cut in cuts if cut]
 
 
-def _judged(count: int, most: int, own: Texts) -> bool:
-    return 0 < most <= count and count >= len(own.groups) / 2
-
-
 def _measured(own: Texts, real: Texts, words: int, most: int, pairs: int) -> dict[str, Any]:
     rounds = own.rounds(words)
     long = [_long(cuts) for cuts in rounds]
     beside = [_pairs(cuts, own, real, words) for cuts in rounds]
-    enough = _judged(min(map(len, long)), most, own)
+    least = min(map(len, long))
+    enough = 0 < most <= least and least >= len(own.groups) / 2
     found: dict[str, Any] = {
         "enough": sum(map(len, long)) / len(own.texts),
         "words": statistics.median(own.lengths),
@@ -93,7 +90,7 @@ def _measured(own: Texts, real: Texts, words: int, most: int, pairs: int) -> dic
         found[name] = statistics.fmean(figures) if enough else None
         found[f"{name}_range"] = [min(figures), max(figures)] if enough else None
     told = near = None
-    if _judged(min(len(found[0]) for found in beside), pairs, own):
+    if enough and 0 < pairs <= min(len(of_round.real) for of_round in beside):
         some = [of_round.first(pairs) for of_round in beside]
         told = told_apart(some)._asdict()
         figures = [figure for found in some if (figure := mauve(found.others, found.real)) is not None]
@@ -120,8 +117,8 @@ def _varied(texts: Sequence[Words]) -> dict[str, float]:
 
 
 def copies(sets: Sequence[Texts], words: int, training: TrainingWords) -> list[dict[str, Any]]:
-    """How much of each set stands in the training split, word for word: the longest run of whole texts, and shares of
-    texts that are cut to `words` words, None where too few have so many."""
+    """How much of each set stands in the training split, word for word: the longest runs, which are of whole texts, and
+    shares of texts that are cut to `words` words, None where too few have so many."""
     whole = [text for own in sets for text in own.texts]
     cut = [[cut.text for cuts in own.rounds(words) for cut in _long(cuts)] for own in sets]
     found = iter(copied([*whole, *(text for texts in cut for text in texts)], training))
@@ -134,15 +131,18 @@ def copies(sets: Sequence[Texts], words: int, training: TrainingWords) -> list[d
 
 
 def _longest(runs: Sequence[int], prompts: int) -> dict[str, Any]:
-    """The most words in a row of each time over: the median of these, and their range."""
+    """The most words in a row of each time over: the median of these, and their range; the share of texts with many."""
     each = [max(runs[start : start + prompts]) for start in range(0, len(runs), prompts)]
-    return {"longest_words": statistics.median_high(each), "longest_words_range": [min(each), max(each)]}
+    return {
+        "longest_words": statistics.median_high(each),
+        "longest_words_range": [min(each), max(each)],
+        "copying_texts": statistics.fmean(run >= max(SIZES) for run in runs),
+    }
 
 
 def _shares(texts: Sequence[Copied]) -> dict[str, Any]:
-    names = [*(f"share_{size}gram" for size in SIZES), "copying_texts", "likeness"]
+    names = [*(f"share_{size}gram" for size in SIZES), "likeness"]
     if len(texts) < FEWEST:
         return dict.fromkeys(names)
     runs = [sum(t.found[size] for t in texts) / max(1, sum(t.runs[size] for t in texts)) for size in SIZES]
-    copying = statistics.fmean(t.longest >= max(SIZES) for t in texts)
-    return dict(zip(names, [*runs, copying, statistics.median(t.likeness for t in texts)], strict=True))
+    return dict(zip(names, [*runs, statistics.median(t.likeness for t in texts)], strict=True))

@@ -112,7 +112,7 @@ def _by_model(
     rows = [*([{"name": REAL, **real}] if real else []), *models]
     return Table(
         caption,
-        ["", *measures],
+        ["texts" if real else "model", *measures],
         [[row["name"], *(figure(row) for figure, _ in measures.values())] for row in rows],
         legend={name: note for name, (_, note) in measures.items() if note},
     )
@@ -250,7 +250,7 @@ def _told(models: Sequence[dict[str, Any]], real: dict[str, Any], colours: dict[
     ]
 
 
-def _texts(models: Sequence[dict[str, Any]], real: dict[str, Any]) -> Table:
+def _texts(models: Sequence[dict[str, Any]], real: dict[str, Any]) -> list[Table]:
     def part(key: str) -> Callable[[dict[str, Any]], str]:
         return lambda m: NOTHING if m["samples"].get(key) is None else share(m["samples"][key])
 
@@ -264,23 +264,28 @@ def _texts(models: Sequence[dict[str, Any]], real: dict[str, Any]) -> Table:
 
         return figure
 
-    measures: dict[str, Measure] = {
+    variety: dict[str, Measure] = {
         "different words": (varied("distinct_1"), "Different words among all (distinct-1)."),
         "different pairs": (varied("distinct_2"), "Different runs of two words among all (distinct-2)."),
         "different triples": (varied("distinct_3"), "Different runs of three words among all (distinct-3)."),
         "self-BLEU": (varied("self_bleu"), "How much each text resembles the others."),
         "repetition": (varied("repetition"), "Runs of four words that a text has had before."),
+    }
+    shape: dict[str, Measure] = {
         "end by themselves": (part("ends"), "Texts that ended before their room was used up."),
         "words": (lambda m: f"{m['samples']['words']:.0f}", "Half of the texts have at least so many."),
         "long enough": (part("enough"), "Texts that have the number of words compared."),
     }
     if any(m["samples"]["mauve"] is not None for m in models):
         note = "How much of a cloud of their texts and one of real texts is the same (MAUVE), 1 being all of it."
-        measures["MAUVE"] = (
+        shape["MAUVE"] = (
             lambda m: NOTHING if m["samples"]["mauve"] is None else f"{m['samples']['mauve']:.2f}",
             note,
         )
-    return _by_model("What they write, beside real texts", models, measures, real)
+    return [
+        _by_model("How varied texts are", models, variety, real),
+        _by_model("How long they are, and whether they end", models, shape, real),
+    ]
 
 
 def _originality(models: Sequence[dict[str, Any]], real: dict[str, Any]) -> Table:
@@ -296,7 +301,7 @@ def _originality(models: Sequence[dict[str, Any]], real: dict[str, Any]) -> Tabl
         "4 in a row": (part("share_4gram"), "Runs of four words that stand in the training split."),
         "8 in a row": (part("share_8gram"), "Runs of eight words."),
         "13 in a row": (part("share_13gram"), "Runs of thirteen words, which are hardly ever chance."),
-        "texts that copy": (part("copying_texts"), "Texts with thirteen words in a row or more."),
+        "texts that copy": (part("copying_texts"), "Whole texts with thirteen words in a row or more."),
         "nearest": (
             part("likeness"),
             "Half of the texts have at least so many of their runs of three words in a single one.",

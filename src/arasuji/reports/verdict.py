@@ -90,9 +90,14 @@ def _copies(models: Sequence[dict[str, Any]], real: dict[str, Any]) -> str:
     longest = most["originality"]["longest_words"]
     if longest < COPIED:
         return f"No model copies from its training texts: none has written {COPIED} words in a row from there."
-    copying = most["originality"]["copying_texts"]
-    often = "" if copying is None else f", and {COPIED} or more in {share(copying)} of its texts"
+    own = real["originality"]["longest_words"]
+    if longest <= own:
+        return (
+            f"No model copies more than people do: at most {longest} words in a row, those of {most['name']}, where as "
+            f"many real texts that no model has seen share up to {own}."
+        )
+    copying = share(most["originality"]["copying_texts"])
     return (
-        f"{most['name']} copies most: up to {longest} words in a row{often}; as many real texts that no model has seen "
-        f"share up to {real['originality']['longest_words']}."
+        f"{most['name']} copies most: up to {longest} words in a row, and {COPIED} or more in {copying} of its texts; "
+        f"as many real texts that no model has seen share up to {own}."
     )
