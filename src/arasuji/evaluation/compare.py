@@ -100,14 +100,15 @@ def compare(
         {
             "name": title,
             **_model(name, answer, [next(shown) for _ in own.texts[:SHOWN_SAMPLES]]),
-            "samples": {**samples, "ends": statistics.fmean(sample["finished"] for sample in answer["samples"])},
+            "samples": {**like, "ends": statistics.fmean(sample["finished"] for sample in answer["samples"])},
             "originality": originality,
         }
-        for title, name, answer, own, samples, originality in zip(
+        for title, name, answer, own, like, originality in zip(
             _titles(names), names, answers, written, measures, copied_by, strict=True
         )
     ]
     asked = {"samples": samples, "seeds": seeds, "documents": documents, "seed": seed}
+    command = f"arasuji.api.compare({list(names)!r}, {str(folder)!r}, **{asked})"
     return {
         "models": models,
         "real": {"samples": of_real, "originality": copied_by_people},
@@ -115,23 +116,24 @@ def compare(
         "shown": [opened.test[i].text for i in task.job.shown],
         "prompts": task.job.prompts[:SHOWN_SAMPLES],
         "nearest": _titles_of(opened, [found for model in models for found in model["texts"]]),
-        "meta": {
-            "layout": LAYOUT,
-            "command": f"arasuji.api.compare({list(names)!r}, {str(folder)!r}, **{asked})",
-            "seed": seed,
-            "corpus": opened.hash,
-            "documents": len(task.job.documents),
-            "few": min(FEW, len(task.job.documents)),
-            "prompts": prompts,
-            "seeds": seeds,
-            "prompt_words": PROMPT_WORDS,
-            "words": task.words,
-            "training_documents": len(opened.train),
-            "scored_in": str(device.dtype("auto")).removeprefix("torch."),
-            "written_in": str(device.dtype(device.for_writing())).removeprefix("torch."),
-            "machine": _machine(),
-            "versions": versions(),
-        },
+        "meta": {"command": command, "seed": seed, "prompts": prompts, "seeds": seeds, **_meta(opened, task)},
+    }
+
+
+def _meta(corpus: Corpus, task: Task) -> dict[str, Any]:
+    """What the figures depend on, besides what was asked for."""
+    return {
+        "layout": LAYOUT,
+        "corpus": corpus.hash,
+        "documents": len(task.job.documents),
+        "few": min(FEW, len(task.job.documents)),
+        "prompt_words": PROMPT_WORDS,
+        "words": task.words,
+        "training_documents": len(corpus.train),
+        "scored_in": str(device.dtype("auto")).removeprefix("torch."),
+        "written_in": str(device.dtype(device.for_writing())).removeprefix("torch."),
+        "machine": _machine(),
+        "versions": versions(),
     }
 
 

@@ -100,7 +100,7 @@ class Int8Lstm(LanguageModel):
         return self._scores(state.hidden[-1]), state
 
     def save(self, folder: Path) -> None:
-        raise NotImplementedError("8-bit weights are made of a saved model, and not saved again")
+        raise TypeError("8-bit weights are made of a saved model, and not saved again")
 
 
 def _remembered(layer: Int8Linear, below: Tensor, hidden: Tensor, cell: Tensor) -> Tensor:
