@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from arasuji.corpus.script import words_of
 from arasuji.evaluation.diversity import distinct, repetition, self_bleu
-from arasuji.evaluation.tell import Pairs
-from arasuji.evaluation.tell import told_apart as told_apart_in
+from arasuji.evaluation.tell import told_apart
 
 LENGTH = 40
 
@@ -61,10 +60,6 @@ def test_the_same_text_again_and_again_is_at_the_bottom_of_variety(real):
 def test_a_text_that_repeats_itself_is_at_the_bottom_of_repetition(real):
     assert repetition((real[0][:4] * LENGTH)[:LENGTH]) > 0.8
     assert statistics.fmean(map(repetition, real)) < 0.02
-
-
-def told_apart(*pairs):
-    return told_apart_in([Pairs(*pairs)])
 
 
 def halves(texts):

@@ -93,7 +93,7 @@ def compare(
     real = Texts(task.real.texts[:prompts], groups[:prompts])
     others = Texts(task.real.texts[prompts:], groups[prompts:])
     written = [Texts([sample["text"] for sample in answer["samples"]], real.groups) for answer in answers]
-    of_real, *measures = measured([(real, others), *((own, real) for own in written)], task.words)
+    of_real, *measures = measured([(real, others), *((own, task.real) for own in written)], task.words)
     copied_by_people, *copied_by = copies([real, *written], task.words, training)
     shown = iter(copied([text for own in written for text in own.texts[:SHOWN_SAMPLES]], training))
     models = [

@@ -23,19 +23,6 @@ FEATURES = 1 << 14
 RIDGE = 1.0
 
 
-class Pairs(NamedTuple):
-    """Real texts and others, as many of each and of the same lengths, or the lengths are what is told; with their
-    groups."""
-
-    real: Sequence[Words]
-    others: Sequence[Words]
-    groups: Sequence[str]
-    groups_of_others: Sequence[str]
-
-    def first(self, count: int) -> Pairs:
-        return Pairs(self.real[:count], self.others[:count], self.groups[:count], self.groups_of_others[:count])
-
-
 class Told(NamedTuple):
     """How many of the texts were taken for what they are, 0.5 being chance."""
 
@@ -44,19 +31,13 @@ class Told(NamedTuple):
     high: float
 
 
-def told_apart(rounds: Sequence[Pairs]) -> Told:
-    """The mean over several times, in each of which a classifier of its own learns: a real text that it met several
-    times would be known by heart. Texts of one group are never on both sides of what is learnt and what is asked."""
-    right = [hit for pairs in rounds for hit in _right(pairs)]
-    owners = [group for pairs in rounds for group in (*pairs.groups, *pairs.groups_of_others)]
-    low, high = bootstrap.interval(right, [1.0] * len(right), owners)
-    return Told(float(np.mean(right)), low, high)
-
-
-def _right(pairs: Pairs) -> list[float]:
-    """1 for each text, the real ones first, that was taken for what it is."""
-    texts, owners = [*pairs.real, *pairs.others], np.array([*pairs.groups, *pairs.groups_of_others])
-    truth = np.array([1.0] * len(pairs.real) + [-1.0] * len(pairs.others))
+def told_apart(
+    real: Sequence[Words], others: Sequence[Words], groups: Sequence[str], groups_of_others: Sequence[str]
+) -> Told:
+    """As many of each and of the same lengths, or these are what is told; and no text twice, or it is known by heart.
+    Texts of one group are never on both sides of what is learnt and what is asked."""
+    texts, owners = [*real, *others], np.array([*groups, *groups_of_others])
+    truth = np.array([1.0] * len(real) + [-1.0] * len(others))
     rows = _rows(texts)
     likeness = rows @ rows.T + 1  # the constant of a regression
     part_of = {group: int(hashlib.sha256(group.encode()).hexdigest(), 16) % PARTS for group in set(owners.tolist())}
@@ -70,8 +51,8 @@ def _right(pairs: Pairs) -> list[float]:
             known = likeness[np.ix_(learnt, learnt)] + RIDGE * np.diag(scarce)
             answers = likeness[np.ix_(asked, learnt)] @ np.linalg.solve(known, truth[learnt])
             right[asked] = np.where(answers == 0, 0.5, answers * truth[asked] > 0)
-    found: list[float] = right.tolist()
-    return found
+    low, high = bootstrap.interval(right.tolist(), [1.0] * len(right), owners.tolist())
+    return Told(float(right.mean()), low, high)
 
 
 def _rows(texts: Sequence[Words]) -> np.ndarray:

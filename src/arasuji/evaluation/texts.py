@@ -13,17 +13,18 @@ from arasuji.corpus.script import placed_words
 from arasuji.evaluation.diversity import Words, distinct, repetition, self_bleu
 from arasuji.evaluation.mauve import mauve
 from arasuji.evaluation.originality import SIZES, Copied, copied
-from arasuji.evaluation.tell import Pairs, told_apart
+from arasuji.evaluation.tell import told_apart
 
 FEWEST = 20
 """Texts that a measure needs."""
 
 
 class Cut(NamedTuple):
-    """A text's first words, and how it is written up to there."""
+    """A text's first words, how it is written up to there, and the group of its prompt."""
 
     words: Words
     text: str
+    group: str
 
 
 @dataclass(frozen=True)
@@ -43,69 +44,71 @@ class Texts:
         """Words of each text."""
         return [len(placed) for placed in self._placed]
 
-    def rounds(self, words: int) -> list[list[Cut | None]]:
-        """Each time over, the texts cut to so many words; None for one that has fewer."""
-        cuts = [
-            Cut([word for word, _, _ in placed[:words]], text[: placed[words - 1][2]]) if len(placed) >= words else None
-            for text, placed in zip(self.texts, self._placed, strict=True)
-        ]
-        return [cuts[start : start + len(self.groups)] for start in range(0, len(cuts), len(self.groups))]
+    def rounds(self, words: int) -> list[list[Cut]]:
+        """Each time over, the texts that have so many words, cut to them."""
+        times = len(self.texts) // max(1, len(self.groups))
+        found: list[list[Cut]] = [[] for _ in range(times)]
+        for i, (text, placed) in enumerate(zip(self.texts, self._placed, strict=True)):
+            if len(placed) >= words:
+                cut = Cut(
+                    [word for word, _, _ in placed[:words]],
+                    text[: placed[words - 1][2]],
+                    self.groups[i % len(self.groups)],
+                )
+                found[i // len(self.groups)].append(cut)
+        return found
 
 
 def measured(sets: Sequence[tuple[Texts, Texts]], words: int) -> list[dict[str, Any]]:
-    """For texts and the real ones that go on from the same prompts: how varied they are, each time over and on average,
-    how well they are told from the real ones and, with mauve-text, how near they are to them.
+    """For texts and real ones: how varied they are, each time over and on average, how well they are told from the real
+    ones and, with mauve-text, how near they are to them.
 
     All are cut to `words` words, and of every set and each time as many are taken. A figure is None where fewer than
     half of the texts, or than `FEWEST`, have so many words: it would be one of the few good texts.
     """
-    most = _most([len(_long(cuts)) for cuts in own.rounds(words)] for own, _ in sets)
-    pairs = _most([len(_pairs(cuts, own, real, words)[0]) for cuts in own.rounds(words)] for own, real in sets)
-    return [_measured(own, real, words, most, pairs) for own, real in sets]
+    most = min((least for own, _ in sets if (least := _least(own, words))), default=0)
+    return [_measured(own, real, words, most) for own, real in sets]
 
 
-def _most(counts: Any) -> int:
-    """As many as every set has each time, those left out that have too few."""
-    return min((least for of_set in counts if (least := min(of_set)) >= FEWEST), default=0)
+def _least(own: Texts, words: int) -> int:
+    """The texts of each time that are long enough; 0 where these are too few to be measured."""
+    least = min(map(len, own.rounds(words)))
+    return least if least >= max(FEWEST, len(own.groups) / 2) else 0
 
 
-def _long(cuts: Sequence[Cut | None]) -> list[Cut]:
-    return [cut for cut in cuts if cut]
-
-
-def _measured(own: Texts, real: Texts, words: int, most: int, pairs: int) -> dict[str, Any]:
-    rounds = own.rounds(words)
-    long = [_long(cuts) for cuts in rounds]
-    beside = [_pairs(cuts, own, real, words) for cuts in rounds]
-    least = min(map(len, long))
-    enough = 0 < most <= least and least >= len(own.groups) / 2
+def _measured(own: Texts, real: Texts, words: int, most: int) -> dict[str, Any]:
+    rounds, beside = own.rounds(words), [cut for cuts in real.rounds(words) for cut in cuts]
+    enough = _least(own, words) > 0
     found: dict[str, Any] = {
-        "enough": sum(map(len, long)) / len(own.texts),
+        "enough": sum(map(len, rounds)) / len(own.texts),
         "words": statistics.median(own.lengths),
         "texts": most * len(rounds) if enough else 0,
     }
-    varied = [_varied([cut.words for cut in cuts[:most]]) for cuts in long]
+    varied = [_varied([cut.words for cut in cuts[:most]]) for cuts in rounds]
     for name in varied[0]:
         figures = [figure[name] for figure in varied]
         found[name] = statistics.fmean(figures) if enough else None
         found[f"{name}_range"] = [min(figures), max(figures)] if enough else None
-    told = near = None
-    if enough and 0 < pairs <= min(len(of_round.real) for of_round in beside):
-        some = [of_round.first(pairs) for of_round in beside]
-        told = told_apart(some)._asdict()
-        figures = [figure for found in some if (figure := mauve(found.others, found.real)) is not None]
-        near = statistics.fmean(figures) if figures else None
-    return {**found, "told": told, "mauve": near}
+    each = min(most, len(beside) // len(rounds))
+    some = [cut for cuts in rounds for cut in cuts[:each]]
+    if not enough or len(some) < FEWEST:
+        return {**found, "told": None, "mauve": None}
+    theirs = beside[: len(some)]
+    told = told_apart(
+        [cut.words for cut in theirs],
+        [cut.words for cut in some],
+        [cut.group for cut in theirs],
+        [cut.group for cut in some],
+    )
+    return {**found, "told": told._asdict(), "mauve": _near(rounds, beside, min(most, len(beside)))}
 
 
-def _pairs(cuts: Sequence[Cut | None], own: Texts, real: Texts, words: int) -> Pairs:
-    """The texts of one time that are long enough, each with the real one of its prompt."""
-    rows = [
-        (theirs.words, cut.words, group, own_group)
-        for cut, theirs, own_group, group in zip(cuts, real.rounds(words)[0], own.groups, real.groups, strict=False)
-        if cut and theirs
-    ] if real.texts else []  # fmt: skip
-    return Pairs(*zip(*rows, strict=True)) if rows else Pairs([], [], [], [])
+def _near(rounds: Sequence[Sequence[Cut]], real: Sequence[Cut], count: int) -> float | None:
+    """MAUVE of each time over, on average: it depends on how many texts there are."""
+    beside = [cut.words for cut in real[:count]]
+    figures = [mauve([cut.words for cut in cuts[:count]], beside) for cuts in rounds]
+    known = [figure for figure in figures if figure is not None]
+    return statistics.fmean(known) if known else None
 
 
 def _varied(texts: Sequence[Words]) -> dict[str, float]:
@@ -120,7 +123,7 @@ def copies(sets: Sequence[Texts], words: int, training: TrainingWords) -> list[d
     """How much of each set stands in the training split, word for word: the longest runs, which are of whole texts, and
     shares of texts that are cut to `words` words, None where too few have so many."""
     whole = [text for own in sets for text in own.texts]
-    cut = [[cut.text for cuts in own.rounds(words) for cut in _long(cuts)] for own in sets]
+    cut = [[cut.text for cuts in own.rounds(words) for cut in cuts] for own in sets]
     found = iter(copied([*whole, *(text for texts in cut for text in texts)], training))
     longest = [[next(found).longest for _ in own.texts] for own in sets]
     shares = [[next(found) for _ in texts] for texts in cut]
