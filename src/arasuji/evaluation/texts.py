@@ -100,11 +100,14 @@ def _measured(own: Texts, real: Texts, words: int, most: int) -> dict[str, Any]:
         [cut.group for cut in theirs],
         [cut.group for cut in some],
     )
-    return {**found, "told": told._asdict(), "mauve": _near(rounds, beside, min(most, len(beside)))}
+    strangers = [cut for cut in beside if cut.group not in own.groups]  # as all are to the real texts of these prompts
+    return {**found, "told": told._asdict(), "mauve": _near(rounds, strangers, min(most, len(strangers)))}
 
 
 def _near(rounds: Sequence[Sequence[Cut]], real: Sequence[Cut], count: int) -> float | None:
     """MAUVE of each time over, on average: it depends on how many texts there are."""
+    if count < FEWEST:
+        return None
     beside = [cut.words for cut in real[:count]]
     figures = [mauve([cut.words for cut in cuts[:count]], beside) for cuts in rounds]
     known = [figure for figure in figures if figure is not None]

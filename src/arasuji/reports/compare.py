@@ -277,7 +277,10 @@ def _texts(models: Sequence[dict[str, Any]], real: dict[str, Any]) -> list[Table
         "long enough": (part("enough"), "Texts that have the number of words compared."),
     }
     if any(m["samples"]["mauve"] is not None for m in models):
-        note = "How much of a cloud of their texts and one of real texts is the same (MAUVE), 1 being all of it."
+        note = (
+            "How much of a cloud of their texts and one of real texts, of other prompts, is the same (MAUVE), 1 being "
+            "all of it. Of a hundred texts it scatters by a tenth."
+        )
         shape["MAUVE"] = (
             lambda m: NOTHING if m["samples"]["mauve"] is None else f"{m['samples']['mauve']:.2f}",
             note,
