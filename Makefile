@@ -23,7 +23,7 @@ format: $(STAMP)
 bench-train: $(STAMP)
 	$(PY) bench/train.py $(SOURCE) $(BENCH) --out bench-train.json
 
-# The same for writing; BENCH=--short takes one round of 30 tokens, not 5 of 100.
+# The same for writing; BENCH=--short takes one round of 20 tokens, not 5 of 100.
 bench-write: $(STAMP)
 	$(PY) bench/write.py $(SOURCE) $(BENCH) --out bench-write.json
 

@@ -76,7 +76,7 @@ def measured(workload: str, work: Path, short: bool) -> dict[str, Any]:
             found.append(read_rate() if kind == "read" else gemm(kind))
         for column, line in told["turns"].items():
             for name in rotated(list(started), turn):
-                answer = started[name].take(f"{line} {30 if short else 100}")
+                answer = started[name].take(f"{line} {20 if short else 100}")
                 rates[name][column].append(answer["tokens"] / answer["seconds"])
                 peaks[name] = answer["peak_bytes"]
     size = sum(len(text.encode()) for text in json.loads((work / "texts.json").read_text("utf-8")))
@@ -141,7 +141,7 @@ def show(workload: str, result: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path, nargs="?")
-    parser.add_argument("--short", action="store_true", help="one round of 30 tokens instead of 5 of 100")
+    parser.add_argument("--short", action="store_true", help="one round of 20 tokens instead of 5 of 100")
     parser.add_argument("--only", choices=WORKLOADS, action="append")
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()

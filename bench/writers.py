@@ -179,7 +179,8 @@ def main() -> None:
     writer = WRITERS[name](Path(work) / model)
     prompts: list[str] = json.loads((Path(work) / "prompts.json").read_text("utf-8"))
     texts: list[str] = json.loads((Path(work) / "texts.json").read_text("utf-8"))
-    writer.write(prompts[:1], 4)
+    for rows in (1, 2):  # several texts are written in another way than one
+        writer.write(prompts[:rows], 4)
 
     def respond(line: str) -> dict[str, Any]:
         kind, *numbers = line.split()
