@@ -259,9 +259,10 @@ def _base(name: str) -> tuple[Path, str]:
     return bases.find(name)
 
 
-def mark_of(name: str) -> str:
-    """What changes when the weights of a run or a base model do; found without reading them."""
-    return _mark(weights_of(name))
+def mark_of(name: str) -> dict[str, str]:
+    """What changes when the weights, the configuration or the tokenizer of a run or a base model do: the sum of each
+    file."""
+    return {path.name: files.file_hash(path) for path in sorted(weights_of(name).iterdir()) if path.is_file()}
 
 
 def open_model(name: str, precision: torch.dtype) -> TrainedModel:

@@ -39,7 +39,7 @@ def without_mauve(monkeypatch):
 
 def found(own, real, times=1):
     """The measures of texts that go on from the same prompts as the real ones."""
-    return measured([(Texts(list(own) * times, real.groups), real)], WORDS)[0]
+    return next(measured([(Texts(list(own) * times, real.groups), real)], WORDS))
 
 
 def test_real_texts_beside_other_real_ones_are_at_the_top(real, others):
@@ -89,7 +89,7 @@ def test_a_model_that_mostly_writes_nothing_is_not_judged_by_its_few_good_texts(
 
 def test_each_time_over_is_measured_alone_and_the_range_is_told(real, others, texts):
     made = Texts([*others, *[texts[0]] * 60], real.groups)
-    measures = measured([(made, real)], WORDS)[0]
+    measures = next(measured([(made, real)], WORDS))
     low, high = measures["distinct_2_range"]
     assert low < 0.05 < 0.9 < high
     assert measures["distinct_2"] == pytest.approx((low + high) / 2)
@@ -105,17 +105,17 @@ def test_texts_of_several_times_are_told_from_as_many_real_ones_none_of_them_twi
 
     real = Texts(texts[:300], [f"story {i}" for i in range(300)])
     written = Texts([spoilt(text) for _ in range(3) for text in texts[300:400]], [f"story {i}" for i in range(100)])
-    told = measured([(written, real)], WORDS)[0]["told"]
+    told = next(measured([(written, real)], WORDS))["told"]
     assert told["low"] > 0.6
     alike = Texts([*texts[:100]] * 3, [f"other {i}" for i in range(100)])
-    assert measured([(alike, Texts(texts[100:400], real.groups))], WORDS)[0]["told"]["low"] < 0.55
+    assert next(measured([(alike, Texts(texts[100:400], real.groups))], WORDS))["told"]["low"] < 0.55
 
 
 def test_sets_are_compared_by_as_many_texts(real, others):
     """Or one of few texts would be the more varied, and the harder to tell."""
     few = Texts([*others[:30], *[""] * 30], real.groups)
     made = Texts(others, real.groups)
-    alone, beside = measured([(made, real)], WORDS)[0], measured([(made, real), (few, real)], WORDS)[0]
+    alone, beside = next(measured([(made, real)], WORDS)), next(measured([(made, real), (few, real)], WORDS))
     assert (alone["texts"], beside["texts"]) == (60, 30)
     assert beside["distinct_1"] > alone["distinct_1"]
     assert beside["told"]["high"] - beside["told"]["low"] > alone["told"]["high"] - alone["told"]["low"]

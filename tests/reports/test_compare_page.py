@@ -100,8 +100,8 @@ def report():
         "prompts": PROMPTS,
         "nearest": {"3": f"Glass Harbour {ODD}"},
         "meta": {
-            "seed": 7, "corpus": "f4621c12", "documents": 250, "prompts": 200, "seeds": 3, "few": 48, "layout": 1,
-            "scored_in": "bfloat16", "written_in": "int8",
+            "seed": 7, "corpus": "f4621c12", "documents": 250, "prompts": 200, "seeds": 3, "few": 48, "layout": 2,
+            "recent": 41, "scored_in": "bfloat16", "written_in": "int8",
             "prompt_words": 8, "words": 43, "training_documents": 15_554, "machine": "2 CPU cores",
             "command": "arasuji compare runs/a runs/b --samples 200",
             "versions": {"arasuji": "0.1.0", "torch": "2.13.0"},
@@ -175,6 +175,7 @@ def test_a_report_with_little_in_it_is_shown_too(report, read):
     report["real"]["samples"]["told"] = None
     text = read(compare_page(report)).text
     assert "were measured in an earlier run" in text
+    assert "only 41 are in the test split: too few" in " ".join(text.split())
     assert "Only 20.0\u00a0% of the texts of ngram are long enough to be judged." in text
 
 

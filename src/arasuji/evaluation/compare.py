@@ -39,10 +39,8 @@ from arasuji.evaluation.originality import Copied, copied
 from arasuji.evaluation.texts import FEWEST, Texts, copies, measured
 from arasuji.runs import RunDirectory, best_of, is_run, mark_of, versions, weights_of
 
-LAYOUT = 1
+LAYOUT = 2
 """Of the report; raised when it changes."""
-ANSWERS = 1
-"""Of what is kept of a model's answers."""
 PROMPT_WORDS = 8
 """Words of a prompt: the beginning of a held-out text."""
 LEAST_WORDS, MOST_WORDS = 10, 60
@@ -87,13 +85,16 @@ def compare(
     progress("reading the training split", 0, 1)
     training = training_words(folder)
     answers = [_asked(name, task.job, _part(progress, i, len(names))) for i, name in enumerate(names)]
-    progress("comparing the texts", len(names), len(names))
     prompts = len(task.job.prompts) // seeds
     groups = task.real.groups
     real = Texts(task.real.texts[:prompts], groups[:prompts])
     others = Texts(task.real.texts[prompts:], groups[prompts:])
     written = [Texts([sample["text"] for sample in answer["samples"]], real.groups) for answer in answers]
-    of_real, *measures = measured([(real, others), *((own, task.real) for own in written)], task.words)
+    measures: list[dict[str, Any]] = []
+    for figures in measured([(real, others), *((own, task.real) for own in written)], task.words):
+        progress("comparing the texts", len(measures), len(names) + 1)
+        measures.append(figures)
+    of_real, *of_written = measures
     copied_by_people, *copied_by = copies([real, *written], task.words, training)
     shown = iter(copied([text for own in written for text in own.texts[:SHOWN_SAMPLES]], training))
     models = [
@@ -104,7 +105,7 @@ def compare(
             "originality": originality,
         }
         for title, name, answer, own, like, originality in zip(
-            _titles(names), names, answers, written, measures, copied_by, strict=True
+            _titles(names), names, answers, written, of_written, copied_by, strict=True
         )
     ]
     asked = {"samples": samples, "seeds": seeds, "documents": documents, "seed": seed}
@@ -126,6 +127,7 @@ def _meta(corpus: Corpus, task: Task) -> dict[str, Any]:
         "layout": LAYOUT,
         "corpus": corpus.hash,
         "documents": len(task.job.documents),
+        "recent": len(task.job.recent),
         "few": min(FEW, len(task.job.documents)),
         "prompt_words": PROMPT_WORDS,
         "words": task.words,
@@ -203,6 +205,7 @@ def _task(folder: Path, corpus: Corpus, samples: int, seeds: int, documents: int
         recent=[i for i in order if corpus.test[i].metadata.get("year", 0) >= RECENT][:MOST_RECENT],
         shown=(fitting or chosen)[:SHOWN],
         prompts=[_beginning(record) for record in long[:samples]] * seeds,
+        rounds=seeds,
         seed=seed,
         limit=sizes[math.ceil(0.95 * len(sizes)) - 1],
         samples_shown=SHOWN_SAMPLES,
@@ -245,7 +248,7 @@ def _asked(name: str, job: Job, progress: Progress) -> dict[str, Any]:
         return found
 
     with_what = [versions(), _machine(), *map(str, (device.dtype("auto"), device.dtype(device.for_writing())))]
-    answer, before = kept([ANSWERS, mark_of(name), question, with_what], find)
+    answer, before = kept([mark_of(name), question, with_what], find)
     return {**answer, "kept": before}
 
 

@@ -55,6 +55,8 @@ class Job:
     shown: list[int]
     """Which of it are shown with the probability of each token."""
     prompts: list[str]
+    rounds: int
+    """How often they are continued: the prompts are the same ones so many times over."""
     seed: int
     """Of the first prompt's text; the next one's is one more."""
     limit: int
@@ -114,7 +116,8 @@ def _doing(what: str, done: int, total: int) -> dict[str, Any]:
 def _write(
     trained: TrainedModel, job: Job, texts: Sequence[str], samples: list[Sample], cost: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """Continue the prompts, in their order; and time one text alone."""
+    """Continue the prompts, in their order; and time one text alone. The figures are medians of three times, and of
+    the rounds."""
     rate = sum(len(trained.tokenizer.encode(text)) for text in texts) / sum(len(text.encode()) for text in texts)
     sampling = SamplingConfig.model_validate({"top_p": TOP_P, "max_length": max(1, round(job.limit * rate))})
     alone = sampling.model_copy(update={"min_length": ALONE, "max_length": ALONE})
@@ -125,15 +128,20 @@ def _write(
         began = time.perf_counter()
         tokens = sum(sample.tokens for sample in _samples(trained, job.prompts[:1], job.seed, alone))
         times.append((time.perf_counter() - began) / tokens)
-    began, found = time.perf_counter(), {}
-    for sample in _samples(trained, job.prompts, job.seed, sampling):
-        found[sample.index] = sample
-        yield _doing("writing", len(found), len(job.prompts))
-    seconds = time.perf_counter() - began
-    samples += [found[i] for i in range(len(job.prompts))]
+    tokens_a_second, bytes_a_second = [], []
+    each = len(job.prompts) // job.rounds
+    for start in range(0, len(job.prompts), each):
+        began, found = time.perf_counter(), {}
+        for sample in _samples(trained, job.prompts[:each], job.seed + start, sampling):
+            found[sample.index] = sample
+            yield _doing("writing", start + len(found), len(job.prompts))
+        seconds = time.perf_counter() - began
+        tokens_a_second.append(sum(sample.tokens for sample in found.values()) / seconds)
+        bytes_a_second.append(sum(len(sample.completion.encode()) for sample in found.values()) / seconds)
+        samples += [found[i] for i in range(each)]
     cost["alone"] = 1 / statistics.median(times)
-    cost["together"] = sum(sample.tokens for sample in samples) / seconds
-    cost["bytes"] = sum(len(sample.completion.encode()) for sample in samples) / seconds
+    cost["together"] = statistics.median(tokens_a_second)
+    cost["bytes"] = statistics.median(bytes_a_second)
 
 
 def _samples(trained: TrainedModel, prompts: Sequence[str], seed: int, sampling: SamplingConfig) -> Iterator[Sample]:

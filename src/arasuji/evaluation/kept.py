@@ -1,4 +1,4 @@
-"""Answers that cost minutes are kept in the cache folder, under what was asked, and not found twice."""
+"""Answers that cost minutes are kept in the cache folder, under what was asked and the code that found them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import hashlib
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+import arasuji
 from arasuji import bases
 from arasuji.errors import StorageError
 from arasuji.files import write_text
@@ -16,9 +19,9 @@ from arasuji.files import write_text
 def kept(asked: object, find: Callable[[], Any]) -> tuple[Any, bool]:
     """The answer, as JSON has it, and whether it was there already.
 
-    `asked` is JSON of all that the answer depends on, versions included.
+    `asked` is JSON of all else that the answer depends on, the versions of libraries included.
     """
-    key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:24]
+    key = hashlib.sha256(json.dumps([asked, _code()], sort_keys=True).encode()).hexdigest()[:24]
     path = bases.home() / "compare" / f"{key}.json"
     with suppress(OSError, ValueError):
         return json.loads(path.read_text("utf-8")), True
@@ -26,3 +29,12 @@ def kept(asked: object, find: Callable[[], Any]) -> tuple[Any, bool]:
     with suppress(StorageError):  # then it is found again next time
         write_text(path, text)
     return json.loads(text), False
+
+
+@cache
+def _code() -> str:
+    """The sum of this package's files: whoever changes the code wants to see what that changes."""
+    found = hashlib.sha256()
+    for path in sorted(Path(arasuji.__file__).parent.rglob("*.py")):
+        found.update(path.read_bytes())
+    return found.hexdigest()

@@ -40,7 +40,7 @@ def mauve(own: Sequence[Words], real: Sequence[Words]) -> float | None:
 
 
 @cache
-def _mark() -> str | None:
+def _mark() -> dict[str, str] | None:
     try:
         return mark_of(READER)
     except BaseModelError:

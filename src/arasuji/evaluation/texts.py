@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -59,7 +59,7 @@ class Texts:
         return found
 
 
-def measured(sets: Sequence[tuple[Texts, Texts]], words: int) -> list[dict[str, Any]]:
+def measured(sets: Sequence[tuple[Texts, Texts]], words: int) -> Iterator[dict[str, Any]]:
     """For texts and real ones: how varied they are, each time over and on average, how well they are told from the real
     ones and, with mauve-text, how near they are to them.
 
@@ -67,7 +67,8 @@ def measured(sets: Sequence[tuple[Texts, Texts]], words: int) -> list[dict[str, 
     half of the texts, or than `FEWEST`, have so many words: it would be one of the few good texts.
     """
     most = min((least for own, _ in sets if (least := _least(own, words))), default=0)
-    return [_measured(own, real, words, most) for own, real in sets]
+    for own, real in sets:
+        yield _measured(own, real, words, most)
 
 
 def _least(own: Texts, words: int) -> int:

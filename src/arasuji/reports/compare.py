@@ -26,6 +26,7 @@ def compare_page(report: dict[str, Any]) -> str:
         dots=[f"var(--series-{i % len(plots.SERIES)})" for i in range(len(names))],
         bits=_bits(models, report["pairs"], colours),
         likelihood=_likelihood(models),
+        few_recent=0 if any(m["recent"] for m in models) else report["meta"]["recent"],
         pairs=_pairs(report["pairs"]),
         curves=_curves(models, colours),
         where=[*_position(models, colours), *_frequency(models, colours)],
