@@ -142,6 +142,8 @@ def test_every_figure_is_shown(report, read):
             assert share(model["samples"][part]) in text
         assert share(model["samples"]["told"]["share"]) in text
     assert "0.213" in text
+    for learnt in ("2.513", "2.163", "2.500", "2.150"):  # a word model's with its charge
+        assert learnt in text
     assert "no difference shown" in text
     assert "−0.650" in text
     assert "9 words" in text

@@ -137,19 +137,21 @@ def _pairs(pairs: Sequence[dict[str, Any]]) -> Table:
 
 def _curves(models: Sequence[dict[str, Any]], colours: dict[str, str]) -> list[Plot]:
     drawn = {
-        m["name"]: [(seconds / 60, bits) for _, seconds, bits in m["curve"]] for m in models if len(m["curve"]) > 1
+        m["name"]: [(seconds / 60, bits + (m["charge"] or 0)) for _, seconds, bits in m["curve"]]
+        for m in models
+        if len(m["curve"]) > 1
     }
     if not drawn:
         return []
     title = "How the validation texts become cheaper while a model learns"
     rows: list[list[str | int]] = [
-        [m["name"], tokens, duration(seconds / 60), f"{bits:.3f}"]
+        [m["name"], tokens, duration(seconds / 60), f"{bits + (m['charge'] or 0):.3f}"]
         for m in models
         for tokens, seconds, bits in m["curve"]
     ]
     note = (
-        "Bits per byte of the validation texts that each run has drawn for itself, against its time. Those of a word "
-        "model lack the charge for what its tokens leave out. So a curve shows how its own model learns, and no more."
+        "Bits per byte of the validation texts that each run has drawn for itself, against its time. To those of a "
+        "word model is added what the test texts are charged for what its words leave out."
     )
     svg = plots.lines(title, drawn, colours, ("minutes of training", "bits per byte"))
     return [
