@@ -31,8 +31,8 @@ def test_an_answer_is_found_once(home):
 def test_an_answer_is_found_again_by_other_code(home, tmp_path, monkeypatch):
     assert not asked("question")
     package = tmp_path / "arasuji"
-    shutil.copytree(Path(module.arasuji.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(module.arasuji, "__file__", str(package / "__init__.py"))
+    shutil.copytree(Path(module.__file__).parents[1], package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(module, "__file__", str(package / "evaluation" / "kept.py"))
     module._code.cache_clear()
     try:
         assert asked("question")  # wherever the package is

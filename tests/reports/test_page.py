@@ -10,7 +10,7 @@ import pytest
 
 from arasuji import reports
 from arasuji.reports.page import brief, count, duration, render, share
-from arasuji.reports.plots import WIDTH, _apart, _clipped, _spaced, rows
+from arasuji.reports.plots import WIDTH, _apart, _clipped, _names, _spaced, rows
 
 STYLE = (Path(reports.__file__).parent / "templates" / "style.css").read_text("utf-8")
 COLOURS = {name: pair for name, *pair in re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", STYLE)}
@@ -83,6 +83,12 @@ def test_labels_are_cut_to_their_width():
     assert _clipped("Psychological Thriller", 16) == "Psychological T…"
     assert _clipped("日常と学園の物語と魔法", 16) == "日常と学園の物…"
     assert _clipped("a\n\n b\x00\ud800", 16) == "a b"
+
+
+def test_labels_that_begin_alike_are_cut_in_the_middle():
+    assert _names(["lstm-article-fast", "lstm-article-15th", "ngram"], 13) == ["lstm-…-fast", "lstm-…-15th", "ngram"]
+    assert _names(["lstm-article-fast", "lstm-article-15th"], 16) == ["lstm-article-fa…", "lstm-article-15…"]
+    assert _names(["a b", "a  b"], 13) == ["a b", "a b"]
 
 
 def test_a_plot_brings_no_colour_font_or_id_of_its_own():

@@ -113,9 +113,9 @@ def rows(
         axes.set_xlim(0, (max(ends) or 1) * width / (width - max(len(text) for text in shown) * 0.6 * FONT - 8))
         axes.set_ylim(len(values) - 0.5, -0.5)
         axes.axis("off")
-        for place, label, end, text in zip(places, labels, ends, shown, strict=True):
+        for place, label, end, text in zip(places, _names(labels, 16), ends, shown, strict=True):
             for words, at, off, align, ink in (
-                (_clipped(label, 16), 0, -7, "right", INK),
+                (label, 0, -7, "right", INK),
                 (text, end, 6, "left", QUIET),
             ):
                 axes.annotate(
@@ -146,14 +146,12 @@ def lines(
             axes.plot([0, 1], [0, 1], color=LINE, linewidth=1)
         ends = {name: max(line)[1] for name, line in drawn.items()}
         heights = _apart(list(ends.values()), 0.085 * top, 0.97 * top)
-        for (name, line), height in zip(drawn.items(), heights, strict=True):
+        for (name, line), label, height in zip(drawn.items(), _names(list(drawn), 13), heights, strict=True):
             xs, ys = zip(*sorted(line), strict=True)
             dashes = "-" if colours[name] in SERIES[:PLAIN] else (0, (2.5, 1.5))
             axes.plot(xs, ys, color=colours[name], linewidth=2.5, solid_capstyle="round", linestyle=dashes)
             axes.plot([xs[-1] + 0.02 * reach, right + 0.06 * reach], [ys[-1], height], color=colours[name], linewidth=1)
-            axes.annotate(
-                _clipped(name, 13), (right + 0.08 * reach, height), ha="left", va="center_baseline", color=INK
-            )
+            axes.annotate(label, (right + 0.08 * reach, height), ha="left", va="center_baseline", color=INK)
         axes.set_xlim(left - 0.02 * reach, right + 0.62 * reach)
         axes.set_ylim(0, top)
         _rule(axes, units[0], units[1])
@@ -180,13 +178,13 @@ def shares(title: str, ticks: Sequence[str], lines: dict[str, dict[int, float]],
         top = max(0.05, 1.12 * max(max(line.values()) for line in drawn.values()))
         room = 0.55 * max(1, len(ticks) - 1)
         heights = _apart([next(iter(line.values())) for line in drawn.values()], 0.085 * top, 0.97 * top)
-        for i, ((name, line), height) in enumerate(zip(drawn.items(), heights, strict=True)):
+        for i, (label, line, height) in enumerate(zip(_names(list(drawn), 11), drawn.values(), heights, strict=True)):
             colour = SERIES[i % len(SERIES)]
             axes.plot(list(line), list(line.values()), color=colour, linewidth=2.5)
             for x, y in line.items():  # dots as round ends of no line: a marker would need an id to refer to
                 axes.plot([x, x], [y, y], color=colour, linewidth=7, solid_capstyle="round")
             axes.plot([min(line) - 0.04 * room, -0.2 * room], [line[min(line)], height], color=colour, linewidth=1)
-            axes.annotate(_clipped(name, 11), (-0.24 * room, height), ha="right", va="center_baseline", color=INK)
+            axes.annotate(label, (-0.24 * room, height), ha="right", va="center_baseline", color=INK)
         axes.set_xlim(-1.15 * room, len(ticks) - 1 + 0.3 * room)
         axes.set_ylim(0, top)
         axes.set_xticks(range(len(ticks)), ticks)
@@ -254,6 +252,18 @@ def _apart(heights: Sequence[float], gap: float, top: float) -> list[float]:
         moved[i] = min(moved[i], top)
         top = moved[i] - gap
     return moved
+
+
+def _names(texts: Sequence[str], width: int) -> list[str]:
+    """Labels in one line each, clipped at their ends, or in the middle where they would be the same."""
+    found = [_clipped(text, width) for text in texts]
+    half = width // 2
+    return [
+        _clipped(text, half)[:-1] + _clipped(text[::-1], half)[::-1]
+        if label.endswith("…") and found.count(label) > 1
+        else label
+        for text, label in zip(texts, found, strict=True)
+    ]
 
 
 def _clipped(text: str, width: int) -> str:
