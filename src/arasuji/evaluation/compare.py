@@ -161,7 +161,7 @@ def _check(names: Sequence[str], folder: Path, corpus: Corpus) -> None:
                 f"{name} was trained on another corpus than {folder}, whose held-out texts it may have learnt from: "
                 "compare runs of one corpus"
             )
-        mark_of(name)
+        weights_of(name)
 
 
 def _titles(names: Sequence[str]) -> list[str]:
