@@ -8,7 +8,7 @@ from tiny_presets import small
 from arasuji import api, files
 from arasuji.corpus import prepare
 from arasuji.errors import StorageError
-from arasuji.models._int8_decoder import Network
+from arasuji.models._int8_decoder import Int8Decoder
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def run(corpus, tmp_path):
 
 
 def in_int8(trained) -> bool:
-    return isinstance(getattr(trained.model, "network", None), Network)
+    return isinstance(trained.model, Int8Decoder)
 
 
 def written(trained) -> list[str]:
@@ -52,7 +52,7 @@ def test_8_bit_weights_follow_the_run(run, corpus):
     assert written(after) != written(before)
 
 
-@pytest.mark.parametrize("damage", ["int8-000.safetensors", "manifest.json"])
+@pytest.mark.parametrize("damage", ["block-000.safetensors", "manifest.json"])
 def test_damaged_8_bit_weights_are_made_again(run, damage):
     expected = written(api.load(run, "int8"))
     (run / "int8" / damage).write_bytes(b"nothing")

@@ -7,7 +7,9 @@ import os
 import random
 import re
 import sys
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +20,7 @@ from arasuji import processes
 from arasuji.errors import OptionError
 
 Precision = Literal["auto", "fp32", "bf16", "int8"]
+_outside = threading.local()
 
 
 def here() -> torch.device:
@@ -110,6 +113,28 @@ def tokens_at_once(frozen: bool) -> int:
     if here().type == "cuda":
         return 2**15
     return 1100 if frozen else 768
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Within this torch computes with one thread, and only loops of our own with several (`threads`).
+
+    For small operations between two loops: the threads of torch (OpenMP) look out for their next work for milliseconds
+    after each, on the cores that our loops then lack; and where another program holds a core, they wait for each other.
+    """
+    before, outer = torch.get_num_threads(), getattr(_outside, "threads", None)
+    _outside.threads = outer or before
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        _outside.threads = outer
+
+
+def threads() -> int:
+    """How many threads a loop of our own may use: as many as torch, outside of `one_thread`."""
+    return getattr(_outside, "threads", None) or torch.get_num_threads()
 
 
 def tune_memory() -> None:

@@ -36,7 +36,7 @@ from arasuji.tokenizers import Tokenizer
 
 BASE_SAMPLING = SamplingConfig.model_validate({"top_p": 0.95})
 """How an untuned model writes."""
-INT8_LAYOUT = 3
+INT8_LAYOUT = 4
 """Raised when what is kept in 8 bits changes, so that it is made again."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,8 +12,8 @@ from hypothesis import strategies as st
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from arasuji.errors import BaseModelError
-from arasuji.models import _int8_decoder, _kernels, lstm, transformer
-from arasuji.models._int8 import Int8Embedding, Int8Linear, alike, quantized
+from arasuji.models import lstm, transformer
+from arasuji.models._int8 import Int8Matrix, quantized
 
 
 def gpt2(**options):
@@ -89,7 +88,7 @@ def test_a_quantized_matrix_is_off_by_half_a_step_at_most(seed, magnitude):
     error = (near.weight.double() * near.scale[:, None].double() - weight.double()).abs()
     assert (error <= 0.5001 * weight.double().abs().amax(1, keepdim=True) / 127 + 1e-38).all()
     assert torch.equal(
-        Int8Embedding(near)(torch.tensor([[4, 3]])), (near.weight[[4, 3]].float() * near.scale[[4, 3], None])[None]
+        Int8Matrix(near).rows(torch.tensor([4, 3])), near.weight[[4, 3]].float() * near.scale[[4, 3], None]
     )
 
 
@@ -101,8 +100,8 @@ def test_a_product_is_near_the_exact_one_and_no_row_changes_another(seed, count,
     x *= torch.logspace(-4, 4, count)[:, None]  # rows of very different size
     x[count // 2] = 0
     added = torch.randn(9, generator=generator) if bias else None
-    layer = Int8Linear(quantized(weight), added)
-    together = layer(x[None])[0]
+    layer = Int8Matrix(quantized(weight), added)
+    together = layer(x)
     for row, y in zip(x, together, strict=True):
         assert torch.equal(layer(row[None])[0], y)
         exact = torch.nn.functional.linear(row, weight, added)
@@ -119,21 +118,6 @@ def test_scores_are_near_those_of_the_weights_it_was_made_of(family, folder):
     targets = ids.roll(-1, 1)
     ours, theirs = near(ids, targets)[0], exact(ids, targets)[0]
     assert abs(float(ours.mean() / theirs.mean()) - 1) < 0.03
-
-
-def test_weights_in_many_files_are_those_in_one(tmp_path, monkeypatch):
-    torch.manual_seed(1)
-    gpt2().save_pretrained(tmp_path / "base")
-    scores = []
-    for size in (1, 3000, 2**24):
-        monkeypatch.setattr(_int8_decoder, "FILE_BYTES", size)
-        (tmp_path / str(size)).mkdir()
-        transformer.quantize(tmp_path / "base", tmp_path / str(size))
-        scores.append(transformer.load(tmp_path / str(size), torch.int8).step(*padded(rows_of(9)))[0])
-    assert torch.equal(scores[0], scores[2])
-    assert torch.equal(scores[1], scores[2])
-    counts = [len(list((tmp_path / str(size)).glob("*.safetensors"))) for size in (1, 3000, 2**24)]
-    assert counts[0] > counts[1] > counts[2] == 1
 
 
 @torch.no_grad()
@@ -162,7 +146,7 @@ def test_token_by_token_equals_the_whole(family, folder):
     state = None
     for token, following, paid in zip(row, row[1:], nats[0], strict=False):
         scores, state = model.step(torch.tensor([[token]]), torch.tensor([1]), state)
-        assert -scores[0].log_softmax(0)[following] == pytest.approx(float(paid), abs=0.05)
+        assert -scores[0].log_softmax(0)[following] == pytest.approx(float(paid), abs=1e-5)
 
 
 def test_it_opens_and_reads_without_the_import_of_transformers(family, folder):
@@ -195,29 +179,3 @@ def test_other_architectures_say_that_they_have_none(tmp_path):
     Qwen2ForCausalLM(shape).save_pretrained(tmp_path / "base")
     with pytest.raises(BaseModelError, match="GPT-2 and Llama"):
         transformer.quantize(tmp_path / "base", tmp_path)
-
-
-@pytest.mark.skipif(not alike(), reason="torch rounds in another way here, and does all the work")
-@settings(deadline=None, max_examples=60, derandomize=True)
-@given(
-    rows=st.integers(1, 20),
-    inputs=st.integers(1, 200),
-    outputs=st.integers(1, 200),
-    seed=st.integers(0, 1000),
-    halves=st.booleans(),
-)
-def test_the_three_ways_to_a_product_are_one_to_the_last_bit(rows, inputs, outputs, seed, halves):
-    """Also of numbers in the middle between two of the 256 levels."""
-    generator = torch.Generator().manual_seed(seed)
-    layer = Int8Linear(quantized(torch.randn(outputs, inputs, generator=generator)))
-    units = torch.rand(rows, inputs, generator=generator) * 2 - 1
-    if halves:
-        units = torch.randint(-255, 256, (rows, inputs), generator=generator) / 255
-    units = torch.cat([units, torch.tensor([[-1.0, 1.0]]).expand(rows, 2)], 1).numpy()
-    once = layer.once(units)
-    with _kernels.alone():
-        alone = [layer.in_units(units[i : i + 1]) for i in range(rows)]
-    assert layer.packed is None or inputs == 1  # until several rows ask for it
-    together = layer._dynamic(units)
-    assert np.array_equal(once, together)
-    assert np.array_equal(np.concatenate(alone), together)

@@ -1,12 +1,14 @@
-"""The loops of 8-bit decoders do what torch's operations do, one after the other."""
+"""The loops of 8-bit models do what torch's operations do, one after the other, whoever does which piece of them."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -14,7 +16,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arasuji.models import _kernels
+from arasuji.models import _kernels, _team, _vectors
+from arasuji.models._int8 import work
 
 CASES = settings(deadline=None, max_examples=30, derandomize=True)
 SEEDS, ROWS = st.integers(0, 10**6), st.integers(1, 5)
@@ -25,11 +28,10 @@ def drawn(seed, *shapes):
     return [torch.randn(*shape, generator=generator) for shape in shapes]
 
 
-def whole(units, peaks):
-    """What rows in units stand for; and that they are as a product wants them."""
-    assert (units[:, -2:] == torch.tensor([-1.0, 1.0])).all()
-    assert (units.abs().amax(1) == 1).all()
-    return units[:, :-2] * peaks[:, None]
+def standing_for(levels, sizes):
+    """The numbers (n, D or more) that rows of levels stand for."""
+    whole = torch.from_numpy(levels.astype(np.float32) - _kernels.ADDED)
+    return whole.flatten(1) * torch.from_numpy(sizes)[:, None]
 
 
 @CASES
@@ -37,119 +39,211 @@ def whole(units, peaks):
     seed=SEEDS,
     rows=ROWS,
     size=st.integers(1, 70),
-    more=st.integers(0, 9),
     magnitude=st.sampled_from([0.0, 1e-20, 1.0, 1e20]),
 )
-def test_rows_in_units_stand_for_themselves(seed, rows, size, more, magnitude):
-    x, beside = drawn(seed, (rows, size), (rows, more))
+def test_levels_stand_for_the_numbers_of_a_row(seed, rows, size, magnitude):
+    (x,) = drawn(seed, (rows, size))
     x *= magnitude
-    units, peaks = torch.empty(rows, size + more + 2), torch.empty(rows)
-    _kernels.divide(x.numpy(), beside.numpy(), units.numpy(), peaks.numpy())
-    torch.testing.assert_close(whole(units, peaks), torch.cat([x, beside], 1))
+    x[0, 0] = 0
+    levels, sizes = work(rows, -(-size // 32))
+    levels[:] = _kernels.ADDED
+    for i, row in enumerate(x):
+        sizes[i] = _kernels.quantize(row.numpy(), levels[i].reshape(-1))
+    off = (standing_for(levels, sizes)[:, :size] - x).abs()
+    assert (off <= 0.501 / 127 * x.abs().amax(1, keepdim=True)).all()
 
 
-@CASES
-@given(seed=SEEDS, rows=ROWS, size=st.integers(1, 40), large=st.sampled_from([1.0, 1e4]))
-def test_an_lstm_remembers_as_torchs_does(seed, rows, size, large):
-    y, bias, peaks, cell, hidden = drawn(seed, (rows, 4 * size), (4 * size,), (rows,), (rows, size), (rows, size))
-    y *= large
-    peaks = peaks.exp()
-    enter, forget, new, out = (y * peaks[:, None] + bias).chunk(4, 1)
-    kept = forget.sigmoid() * cell + enter.sigmoid() * new.tanh()
-    _kernels.remember(*(part.numpy() for part in (y, peaks, bias, cell, hidden)))
-    torch.testing.assert_close(cell, kept, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(hidden, out.sigmoid() * kept.tanh(), rtol=1e-5, atol=1e-5)
+@pytest.mark.parametrize("way", _vectors.possible())
+def test_each_way_to_multiply_on_this_machine_gives_what_64_bits_give(way):
+    assert _kernels.exact(_kernels.multiplication(way), way)
 
 
-@CASES
-@given(seed=SEEDS, rows=ROWS, size=st.integers(2, 70), centred=st.booleans())
-def test_a_norm_adds_the_product_first(seed, rows, size, centred):
-    x, y, bias, weight, shift, peaks = drawn(seed, (rows, size), (rows, size), (size,), (size,), (size,), (rows,))
-    shift *= centred
-    peaks = peaks.exp()
-    added = x + y * peaks[:, None] + bias
-    if centred:
-        expected = F.layer_norm(added, (size,), weight, shift, 1e-5)
-    else:
-        expected = F.rms_norm(added, (size,), weight, 1e-5)
-    units = torch.empty(rows, size + 2)
-    given = (part.numpy() for part in (x, y, peaks, bias, weight, shift))
-    _kernels.norm(*given, centred, 1e-5, units.numpy())
-    torch.testing.assert_close(x, added, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(whole(units, peaks), expected, rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize("way", _vectors.WAYS)
+def test_a_product_that_saturates_is_refused(way):
+    """FBGEMM's, where the processor has no VNNI: one side without a sign, pairs of products added in 16 bits."""
+    clipped = False
+
+    def product(levels, sizes, matrix, first, last, add, y):
+        tiles, scales, _, bias = matrix
+        weights = tiles.swapaxes(1, 2).reshape(-1, tiles.shape[1] * 32).astype(np.int64)[: y.shape[1]]
+        rows = levels.reshape(len(y), -1).astype(np.int64) - _vectors.WAYS[way][2] + 128
+        products = rows[:, None] * weights[None]
+        pairs = products[..., ::2] + products[..., 1::2]
+        if clipped:
+            pairs = pairs.clip(-(2**15), 2**15 - 1)
+        y[:] = (pairs.sum(-1) - 128 * weights.sum(1)) * (scales * sizes[:, None]) + bias
+
+    assert _kernels.exact(product, way)
+    clipped = True
+    assert not _kernels.exact(product, way)
 
 
-@CASES
-@given(seed=SEEDS, rows=ROWS, size=st.integers(1, 70), gated=st.booleans(), large=st.sampled_from([1.0, 30.0, 1e4]))
-def test_activations_are_those_of_gpt2_and_llama(seed, rows, size, gated, large):
-    y, bias, peaks = drawn(seed, (rows, size * (1 + gated)), (size * (1 + gated),), (rows,))
-    y *= large
-    peaks = peaks.exp()
-    z = y * peaks[:, None] + bias
-    expected = F.silu(z[:, :size]) * z[:, size:] if gated else F.gelu(z, approximate="tanh")
-    units = torch.empty(rows, size + 2)
-    _kernels.activate(y.numpy(), peaks.numpy(), bias.numpy(), gated, units.numpy())
-    found = units[:, :-2] * peaks[:, None]
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5 * large)
+def test_a_way_that_is_not_exact_here_is_left_out(monkeypatch):
+    refused = _vectors.possible()[0]
+    exact = _kernels.exact
+    monkeypatch.setattr(_kernels, "exact", lambda multiply, way: way != refused and exact(multiply, way))
+    if len(_vectors.possible()) > 1:
+        assert _kernels.proved()[0] == _vectors.possible()[1]
+    monkeypatch.setattr(_kernels, "exact", lambda multiply, way: False)
+    with pytest.raises(AssertionError, match="not exact"):
+        _kernels.proved()
+
+
+def test_a_processor_that_is_not_of_intels_kind_multiplies_the_plain_way(monkeypatch):
+    """ARM, say, where LLVM makes NEON's instructions of it; torch's engine for 8 bits is another there, and unused."""
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", "+neon,+fp-armv8,+dotprod")
+    assert _vectors.possible() == ["plain"]
 
 
 @CASES
 @given(
     seed=SEEDS,
-    before=st.lists(st.integers(0, 40), min_size=1, max_size=4),
-    few=st.integers(1, 3),
-    shared=st.integers(1, 3),
-    turned=st.booleans(),
+    rows=st.integers(1, 70),
+    inputs=st.integers(1, 200),
+    outputs=st.integers(1, 200),
+    threads=st.integers(1, 4),
 )
-def test_attention_reads_what_is_kept_of_a_row_and_the_new_token(seed, before, few, shared, turned):
-    rows, heads, size, columns = len(before), few * shared, 8, 64
-    mixed, bias, peaks, keys, values, angles = drawn(
-        seed,
-        (rows, (heads + 2 * few) * size),
-        ((heads + 2 * few) * size,),
-        (rows,),
-        (rows + 2, few, columns, size),
-        (rows + 2, few, columns, size),
-        (rows, size // 2 if turned else 0),
+def test_all_ways_give_the_same_to_the_last_bit_alone_and_among_others(seed, rows, inputs, outputs, threads):
+    x, weight, scale, bias = drawn(seed, (rows, inputs), (outputs, inputs), (outputs,), (outputs,))
+    weight = (weight * 50).clamp(-127, 127).round()
+    blocks, groups = -(-inputs // 32), -(-outputs // 4)
+    tiles = np.zeros((groups * 4, blocks * 32), np.int8)
+    tiles[:outputs, :inputs] = weight
+    found = []
+    for way in _vectors.possible():
+        _, kind, added = _vectors.WAYS[way]
+        levels = np.full((rows, blocks * 32), added, kind)
+        levels[:, :inputs] = (x.numpy() * 40).clip(-127, 127).round() + added
+        offsets = tiles.sum(1, dtype=np.int32) * np.int32(added)
+        shaped = np.ascontiguousarray(tiles.reshape(groups, 4, blocks, 32).swapaxes(1, 2))
+        matrix = (shaped, scale.numpy(), offsets, bias.numpy())
+        multiply, sizes = _kernels.multiplication(way), np.linspace(0.5, 2, rows, dtype=np.float32)
+        for some in [slice(0, rows), *(slice(i, i + 1) for i in (0, rows - 1))]:
+            y = np.empty((some.stop - some.start, outputs), np.float32)
+            part = levels[some].reshape(-1, blocks, 32)
+            for first in range(0, groups, threads):  # in pieces
+                multiply(part, sizes[some], matrix, first, min(first + threads, groups), False, y)
+            found.append((some, y))
+    for some, y in found:
+        assert np.array_equal(y, found[0][1][some])
+
+
+@CASES
+@given(seed=SEEDS, rows=ROWS, size=st.integers(1, 40), inputs=st.integers(1, 40), large=st.sampled_from([1.0, 1e4]))
+def test_an_lstm_remembers_as_torchs_does(seed, rows, size, inputs, large):
+    from arasuji.models._int8 import Int8Matrix, quantized
+
+    below, hidden, cells, weight, bias = drawn(
+        seed, (rows, inputs), (rows + 2, size), (rows + 2, size), (4 * size, inputs + size), (4 * size,)
     )
-    peaks, keys, values = peaks.exp(), keys.bfloat16(), values.bfloat16()
-    slots = torch.randperm(rows + 2, generator=torch.Generator().manual_seed(seed))[:rows]
-    for slot, length in zip(slots, before, strict=True):
-        keys[slot, :, length:] = values[slot, :, length:] = float("nan")  # what is not kept is not read
-    parts = (mixed * peaks[:, None] + bias).view(rows, -1, size)
-    query, key, value = parts.split([heads, few, few], 1)
+    bias *= large
+    layer = Int8Matrix(quantized(weight), bias)
+    some = torch.randperm(rows + 2, generator=torch.Generator().manual_seed(seed))[:rows]
+    enter, forget, new, out = layer(torch.cat([below, hidden[some]], 1)).chunk(4, 1)
+    cell = forget.sigmoid() * cells[some] + enter.sigmoid() * new.tanh()
+    expected = hidden.clone(), cells.clone()
+    expected[0][some], expected[1][some] = out.sigmoid() * cell.tanh(), cell
+    both, y = np.empty((rows, inputs + size), np.float32), np.empty((rows, 4 * size), np.float32)
+    parts = (part.numpy() for part in (below, some, cells, hidden))
+    _team.run(_kernels.lstm, 3, *parts, both, *work(rows, layer.tiles.shape[1]), layer.arrays, y)
+    torch.testing.assert_close((hidden, cells), expected, rtol=1e-5, atol=1e-5)
+
+
+@CASES
+@given(seed=SEEDS, size=st.integers(2, 70), centred=st.booleans())
+def test_norms_are_those_of_gpt2_and_llama(seed, size, centred):
+    x, weight, shift = drawn(seed, (size,), (size,), (size,))
+    shift *= centred
+    found = torch.empty(size)
+    _kernels.normalize(*(part.numpy() for part in (x, weight, shift)), centred, 1e-5, found.numpy())
+    expected = F.layer_norm(x, (size,), weight, shift, 1e-5) if centred else F.rms_norm(x, (size,), weight, 1e-5)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@CASES
+@given(seed=SEEDS, size=st.integers(1, 70), gated=st.booleans(), large=st.sampled_from([1.0, 30.0, 1e4]))
+def test_activations_are_those_of_gpt2_and_llama(seed, size, gated, large):
+    (y,) = drawn(seed, (size * (1 + gated),))
+    y *= large
+    found = torch.empty(size)
+    _kernels.activate(y.numpy(), gated, found.numpy())
+    expected = F.silu(y[:size]) * y[size:] if gated else F.gelu(y, approximate="tanh")
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5 * large)
+
+
+@CASES
+@given(
+    seed=SEEDS, before=st.integers(0, 40), kv_heads=st.integers(1, 3), shared=st.integers(1, 3), turned=st.booleans()
+)
+def test_attention_reads_what_is_kept_of_a_row_and_the_new_token(seed, before, kv_heads, shared, turned):
+    heads, size = kv_heads * shared, 8
+    qkv, kept, angles = drawn(
+        seed, ((heads + 2 * kv_heads) * size,), (2, kv_heads, 64, size), (size // 2 if turned else 0,)
+    )
+    kept = kept.bfloat16()
+    kept[:, :, before:] = float("nan")  # what is not kept is not read
+    query, key, value = qkv.view(-1, size).split([heads, kv_heads, kv_heads])
     if turned:
-        half, cos, sin = size // 2, angles.cos()[:, None], angles.sin()[:, None]
+        half, cos, sin = size // 2, angles.cos(), angles.sin()
         query, key = (
-            torch.cat([x[..., :half] * cos - x[..., half:] * sin, x[..., half:] * cos + x[..., :half] * sin], -1)
+            torch.cat([x[:, :half] * cos - x[:, half:] * sin, x[:, half:] * cos + x[:, :half] * sin], 1)
             for x in (query, key)
         )
-    expected = []
-    for row, length in enumerate(before):
-        seen = [
-            torch.cat([kept[slots[row], :, :length], new[row, :, None].bfloat16()], 1).float()
-            for kept, new in ((keys, key), (values, value))
-        ]
-        read = F.scaled_dot_product_attention(query[row, :, None], *(s.repeat_interleave(shared, 0) for s in seen))
-        expected.append(read.flatten())
-    units = torch.empty(rows, heads * size + 2)
-    bits = (part.view(torch.int16).numpy() for part in (keys, values))
-    _kernels.attend(
-        mixed.numpy(), peaks.numpy(), bias.numpy(), angles.cos().numpy(), angles.sin().numpy(), *bits,
-        slots.numpy(), np.array(before), units.numpy(),
-    )  # fmt: skip
-    torch.testing.assert_close(whole(units, peaks), torch.stack(expected), rtol=1e-4, atol=1e-4)
-    for row, length in enumerate(before):
-        for kept, new in ((keys, key), (values, value)):
-            torch.testing.assert_close(
-                kept[slots[row], :, length].float(), new[row].bfloat16().float(), rtol=0.01, atol=1e-6
-            )
+    new = torch.stack([key, value])
+    seen = torch.cat([kept[:, :, :before], new[:, :, None].bfloat16()], 2).float()
+    expected = F.scaled_dot_product_attention(query[:, None], *seen.repeat_interleave(shared, 1))[:, 0]
+    bits, mixed = kept.view(torch.int16).numpy(), qkv.clone().numpy()
+    cos, sin = angles.cos().numpy(), angles.sin().numpy()
+    _kernels.keep(mixed, cos, sin, bits, before)
+    found = torch.empty(heads, size)
+    for head in range(heads):
+        keys, values = bits[:, head // shared]
+        one = mixed[head * size : (head + 1) * size]
+        _kernels.attend(one, cos, sin, keys, values, before + 1, found[head].numpy())
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(kept[:, :, before].float(), new.bfloat16().float(), rtol=0.01, atol=1e-6)
+
+
+@numba.njit(nogil=True)
+def counted(board, done):
+    for phase in range(len(done)):
+        for piece in _team.pieces(board, phase, done.shape[1]):
+            done[phase, piece] += 1
+
+
+def test_each_piece_is_done_once_and_a_thread_that_comes_late_does_nothing():
+    done = np.zeros((50, 13), np.int64)
+    board = np.zeros((50, _team.WIDTH), np.int64)
+    threads = [threading.Thread(target=counted, args=[board, done]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    counted(board, done)
+    assert (done == 1).all()
+
+
+def test_loops_run_from_several_threads_at_once():
+    found = []
+
+    def several():
+        for _ in range(50):
+            done = np.zeros((5, 7), np.int64)
+            _team.run(counted, 5, done)
+            found.append(bool((done == 1).all()))
+
+    threads = [threading.Thread(target=several) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [True] * 150
 
 
 @pytest.mark.skipif(os.name != "posix", reason="makes folders that may not be written")
 def test_where_nothing_can_be_kept_the_loops_are_compiled_all_the_same(tmp_path):
     file = tmp_path / "kernels.py"
-    file.write_text(Path(_kernels.__file__).read_text("utf-8").split("@compiled")[0], "utf-8")
+    file.write_text(Path(_kernels.__file__).read_text("utf-8").split("NOTHING =")[0], "utf-8")
     (tmp_path / "__pycache__").write_text("in the way")
     program = "import sys, kernels; sys.exit(kernels.compiled.keywords['cache'])"
     home = {"HOME": "/proc/none", "XDG_CACHE_HOME": "/proc/none", "PYTHONPATH": str(tmp_path)}

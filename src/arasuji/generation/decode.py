@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from arasuji import device
 from arasuji.config import SamplingConfig
 from arasuji.errors import PromptError
 from arasuji.generation.beams import Beams
@@ -174,6 +175,7 @@ def _read(model: LanguageModel, tokenizer: Tokenizer, texts: list[_Text]) -> tup
     return model.step(ids, lengths)
 
 
+@device.one_thread()
 def _advance(
     scores: Tensor, active: list[_Text], tokenizer: Tokenizer, config: SamplingConfig
 ) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,7 @@ class CacheState:
     """The state of an attention decoder. What `select`, `join` and `LanguageModel.step` are given is used up."""
 
     keys: list[Tensor]
-    """One a layer, (slots, K, columns, size)."""
+    """One a layer, (slots, K, columns, size); in 8 bits one tensor has the keys and values of all layers."""
     values: list[Tensor]
     """Likewise."""
     lengths: Tensor
@@ -35,7 +35,7 @@ class CacheState:
     limit: int
     """The most tokens of a row."""
     bits: bool
-    """Whether keys and values are the bits of bfloat16, int16, as `_int8_steps` reads them: a row only as far as it
+    """Whether keys and values are the bits of bfloat16, int16, as `_int8_decoder` reads them: a row only as far as it
     goes. What is free is then never read, so it need not be written, and takes no memory."""
 
     @classmethod
@@ -80,9 +80,7 @@ class CacheState:
 
     def tensors(self) -> dict[str, Tensor]:
         named = {"lengths": self.lengths, "slots": self.slots}
-        for i, (k, v) in enumerate(zip(self.keys, self.values, strict=True)):
-            named |= {f"{i}.key": k, f"{i}.value": v}
-        return named
+        return named | {str(i): part for i, part in enumerate((*self.keys, *self.values))}
 
     def _gather(self) -> None:
         """Let go of the slots that no row is in."""
@@ -100,7 +98,6 @@ class CacheState:
         """The first keys and values of the next layer, (B, K, T, size)."""
         columns = rounded(min(self.limit, key.shape[2] * GROWTH))
         for parts, part in ((self.keys, key), (self.values, value)):
-            part = part.bfloat16().view(torch.int16) if self.bits else part
             parts.append(self._roomy(part, len(part), columns))
 
     def make_room(self, needed: int) -> None:

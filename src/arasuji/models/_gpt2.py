@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from arasuji.models._layers import attention, dropout, linear
 
 JOINED: dict[str, tuple[str, ...]] = {}
 """Matrices that read the same rows, by the name that they have as one."""
-LAYERS, LAST = "h", "ln_f"
+LAYERS, LAST, POSITIONS = "h", "ln_f", "wpe"
 BLOCK = ("ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
 """The parts of a block, in the order of their use."""
 
@@ -32,10 +32,11 @@ def serves(config: Any) -> bool:
 def hidden(model: Any, ids: Tensor, reading: Reading | None = None) -> Tensor:
     """What the output layer reads, (B, T, D), of ids (B, T), which follow what `reading` has read.
 
-    `model` is a transformers `GPT2Model`, or has its weights under the same names (see `_int8`).
+    `model` is a transformers `GPT2Model`.
     """
     config, training = model.config, model.training
-    x = embedded(model, ids, torch.arange(ids.shape[1], device=ids.device) if reading is None else reading.positions)
+    positions = torch.arange(ids.shape[1], device=ids.device) if reading is None else reading.positions
+    x = model.wte(ids) + model.wpe(positions)
     x = dropout(x, config.embd_pdrop, training)
     for layer, block in enumerate(model.h):
         mixed = linear(block.attn.c_attn, _normed(block.ln_1, x, config))
@@ -50,19 +51,13 @@ def hidden(model: Any, ids: Tensor, reading: Reading | None = None) -> Tensor:
     return _normed(model.ln_f, x, config)
 
 
-def embedded(model: Any, ids: Tensor, positions: Tensor) -> Tensor:
-    """What the first block reads, (..., D)."""
-    return cast("Tensor", model.wte(ids) + model.wpe(positions))
-
-
 def heads(config: Any) -> tuple[int, int]:
     """How many queries there are, and how many keys that they share."""
     return config.n_head, config.n_head
 
 
-def turns(config: Any, positions: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Cosine and sine of the angles that a position turns queries and keys by: here it does not."""
-    return None
+def rope_theta(config: Any) -> None:
+    """Positions are added to the embedding: they turn nothing."""
 
 
 def _normed(norm: Any, x: Tensor, config: Any) -> Tensor:

@@ -1,150 +1,247 @@
-"""A GPT-2 or Llama with 8-bit matrices: how it is made from a transformers model, kept in a folder and opened.
+"""A GPT-2 or Llama with 8-bit matrices, for writing on a CPU: how it is made from a transformers model, kept in a
+folder, and opened without transformers, whose import takes seconds.
 
-It has the weights under transformers' names, so that the same code reads it, and is opened without transformers, whose
-import takes seconds.
+All new tokens go through the blocks in one compiled loop (`_kernels.decoder`), whether they are the next one of each
+text or whole prompts: a prompt that is read at once gives the same, to the last bit, as one read token by token.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from itertools import groupby
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from arasuji.models._int8 import Int8Embedding, Int8Linear, Quantized, quantized
+from arasuji import device
+from arasuji.errors import RunError
+from arasuji.models import LanguageModel, _kernels, _team
+from arasuji.models._cache import GROWTH, CacheState, rounded
+from arasuji.models._head import nats_of, priced
+from arasuji.models._int8 import Int8Matrix, matrix_in, quantized, tensor_in, work
+from arasuji.models._llama import rotations
 
 CONFIG = "int8.json"
-WEIGHTS = "int8-{:03}.safetensors"
-FILE_BYTES = 2**24
-"""A file of weights ends with the layer that makes it so large. An open file counts as memory, so they are small."""
-HEAD = "lm_head"
+REST = "int8.safetensors"
+BLOCK = "block-{:03}.safetensors"
+"""A file a block: a file that is open counts as memory, so they are small."""
+PARTS = _kernels.Blocks._fields
+NORMS = ("first", "second")
 
 
-class Network(nn.Module):
-    """What `Transformer` wants of a transformers `...ForCausalLM`."""
+class Shape(BaseModel):
+    """What the tensors of a folder must fit."""
 
-    def __init__(self, body: Any, embedding: nn.Module, head: nn.Module, config: SimpleNamespace) -> None:
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    vocabulary: int = Field(ge=1)
+    context: int = Field(ge=2)
+    """The most tokens of a row."""
+    layers: int = Field(ge=1)
+    width: int = Field(ge=1)
+    """Size of a token's vector."""
+    heads: int = Field(ge=1)
+    kv_heads: int = Field(ge=1)
+    """Keys and values, which as many heads share each."""
+    head_size: int = Field(ge=1)
+    inner: int = Field(ge=1)
+    """Size of a block's activations."""
+    gated: bool
+    """SwiGLU, whose gate is a second half of `up`; else GELU."""
+    centred: bool
+    """Layer norms; else RMS norms."""
+    epsilon: float = Field(gt=0, lt=1)
+    rope_theta: float | None = Field(gt=1)
+    """Base of the angles that positions turn queries and keys by; None where positions are added to the embedding."""
+    tied: bool
+    """The output layer is the embedding."""
+
+    @property
+    def matrices(self) -> dict[str, tuple[int, int]]:
+        """Rows and columns of a block's matrices."""
+        queries = self.heads * self.head_size
+        return {
+            "qkv": (queries + 2 * self.kv_heads * self.head_size, self.width),
+            "out": (self.width, queries),
+            "up": (self.inner * (2 if self.gated else 1), self.width),
+            "down": (self.width, self.inner),
+        }
+
+
+class Int8Decoder(LanguageModel):
+    """See `LanguageModel` for the shapes."""
+
+    def __init__(self, shape: Shape, rest: dict[str, Any], blocks: _kernels.Blocks) -> None:
         super().__init__()
-        self.base_model, self.embedding, self.head, self.config = body, embedding, head, config
-        body.config = config
+        self.shape, self.blocks, self.context_length = shape, blocks, shape.context
+        self.embedding: Int8Matrix = rest["embedding"]
+        self.head: Int8Matrix = rest["head"]
+        self.positions: Tensor | None = rest["positions"]
+        self.last: tuple[Tensor, Tensor] = rest["last"]
 
-    def get_output_embeddings(self) -> nn.Module:
-        return self.head
+    def forward(self, ids: Tensor, targets: Tensor, state: Any = None) -> tuple[Tensor, None]:
+        columns = torch.arange(ids.shape[1])
+        lengths = ((targets >= 0) * (columns + 1)).amax(1).clamp_(min=1)  # pads after the last target are not read
+        hidden = torch.zeros(*ids.shape, self.shape.width)
+        hidden[columns < lengths[:, None]] = self._read(ids, lengths, self._empty(len(ids)))
+        nats = priced(hidden, targets, lambda rows, wanted: nats_of(self._scores(rows), wanted), self.head.shape[0])
+        return nats, None
+
+    @device.one_thread()
+    def step(self, ids: Tensor, lengths: Tensor, state: CacheState | None = None) -> tuple[Tensor, CacheState]:
+        state = state or self._empty(len(ids))
+        hidden = self._read(ids, lengths, state)
+        return self._scores(hidden[lengths.cumsum(0) - 1]), state
+
+    def _empty(self, rows: int) -> CacheState:
+        return CacheState.empty(rows, self.shape.context, torch.device("cpu"), bits=True)
+
+    def _read(self, ids: Tensor, lengths: Tensor, state: CacheState) -> Tensor:
+        """What the last norm reads, (n, D), of the first lengths[b] tokens of each row of ids (B, T), row after row.
+        They follow those of the state."""
+        shape, columns = self.shape, torch.arange(ids.shape[1])
+        real = columns < lengths[:, None]
+        positions = (state.lengths[:, None] + columns)[real]
+        slots = state.slots[:, None].expand_as(ids)[real]
+        state.lengths = state.lengths + lengths
+        needed = int(state.lengths.max())
+        if state.keys:
+            state.make_room(needed)
+        else:  # the layers' keys and values are one tensor, as if they were heads
+            room = rounded(min(shape.context, needed * GROWTH))
+            parts = shape.layers * 2 * shape.kv_heads
+            state.keys = [torch.empty(len(ids), parts, room, shape.head_size, dtype=torch.int16)]
+        x = self.embedding.rows(ids[real])
+        if self.positions is not None:
+            x += self.positions[positions]
+        cos = sin = np.empty((len(x), 0), np.float32)
+        if shape.rope_theta is not None:
+            cos, sin = (part.numpy() for part in rotations(positions, shape.head_size, shape.rope_theta))
+        cache = state.keys[0].unflatten(1, (shape.layers, 2, shape.kv_heads)).numpy()
+        _team.run(
+            _kernels.decoder, _kernels.PHASES * shape.layers,
+            x.numpy(), slots.numpy(), positions.numpy(), cos, sin, cache, self.blocks,
+            shape.centred, shape.epsilon, shape.gated, self._room(len(x)),
+        )  # fmt: skip
+        return x
+
+    def _room(self, rows: int) -> _kernels.Room:
+        blocks, shapes = self.blocks, self.shape.matrices
+        normed, sizes = work(rows, blocks.qkv[0].shape[2])
+        widths = shapes["qkv"][0], shapes["out"][1], shapes["up"][0]
+        qkv, read, inner = (np.empty((rows, width), np.float32) for width in widths)
+        read_levels, inner_levels = (work(rows, matrix[0].shape[2])[0] for matrix in (blocks.out, blocks.down))
+        return _kernels.Room(sizes, normed, qkv, read, read_levels, inner, inner_levels)
+
+    def _scores(self, hidden: Tensor) -> Tensor:
+        """(n, D) -> (n, V)."""
+        weight, bias = self.last
+        if self.shape.centred:
+            return self.head(F.layer_norm(hidden, weight.shape, weight, bias, self.shape.epsilon))
+        return self.head(F.rms_norm(hidden, weight.shape, weight, self.shape.epsilon))
+
+    def save(self, folder: Path) -> None:
+        raise TypeError("8-bit weights are made of a saved model, and not saved again")
 
 
-def save(network: Any, joined: dict[str, tuple[str, ...]], folder: Path) -> None:
-    """Write a transformers model's weights, matrices in 8 bits; `joined` names those that become one, which reads the
-    same rows with one product."""
-    body = network.base_model
+def save(network: Any, family: Any, folder: Path) -> None:
+    """Write a transformers model's weights, matrices in 8 bits; `family` is the file that knows its blocks."""
+    config, body = network.config, network.base_model
     embedding, head = body.get_input_embeddings(), network.get_output_embeddings()
-    tensors: dict[str, Tensor] = {}
+    blocks, last = body.get_submodule(family.LAYERS), body.get_submodule(family.LAST)
+    heads, kv_heads = family.heads(config)
+    parts: dict[str, dict[str, Tensor]] = {}
+    for number, block in enumerate(blocks):
+        parts = {part: _tensors(block, name, family.JOINED) for part, name in zip(PARTS, family.BLOCK, strict=True)}
+        save_file(_flat(parts), folder / BLOCK.format(number))
+    rest = {"embedding": _matrix([embedding.weight]), "last": _vectors(last)}
+    tied = head.weight is embedding.weight and head.bias is None
+    if not tied:
+        rest["head"] = _matrix([head.weight], [] if head.bias is None else [head.bias])
+    if family.POSITIONS:
+        rest["positions"] = {"weight": body.get_submodule(family.POSITIONS).weight.detach().float()}
+    save_file(_flat(rest), folder / REST)
+    shape = Shape(
+        vocabulary=len(head.weight),
+        context=config.max_position_embeddings,
+        layers=len(blocks),
+        width=len(last.weight),
+        heads=heads,
+        kv_heads=kv_heads,
+        head_size=parts["out"]["weight"].shape[1] // heads,
+        inner=parts["down"]["weight"].shape[1],
+        gated="gate_up_proj" in family.JOINED,
+        centred=hasattr(last, "bias"),
+        epsilon=config.layer_norm_epsilon if hasattr(last, "bias") else config.rms_norm_eps,
+        rope_theta=family.rope_theta(config),
+        tied=tied,
+    )
+    (folder / CONFIG).write_text(shape.model_dump_json(indent=1) + "\n", "utf-8")
 
-    def keep(name: str, weight: Tensor, bias: Tensor | None) -> None:
-        matrix = quantized(weight)
-        tensors[f"{name}.weight"], tensors[f"{name}.scale"] = matrix
-        if bias is not None:
-            tensors[f"{name}.bias"] = bias.float().contiguous()
 
-    parts = {part: (whole, i) for whole, parts in joined.items() for i, part in enumerate(parts)}
-    with torch.no_grad():
-        for name, module in body.named_modules():
-            parent, _, own = name.rpartition(".")
-            if own in parts:
-                whole, place = parts[own]
-                if place == 0:
-                    siblings = [body.get_submodule(f"{parent}.{part}") for part in joined[whole]]
-                    biases = [s.bias for s in siblings if s.bias is not None]
-                    keep(
-                        f"{parent}.{whole}",
-                        torch.cat([s.weight for s in siblings]),
-                        torch.cat(biases) if biases else None,
-                    )
-            elif type(module).__name__ in ("Linear", "Conv1D"):
-                turned = type(module).__name__ == "Conv1D"  # GPT-2 keeps its matrices transposed
-                keep(name, module.weight.t() if turned else module.weight, module.bias)
-            elif module is embedding:
-                keep(name, module.weight, None)
-            else:
-                own_parameters = module.named_parameters(recurse=False)
-                tensors |= {f"{name}.{n}": p.detach().float().contiguous() for n, p in own_parameters}
-        if head.weight is not embedding.weight or head.bias is not None:
-            keep(HEAD, head.weight, head.bias)
-    for number, part in enumerate(_parts(tensors)):
-        save_file(part, folder / WEIGHTS.format(number))
-    where = next(name for name, module in body.named_modules() if module is embedding)
-    content = {
-        "embedding": where,
-        "tied": f"{HEAD}.weight" not in tensors,
-        "config": {**network.config.to_dict(), "max_position_embeddings": network.config.max_position_embeddings},
+def _tensors(block: Any, name: str, joined: dict[str, tuple[str, ...]]) -> dict[str, Tensor]:
+    """A matrix or a norm of a block; several matrices that read the same rows are one."""
+    parent, _, own = name.rpartition(".")
+    modules = [block.get_submodule(f"{parent}.{part}".strip(".")) for part in joined.get(own, (own,))]
+    if modules[0].weight.ndim == 1:
+        return _vectors(modules[0])
+    weights = [module.weight.t() if type(module).__name__ == "Conv1D" else module.weight for module in modules]
+    return _matrix(weights, [module.bias for module in modules if module.bias is not None])
+
+
+def _matrix(weights: list[Tensor], biases: list[Tensor] | None = None) -> dict[str, Tensor]:
+    weight, scale = quantized(torch.cat(weights).detach())
+    bias = torch.cat(biases).detach().float() if biases else torch.zeros(len(weight))
+    return {"weight": weight, "scale": scale, "bias": bias}
+
+
+def _vectors(norm: Any) -> dict[str, Tensor]:
+    weight = norm.weight.detach().float()
+    return {"weight": weight, "bias": norm.bias.detach().float() if hasattr(norm, "bias") else torch.zeros_like(weight)}
+
+
+def _flat(parts: dict[str, dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {f"{part}.{name}": tensor.contiguous() for part, own in parts.items() for name, tensor in own.items()}
+
+
+def load(folder: Path) -> Int8Decoder:
+    """What `save` wrote.
+
+    Raises:
+        RunError: a tensor is missing, or does not fit the shape that the folder states.
+    """
+    shape = Shape(**json.loads((folder / CONFIG).read_text("utf-8")))
+    tensors = load_file(folder / REST)
+    table = shape.vocabulary, shape.width
+    embedding = Int8Matrix(*matrix_in(tensors, "embedding", table))
+    rest = {
+        "embedding": embedding,
+        "head": embedding if shape.tied else Int8Matrix(*matrix_in(tensors, "head", table)),
+        "last": _norm_in(tensors, "last", shape.width),
+        "positions": None if shape.rope_theta else tensor_in(tensors, "positions.weight", (shape.context, shape.width)),
     }
-    (folder / CONFIG).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    files = [folder / BLOCK.format(number) for number in range(len(list(folder.glob("block-*.safetensors"))))]
+    if len(files) != shape.layers:
+        raise RunError(f"{folder} has {len(files)} of {shape.layers} layers: remove the folder, it is made again")
+    parts: dict[str, tuple[Any, ...]] = {}
+    for number, file in enumerate(files):
+        tensors = load_file(file)
+        for part in PARTS:
+            if part in NORMS:
+                arrays = tuple(vector.numpy() for vector in _norm_in(tensors, part, shape.width))
+            else:
+                arrays = Int8Matrix(*matrix_in(tensors, part, shape.matrices[part])).arrays
+            if number == 0:
+                parts[part] = tuple(np.empty((shape.layers, *array.shape), array.dtype) for array in arrays)
+            for whole, array in zip(parts[part], arrays, strict=True):
+                whole[number] = array
+    return Int8Decoder(shape, rest, _kernels.Blocks(**parts))
 
 
-def _parts(tensors: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
-    """The tensors in files, those of a layer in one."""
-    part: dict[str, Tensor] = {}
-    for _, names in groupby(tensors, lambda name: name.rpartition(".")[0]):
-        part |= {name: tensors[name] for name in names}
-        if sum(tensor.nbytes for tensor in part.values()) >= FILE_BYTES:
-            yield part
-            part = {}
-    if part:
-        yield part
-
-
-def load(folder: Path) -> Network:
-    """What `save` wrote."""
-    content = json.loads((folder / CONFIG).read_text("utf-8"))
-    config = SimpleNamespace(**content["config"])
-    leaves: dict[str, Any] = {}
-    for path in sorted(folder.glob("int8-*.safetensors")):
-        with safe_open(path, "pt") as file:
-            parts: dict[str, dict[str, Tensor]] = {}
-            for whole in file.keys():  # noqa: SIM118 (it is no dict)
-                name, _, part = whole.rpartition(".")
-                # A copy, since a file that is kept open may be replaced.
-                parts.setdefault(name, {})[part] = file.get_tensor(whole).clone()
-        leaves |= {name: _leaf(tensors, name == content["embedding"]) for name, tensors in parts.items()}
-    if content["tied"]:
-        leaves[HEAD] = Int8Linear(leaves[content["embedding"]].matrix)
-    head = leaves.pop(HEAD)
-    return Network(_tree(leaves), leaves[content["embedding"]], head, config)
-
-
-def _leaf(tensors: dict[str, Tensor], embedding: bool) -> nn.Module:
-    """A layer."""
-    if "scale" in tensors:
-        matrix = Quantized(tensors["weight"], tensors["scale"])
-        return Int8Embedding(matrix) if embedding else Int8Linear(matrix, tensors.get("bias"))
-    if tensors["weight"].ndim > 1:
-        return nn.Embedding.from_pretrained(tensors["weight"])
-    leaf = nn.Module()
-    for name, tensor in tensors.items():
-        leaf.register_parameter(name, nn.Parameter(tensor, requires_grad=False))
-    return leaf
-
-
-def _tree(leaves: dict[str, nn.Module]) -> nn.Module:
-    """Modules by dotted names as one module; where the names are numbers, a list."""
-    below: dict[str, dict[str, nn.Module]] = {}
-    own: dict[str, nn.Module] = {}
-    for name, leaf in leaves.items():
-        first, _, rest = name.partition(".")
-        if rest:
-            below.setdefault(first, {})[rest] = leaf
-        else:
-            own[first] = leaf
-    own |= {name: _tree(under) for name, under in below.items()}
-    if all(name.isdigit() for name in own):
-        return nn.ModuleList([own[name] for name in sorted(own, key=int)])
-    tree = nn.Module()
-    for name, module in own.items():
-        tree.add_module(name, module)
-    return tree
+def _norm_in(tensors: dict[str, Tensor], name: str, width: int) -> tuple[Tensor, Tensor]:
+    return tensor_in(tensors, f"{name}.weight", (width,)), tensor_in(tensors, f"{name}.bias", (width,))

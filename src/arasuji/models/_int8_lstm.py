@@ -3,6 +3,7 @@ remembers."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from arasuji.models import LanguageModel, _kernels
+from arasuji import device
+from arasuji.models import LanguageModel, _kernels, _team
 from arasuji.models._head import AdaptiveSoftmax, nats_of, priced
-from arasuji.models._int8 import Int8Embedding, Int8Linear, Quantized, quantized
+from arasuji.models._int8 import Int8Matrix, matrix_in, quantized, work
 
 
 def tensors_of(model: Any) -> dict[str, Tensor]:
@@ -43,51 +45,62 @@ def tensors_of(model: Any) -> dict[str, Tensor]:
 class Int8Lstm(LanguageModel):
     """See `LanguageModel` for the shapes. Its state is an `LstmState`, as that of the model it was made of."""
 
-    def __init__(self, scale: float, vocabulary_size: int, tensors: dict[str, Tensor], state: type) -> None:
+    def __init__(
+        self, config: Any, scale: float, vocabulary_size: int, tensors: dict[str, Tensor], state: type
+    ) -> None:
+        """`config` is the LSTM's, `scale` what an embedding is multiplied with.
+
+        Raises:
+            RunError: a tensor is missing, or does not fit the configuration.
+        """
         super().__init__()
         self.scale, self.vocabulary_size, self.state = scale, vocabulary_size, state
 
-        def matrix(name: str) -> Quantized:
-            return Quantized(tensors[f"{name}.weight"], tensors[f"{name}.scale"])
+        def matrix(name: str, rows: int, columns: int) -> Int8Matrix:
+            return Int8Matrix(*matrix_in(tensors, name, (rows, columns)))
 
-        def linear(name: str) -> Int8Linear:
-            return Int8Linear(matrix(name), tensors.get(f"{name}.bias"))
-
-        self.embedding = Int8Embedding(matrix("embedding"))
-        layers = sum(name.startswith("layers.") and name.endswith(".scale") for name in tensors)
-        clusters = sum(name.startswith("tail.") and name.endswith(".1.scale") for name in tensors)
-        self.layers = nn.ModuleList(linear(f"layers.{i}") for i in range(layers))
-        self.head = linear("head")
-        self.tail = nn.ModuleList(nn.Sequential(linear(f"tail.{i}.0"), linear(f"tail.{i}.1")) for i in range(clusters))
+        self.hidden_size = size = config.hidden
+        self.embedding = matrix("embedding", vocabulary_size, config.embedding)
+        self.layers = [
+            matrix(f"layers.{i}", 4 * size, (size if i else config.embedding) + size) for i in range(config.layers)
+        ]
+        ends = [*(start for start in config.cutoffs if start < vocabulary_size), vocabulary_size]
+        clusters = list(pairwise(ends))
+        self.head = matrix("head", ends[0] + len(clusters), size)
+        self.tail = []
+        for i, (start, end) in enumerate(clusters):
+            between = len(tensors.get(f"tail.{i}.1.weight", torch.empty(0, 0)).t())
+            self.tail.append((matrix(f"tail.{i}.0", between, size), matrix(f"tail.{i}.1", end - start, between)))
 
     def _scores(self, rows: Tensor) -> Tensor:
         """(n, D) -> (n, V): logits, or logarithms of probabilities from an adaptive softmax."""
-        first: Tensor = self.head(rows)
+        first = self.head(rows)
         if not self.tail:
             return first
         first = first.log_softmax(-1)
         frequent = first.shape[1] - len(self.tail)
-        clusters = [tail(rows).log_softmax(-1) + first[:, frequent + i, None] for i, tail in enumerate(self.tail)]
+        clusters = [
+            output(projection(rows)).log_softmax(-1) + first[:, frequent + i, None]
+            for i, (projection, output) in enumerate(self.tail)
+        ]
         return torch.cat([first[:, :frequent], *clusters], 1)
 
     def _read(self, ids: Tensor, lengths: Tensor, state: Any) -> tuple[Tensor, Any]:
         """What the output layer reads at each token, (B, T, D), anything at pads, and the state after each row's last
         one."""
-        shape = len(self.layers), len(ids), self.head.shape[1]
+        shape = len(self.layers), len(ids), self.hidden_size
         state = self.state(torch.zeros(shape), torch.zeros(shape)) if state is None else state
-        hidden, cell = state.hidden.clone(), state.cell.clone()
-        read = self.embedding(ids) * self.scale
-        outputs = read.new_empty(*ids.shape, shape[2])
-        with _kernels.alone():
-            for column in range(ids.shape[1]):
-                rows = (lengths > column).nonzero()[:, 0]
-                below = read[rows, column]
-                for i, layer in enumerate(cast("Any", self.layers)):
-                    now, kept = hidden[i, rows], cell[i, rows]
-                    below = _remembered(layer, below, now, kept)
-                    hidden[i, rows], cell[i, rows] = now, kept
-                outputs[rows, column] = below
-        return outputs, self.state(hidden, cell)
+        hidden, cells = (part.clone(memory_format=torch.contiguous_format) for part in (state.hidden, state.cell))
+        read = self.embedding.rows(ids.flatten()).view(*ids.shape, -1) * self.scale
+        outputs = read.new_empty(*ids.shape, self.hidden_size)
+        for column in range(ids.shape[1]):
+            rows = (lengths > column).nonzero()[:, 0]
+            below = read[rows, column]
+            for layer, remembered, cell in zip(self.layers, hidden, cells, strict=True):
+                _step(layer, below, rows, remembered, cell)
+                below = remembered[rows]
+            outputs[rows, column] = below
+        return outputs, self.state(hidden, cells)
 
     def forward(self, ids: Tensor, targets: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         outputs, state = self._read(ids, torch.full(ids.shape[:1], ids.shape[1]), state)
@@ -95,6 +108,7 @@ class Int8Lstm(LanguageModel):
             outputs, targets, lambda rows, wanted: nats_of(self._scores(rows), wanted), self.vocabulary_size
         ), state
 
+    @device.one_thread()
     def step(self, ids: Tensor, lengths: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         _, state = self._read(ids, lengths, state)
         return self._scores(state.hidden[-1]), state
@@ -103,10 +117,9 @@ class Int8Lstm(LanguageModel):
         raise TypeError("8-bit weights are made of a saved model, and not saved again")
 
 
-def _remembered(layer: Int8Linear, below: Tensor, hidden: Tensor, cell: Tensor) -> Tensor:
-    """One token through a layer, all (n, ...); what it gave out, `hidden`, and its cell are written over."""
-    units, peaks = np.empty((len(below), layer.shape[1] + 2), np.float32), np.empty(len(below), np.float32)
-    _kernels.divide(below.numpy(), hidden.numpy(), units, peaks)
-    assert layer.bias is not None
-    _kernels.remember(layer.in_units(units), peaks, layer.bias.numpy(), cell.numpy(), hidden.numpy())
-    return hidden
+def _step(layer: Int8Matrix, below: Tensor, rows: Tensor, hidden: Tensor, cells: Tensor) -> None:
+    """One token (n, C) through a layer, which writes over `rows` (n,) of hidden and cells, (B, D)."""
+    count, (gates, inputs) = len(rows), layer.shape
+    both, y = np.empty((count, inputs), np.float32), np.empty((count, gates), np.float32)
+    tensors = (part.numpy() for part in (below, rows, cells, hidden))
+    _team.run(_kernels.lstm, 3, *tensors, both, *work(count, layer.tiles.shape[1]), layer.arrays, y)

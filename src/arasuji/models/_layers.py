@@ -5,14 +5,12 @@ matrix products are near the chip's limit, and what lies between them decides th
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
-
-from arasuji.models._int8 import Int8Linear
 
 FLASH_LENGTH = 512
 """Tokens from which torch's fused attention is faster on a CPU than two plain products."""
@@ -27,9 +25,7 @@ def product_type(like: Tensor) -> torch.dtype:
 
 
 def linear(layer: Any, x: Tensor) -> Tensor:
-    """A `Linear`, a `Conv1D` (GPT-2's, whose matrix lies transposed), peft's LoRA layer of either, or 8-bit."""
-    if isinstance(layer, Int8Linear):
-        return cast("Tensor", layer(x))
+    """A `Linear`, a `Conv1D` (GPT-2's, whose matrix lies transposed), or peft's LoRA layer of either."""
     base = layer.get_base_layer() if hasattr(layer, "get_base_layer") else layer
     transposed = type(base).__name__ == "Conv1D"
     weight: Tensor = base.weight.t() if transposed else base.weight

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from arasuji.models._layers import attention, linear, product_type, rms_norm, ro
 
 JOINED = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")}
 """Matrices that read the same rows, by the name that they have as one."""
-LAYERS, LAST = "layers", "norm"
+LAYERS, LAST, POSITIONS = "layers", "norm", None
 BLOCK = (
     "input_layernorm",
     "self_attn.qkv_proj",
@@ -36,26 +36,22 @@ def serves(config: Any) -> bool:
 def hidden(model: Any, ids: Tensor, reading: Reading | None = None) -> Tensor:
     """What the output layer reads, (B, T, D), of ids (B, T), which follow what `reading` has read.
 
-    `model` is a transformers `LlamaModel`, or has its weights under the same names (see `_int8`).
+    `model` is a transformers `LlamaModel`.
     """
     config = model.config
     dropped = config.attention_dropout if model.training else 0.0
     positions = torch.arange(ids.shape[1], device=ids.device) if reading is None else reading.positions
-    x = embedded(model, ids, positions)
-    cos, sin = (part[..., None, :].to(product_type(x)) for part in turns(config, positions))
+    x: Tensor = model.embed_tokens(ids)
+    angles = rotations(positions, config.head_dim, rope_theta(config))
+    cos, sin = (part[..., None, :].to(product_type(x)) for part in angles)
     for number, layer in enumerate(model.layers):
         y = rms_norm(x, layer.input_layernorm.weight, config.rms_norm_eps)
         query, key, value = _projected(layer.self_attn, y, config, cos, sin)
         read = reading.attend(number, query, key, value) if reading else attention(query, key, value, dropped)
         x = x + linear(layer.self_attn.o_proj, read)
         y = rms_norm(x, layer.post_attention_layernorm.weight, config.rms_norm_eps)
-        x = x + linear(layer.mlp.down_proj, swiglu(*_widened(layer.mlp, y)))
+        x = x + linear(layer.mlp.down_proj, swiglu(linear(layer.mlp.gate_proj, y), linear(layer.mlp.up_proj, y)))
     return rms_norm(x, model.norm.weight, config.rms_norm_eps)
-
-
-def embedded(model: Any, ids: Tensor, positions: Tensor) -> Tensor:
-    """What the first block reads, (..., D)."""
-    return cast("Tensor", model.embed_tokens(ids))
 
 
 def heads(config: Any) -> tuple[int, int]:
@@ -63,29 +59,23 @@ def heads(config: Any) -> tuple[int, int]:
     return config.num_attention_heads, config.num_key_value_heads
 
 
-def turns(config: Any, positions: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of the angles that a position turns the pairs of a head's numbers by: (..., size / 2) each."""
-    places = torch.arange(0, config.head_dim, 2, device=positions.device) / config.head_dim
-    angles = positions[..., None] * (1.0 / config.rope_parameters["rope_theta"] ** places)
+def rope_theta(config: Any) -> float:
+    """The base of the angles that positions turn queries and keys by."""
+    theta: float = config.rope_parameters["rope_theta"]
+    return theta
+
+
+def rotations(positions: Tensor, size: int, theta: float) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of the angles that a position turns the pairs of a head's `size` numbers by, (..., size / 2) each
+    (RoPE, Su et al. 2021)."""
+    places = torch.arange(0, size, 2, device=positions.device) / size
+    angles = positions[..., None] * (1.0 / theta**places)
     return angles.cos(), angles.sin()
 
 
 def _projected(attend: Any, y: Tensor, config: Any, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Queries (B, T, H, size) and keys (B, T, K, size), turned to their positions, and values (B, T, K, size)."""
-    size = config.head_dim
-    if hasattr(attend, "qkv_proj"):
-        many, few = heads(config)
-        mixed = linear(attend.qkv_proj, y).unflatten(-1, (-1, size))
-        query, key = rotated(mixed[:, :, : many + few], cos, sin).split([many, few], 2)
-        return query, key, mixed[:, :, many + few :]
     query, key, value = (
-        linear(part, y).unflatten(-1, (-1, size)) for part in (attend.q_proj, attend.k_proj, attend.v_proj)
+        linear(part, y).unflatten(-1, (-1, config.head_dim)) for part in (attend.q_proj, attend.k_proj, attend.v_proj)
     )
     return rotated(query, cos, sin), rotated(key, cos, sin), value
-
-
-def _widened(mlp: Any, y: Tensor) -> Any:
-    """The gate and what it opens for."""
-    if hasattr(mlp, "gate_up_proj"):
-        return linear(mlp.gate_up_proj, y).chunk(2, -1)
-    return linear(mlp.gate_proj, y), linear(mlp.up_proj, y)

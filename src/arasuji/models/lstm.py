@@ -129,10 +129,10 @@ def load(folder: Path, precision: torch.dtype = torch.float32) -> LanguageModel:
     config = Config(**options)
     if precision == torch.int8:
         from arasuji.models._int8_lstm import (
-            Int8Lstm,
-        )  # its import takes a moment, and the first time seconds to compile
+            Int8Lstm,  # its import takes a moment, and the first time seconds to compile
+        )
 
-        return Int8Lstm(_scale(config), vocabulary_size, weights, LstmState).eval()
+        return Int8Lstm(config, _scale(config), vocabulary_size, weights, LstmState).eval()
     model = Lstm(config, vocabulary_size)
     if model.config.tie_weights:  # stored once
         weights["linear.weight"] = weights["embedding.weight"]

@@ -17,10 +17,9 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from arasuji.errors import BaseModelError, OptionError
-from arasuji.models import LanguageModel, Vocabulary, _foreign, _gpt2, _int8_decoder, _llama
+from arasuji.models import LanguageModel, Vocabulary, _foreign, _gpt2, _llama
 from arasuji.models._cache import CacheState, Reading
-from arasuji.models._head import nats_of, priced, softmax_nats
-from arasuji.models._int8 import Int8Linear
+from arasuji.models._head import priced, softmax_nats
 
 
 class Config(BaseModel):
@@ -54,8 +53,6 @@ class Transformer(LanguageModel):
         super().__init__()
         self.network = network
         self.context_length: int = self._inner().config.max_position_embeddings
-        self.steps: Any = None
-        """How an 8-bit network reads one more token, `_int8_steps.Steps`."""
 
     def _inner(self) -> Any:
         """The `...ForCausalLM` itself, LoRA layers included, without peft's wrapper."""
@@ -71,8 +68,6 @@ class Transformer(LanguageModel):
         # Pads are on the right, where a causal model's real tokens never look: no mask is needed.
         shape, body, head = _shape_of(self._inner().config), self._inner().base_model, self.head
         hidden = shape.hidden(body, ids) if shape else body(input_ids=ids, use_cache=False).last_hidden_state
-        if isinstance(head, Int8Linear):
-            return priced(hidden, targets, lambda rows, wanted: nats_of(head(rows), wanted), head.shape[0]), None
         price = partial(softmax_nats, weight=head.weight, bias=head.bias)
         return priced(hidden, targets, price, len(head.weight)), None
 
@@ -80,27 +75,11 @@ class Transformer(LanguageModel):
         shape, body = _shape_of(self._inner().config), self._inner().base_model
         if shape is None:
             last, state = _foreign.read(body, ids, lengths, state, self.context_length)
-        elif self.steps:
-            state = state or CacheState.empty(len(ids), self.context_length, ids.device, bits=True)
-            return self._stepped(ids, lengths, state), state
         else:
             state = state or CacheState.empty(len(ids), self.context_length, ids.device)
             reading = Reading(state, lengths, ids.shape[1])
             last = shape.hidden(body, ids, reading)[torch.arange(len(ids), device=ids.device), lengths - 1]
         return self.head(last).float(), state
-
-    def _stepped(self, ids: Tensor, lengths: Tensor, state: CacheState) -> Tensor:
-        """The scores after new tokens; but for the first, one a row at a time."""
-        if not state.keys:
-            first: Tensor = self.steps.first(ids, lengths, state)
-            return first
-        state.make_room(int((state.lengths + lengths).max()))
-        scores = torch.empty(len(ids), self.head.shape[0])
-        for column in range(ids.shape[1]):
-            rows = (lengths > column).nonzero()[:, 0]
-            new = self.steps.following(ids[rows, column], state, rows)
-            scores = new if len(rows) == len(ids) else scores.index_copy(0, rows, new)
-        return scores
 
     def save(self, folder: Path) -> None:
         network: Any = self.network
@@ -126,16 +105,13 @@ def build(config: Config, tokenizer: Vocabulary, base: Path | None = None) -> Tr
     return Transformer(network)
 
 
-def load(folder: Path, precision: torch.dtype = torch.float32) -> Transformer:
+def load(folder: Path, precision: torch.dtype = torch.float32) -> LanguageModel:
     """A saved or pretrained model, in evaluation mode; for torch.int8 a folder that `quantize` has written."""
-    if precision != torch.int8:
-        return Transformer(_open(folder, precision)).eval()
-    from arasuji.models._int8_steps import Steps  # its import takes a moment, and the first time seconds to compile
+    if precision == torch.int8:
+        from arasuji.models import _int8_decoder  # its import takes a moment, and the first time seconds to compile
 
-    network = _int8_decoder.load(folder)
-    model = Transformer(network).eval()
-    model.steps = Steps(network, _shape_of(network.config))
-    return model
+        return _int8_decoder.load(folder).eval()
+    return Transformer(_open(folder, precision)).eval()
 
 
 def quantize(folder: Path, target: Path) -> None:
@@ -144,11 +120,13 @@ def quantize(folder: Path, target: Path) -> None:
     Raises:
         BaseModelError: its architecture is left to transformers, which does not read them.
     """
+    from arasuji.models import _int8_decoder
+
     network = _open(folder, torch.float32)
     shape = _shape_of(network.config)
     if shape is None:
         raise BaseModelError(f"{folder}: 8-bit weights are for GPT-2 and Llama shapes")
-    _int8_decoder.save(network, shape.JOINED, target)
+    _int8_decoder.save(network, shape, target)
 
 
 def _shape_of(config: Any) -> Any:
