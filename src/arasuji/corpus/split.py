@@ -130,5 +130,6 @@ def _cannot_fill(name: str, minimum: int, sizes: Mapping[str, int]) -> str:
     largest = max(sizes, key=lambda group: (sizes[group], group))
     return (
         f"the {name} split cannot get its {minimum} documents: the titles fall into {len(sizes)} groups, "
-        f"the largest ({largest!r}) with {sizes[largest]} documents; is --title-column right?"
+        f"the largest ({largest!r}) with {sizes[largest]} documents; "
+        f"--title-column names the column of the titles, or says none"
     )
