@@ -140,7 +140,7 @@ def _is_number(cell: str) -> bool:
 def _longest(source: Source, rows: Sequence[Mapping[str, Any]]) -> str | None:
     """The column of texts where none has a name: the one whose cells are longest."""
     names = list(rows[0])
-    if not all(name.isdigit() for name in names):
+    if not names or not all(name.isdigit() for name in names):
         return None
     words = {name: sum(_words(_string(row.get(name))) for row in rows) / len(rows) for name in names}
     longest = max(names, key=lambda name: words[name])
@@ -156,7 +156,8 @@ def _words(text: str) -> float:
 
 
 def _list(names: Sequence[str]) -> str:
-    shown = ", ".join(name if len(name) <= 30 else name[:29] + "…" for name in names[:SHOWN])
+    lines = (" ".join(name.split()) for name in names[:SHOWN])
+    shown = ", ".join(line if len(line) <= 30 else line[:29] + "…" for line in lines)
     return shown + (", …" if len(names) > SHOWN else "")
 
 

@@ -29,7 +29,7 @@ class Unwrapping:
         if isinstance(value, dict) and value:
             key = _value(value, VALUES, TEXTS_FIRST)
             if key is None:
-                inside = " or ".join(f"{column}.{key}" for key in list(value)[:5])
+                inside = " or ".join(" ".join(f"{column}.{key}".split()) for key in list(value)[:5])
                 raise ValueError(f"its text is an object; --text-column names a part of it, such as {inside}")
             self._taken[f"objects, of which {key!r} is read; --text-column {column}.OTHER reads another part"] += 1
             return self.text(value[key], column)
@@ -59,6 +59,10 @@ def _value(value: dict[str, Any], keys: tuple[str, ...], languages: tuple[str, .
     """The key under which an object keeps its text: a usual one, or where all its keys are languages, one of those."""
     there = [key for key in value if value[key]] or list(value)
     usual = next((key for key in keys if key in there), None)
-    if usual is not None or not all(re.split("[-_]", key.lower())[0] in LANGUAGES.split() for key in value):
+    if (
+        usual is not None
+        or not value
+        or not all(re.split("[-_]", key.lower())[0] in LANGUAGES.split() for key in value)
+    ):
         return usual
     return next((key for key in languages if key in there), there[0])
