@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 KEYS = {
-    "prepare": {"rules", "documents", "hash"},
+    "prepare": {"rules", "documents", "notes", "hash"},
     "train": {"run", "steps", "tokens", "seconds", "best"},
     "evaluate": {"bits_per_byte", "low", "high", "documents", "bytes", "tokens", "charge"},
 }

@@ -55,7 +55,7 @@ def _objects(source: Source, lines: Iterable[str]) -> Iterator[Numbered]:
         if not line.strip():
             continue
         try:
-            row = _loads(line)
+            row = _loads(line.rstrip())
         except (ValueError, RecursionError) as error:
             source.misfit(number, _complaint(error, line))
             continue

@@ -13,6 +13,7 @@ from arasuji.corpus.names import nearness
 from arasuji.corpus.source import Note, Row
 
 _WRAPPERS = ("data", "Page", "media", "Media")
+_TITLES = ("romaji", "english", "native", "userPreferred")  # AniList's
 _MORE_GENRES = ("explicit_genres", "themes", "demographics")  # Jikan keeps these apart; a catalogue shows them together
 DEEPEST = 3
 """Objects within objects in which a list of rows is looked for."""
@@ -41,8 +42,12 @@ def entries(document: Any, note: Note) -> list[Row] | None:
 
 
 def holds_texts(row: Mapping[str, Any]) -> bool:
-    """Whether an object has texts, by the name of one of its keys."""
-    return any(nearness("text", name) for name in row)
+    """Whether an object has texts, by the name of one of its keys; "stories" may be a list of rows instead."""
+    return any(nearness("text", name) and not _are_rows(value) for name, value in row.items())
+
+
+def _are_rows(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict) and holds_texts(value[0])
 
 
 def parents_of_texts(row: Row) -> list[str]:
@@ -89,20 +94,20 @@ def _lists(document: Row, above: str = "") -> Iterator[tuple[str, list[Row]]]:
 
 
 def lifted(row: Row, parent: str) -> Row:
-    """A row with the names of what lies in it under the dotted path `parent`, beside its own."""
+    """A row with the names of what lies in it along the dotted path `parent`, beside its own."""
     inner: Any = row
-    for name in filter(None, parent.split(".")):
+    for name in parent.split(".") if parent else ():
         inner = inner.get(name) if isinstance(inner, dict) else None
-    return {**inner, **row} if parent and isinstance(inner, dict) else row
+        row = {**inner, **row} if isinstance(inner, dict) else row
+    return row
 
 
 def plain(row: Row) -> Row:
     """An object of either service with a text for its title, a year, and all its genres; any other row as it is."""
     title, start, aired = row.get("title"), row.get("startDate"), row.get("aired")
     flat: Row = {}
-    if isinstance(title, dict):
-        names = (title.get(name) for name in ("romaji", "english", "native", "userPreferred"))
-        flat["title"] = next((name for name in names if name), "")
+    if isinstance(title, dict) and title.keys() & set(_TITLES):
+        flat["title"] = next((title[name] for name in _TITLES if title.get(name)), "")
         if row.get("type") in ("ANIME", "MANGA"):
             flat["type"] = row.get("format")
         if not row.get("year") and isinstance(start, dict):

@@ -27,7 +27,8 @@ _SUBTITLE = re.compile(r"\s*(?::\s|：|\s[-–—~]\s).*", re.DOTALL)
 _ROUND = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 # What a title says beside the name of its series, in letters without accents.
 _PARTS = (
-    r"\d{1,4}(?:st|nd|rd|th|e|er|a|o)?|[ivx]+|s\d{1,2}|the|first|second|third|fourth|fifth|sixth|final|"
+    r"\d{1,4}(?:st|nd|rd|th|e|er|a|o)?|[ivx]+|s\d{1,2}|the|first|second|third|fourth|fifth|final|"
+    r"(?:sixth|seventh|eighth|ninth|tenth) season|"
     r"(?:volume|vol|book|tome|band|teil|partie|parte|часть) (?:\d{1,3}|[ivx]+)|"
     r"seasons?|series|parts?|cour|chapter|staffel|saison|stagione|temporada|сезон|episodes?|movies?|film|edition|"
     r"remastered|uncut|tv|ovas?|oads?|onas?|sp|specials?|recaps?|pvs?|cms?|pilots?|picture dramas?|"

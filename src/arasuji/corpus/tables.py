@@ -25,8 +25,9 @@ LONG_LETTERS = 60
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 NO_DELIMITER = "\x1f"
 """A character that no text has: each line is one cell."""
-HALF = 0.5
-"""The share of rows with as many cells as the header, below which a file's lines are not cut at all."""
+HALF, ALMOST_ALL = 0.5, 0.99
+"""The share of rows with as many cells as the header, below which lines are not cut at all: where header and rows look
+like a table's, and where the header is one name and nothing is in quotation marks."""
 
 Cells = tuple[int, list[str]]
 """The line on which a row begins, and what stands in its columns."""
@@ -67,6 +68,7 @@ def csv_rows(source: Source) -> Iterator[Numbered]:
 def excel_rows(source: Source) -> Iterator[Numbered]:
     """The rows of a workbook's first sheet that has any, each cell as text."""
     import polars  # heavy, and no other kind of file needs it
+    from fastexcel import FastExcelError
 
     try:
         with source.opened() as (file, _):
@@ -74,7 +76,7 @@ def excel_rows(source: Source) -> Iterator[Numbered]:
                 io.BytesIO(file.read()), sheet_id=0, has_header=False, infer_schema_length=0, raise_if_empty=False,
                 drop_empty_rows=False,
             )  # fmt: skip
-    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, ValueError, TypeError) as error:
+    except (FastExcelError, polars.exceptions.PolarsError, polars.exceptions.PanicException, ValueError) as error:
         raise SourceError(f"{source.path}: not a workbook that can be read: save the sheet as CSV (UTF-8)") from error
     full = [name for name, sheet in sheets.items() if sheet.height]
     if not full:
@@ -155,8 +157,11 @@ def _rank(form: _Form, lines: list[str], usual: str) -> tuple[bool, float, int]:
         return False, 0.0, 0
     named = any(knows("text", name) for name in rows[0])
     if form.delimiter == NO_DELIMITER:
-        return named, HALF, 1
-    return named, sum(len(cells) == width for cells in rows) / (len(rows) + wrong), width
+        bare = not any(cell.startswith('"') for cells in rows for cell in cells) and not set(rows[0][0]) & set(
+            DELIMITERS
+        )
+        return named, ALMOST_ALL if bare else HALF, 1
+    return named, sum(len(cells) == width for cells in rows[1:]) / max(len(rows) - 1 + wrong, 1), width
 
 
 def _under_header(source: Source, rows: Iterator[Cells]) -> Iterator[Numbered]:

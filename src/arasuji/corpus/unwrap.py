@@ -22,24 +22,16 @@ class Unwrapping:
     """Takes the text out of what a row holds in its place, and counts what was taken."""
 
     def __init__(self) -> None:
-        self._taken: Counter[str] = Counter()
+        self._taken: Counter[tuple[str, str]] = Counter()
 
     def text(self, value: Any, column: str = "text") -> Any:
         """The text that an object or a list holds; any other value as it is. Raises ValueError where it holds none."""
-        if isinstance(value, dict) and value:
-            key = _value(value, VALUES, TEXTS_FIRST)
-            if key is None:
-                inside = " or ".join(" ".join(f"{column}.{key}".split()) for key in list(value)[:5])
-                raise ValueError(f"its text is an object; --text-column names a part of it, such as {inside}")
-            self._taken[f"objects, of which {key!r} is read; --text-column {column}.OTHER reads another part"] += 1
-            return self.text(value[key], column)
-        if isinstance(value, list) and value:
-            parts = [self.text(part, column) for part in value if part is not None]
-            if not all(isinstance(part, str) for part in parts):
-                raise ValueError("its text is a list of other things than texts")
-            self._taken["lists of texts, which are joined line by line"] += 1
-            return "\n".join(parts)
-        return "" if isinstance(value, dict | list) else value
+        if not isinstance(value, dict | list | bool):
+            return value
+        taken: list[tuple[str, str]] = []
+        text = _text(value, column, taken)
+        self._taken.update(taken)
+        return text
 
     def title(self, value: Any) -> Any:
         """A title; "" where an object or a list holds none, since a record needs no title."""
@@ -52,7 +44,26 @@ class Unwrapping:
 
     def notes(self) -> list[str]:
         """What was taken, in sentences."""
-        return [f"{count:,} of its texts are {what}" for what, count in self._taken.items()]
+        return [f"{kind} in place of texts ({count:,}): {what}" for (kind, what), count in self._taken.items()]
+
+
+def _text(value: Any, column: str, taken: list[tuple[str, str]]) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"its text is {str(value).lower()}, and no text")
+    if isinstance(value, dict) and value:
+        key = _value(value, VALUES, TEXTS_FIRST)
+        if key is None:
+            inside = " or ".join(" ".join(f"{column}.{key}".split()) for key in list(value)[:5])
+            raise ValueError(f"its text is an object; --text-column names a part of it, such as {inside}")
+        taken.append(("objects", f"their {key!r} is read; --text-column {column}.OTHER reads another part"))
+        return _text(value[key], column, taken)
+    if isinstance(value, list) and value:
+        parts = [_text(part, column, taken) for part in value if part is not None]
+        if not all(isinstance(part, str) for part in parts):
+            raise ValueError("its text is a list of other things than texts")
+        taken.append(("lists", "their parts are joined line by line"))
+        return "\n".join(parts)
+    return "" if isinstance(value, dict | list) else value
 
 
 def _value(value: dict[str, Any], keys: tuple[str, ...], languages: tuple[str, ...]) -> str | None:
