@@ -96,8 +96,8 @@ def test_no_title_is_said_and_can_be_declined(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv", ["heading", "text"], ["Lamp", "told"])
     records, notes = noted(path)
     assert notes == [
-        "a.csv: no column of titles among heading, text: parts of one series count as different works and may fall into "
-        "different splits; --title-column names one, or says none"
+        "a.csv: no column of titles among heading, text: parts of one series count as different works and may fall "
+        "into different splits; --title-column names one, or says none"
     ]
     assert noted(path, title_column="none") == (records, [])
     assert noted(path, title_column="Heading")[0][0].metadata == {"title": "Lamp"}

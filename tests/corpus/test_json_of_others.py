@@ -208,7 +208,8 @@ def test_a_part_of_a_text_in_several_languages_can_be_named(tmp_path: Path) -> N
     texts, notes = told(path)
     assert texts == [("Lamp", "told"), ("Rain", "雨")]
     assert notes == [
-        f"a.jsonl: objects in place of texts (1): their '{key}' is read; --text-column description.OTHER reads another part"
+        f"a.jsonl: objects in place of texts (1): their '{key}' is read; --text-column description.OTHER reads another "
+        "part"
         for key in ("en", "ja")
     ]
     assert told(path, text_column="description.ja") == ([("Lamp", "灯"), ("Rain", "雨")], [])

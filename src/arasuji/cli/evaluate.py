@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from arasuji.cli.complete import splits
-from arasuji.cli.reading import Delimiter, Encoding, NoHeader, SkipBadRows, TextColumn, TitleColumn, as_options
+from arasuji.cli.reading import Delimiter, Encoding, NoHeader, SkipBadRows, TextColumn, as_options
 from arasuji.cli.terminal import say, show_json, working
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def evaluate(
     split: Annotated[str, Option(help="test, validation or train", autocompletion=splits)] = "test",
     texts: Annotated[Path | None, Option(help="Score the texts of this file, as they are, instead")] = None,
     text_column: TextColumn = None,
-    title_column: TitleColumn = None,
+    title_column: Annotated[str | None, Option(help="The column of the titles: a series then counts as one")] = None,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     no_header: NoHeader = False,
@@ -86,12 +86,13 @@ def evaluate(
 
 
 def _read_texts(path: Path, reading: dict[str, Any]) -> list[Record]:
-    """The texts of a file, those of one series in one group."""
+    """The texts of a file; those of one series are of one group where an option names their titles."""
     from arasuji.corpus.read import read
-    from arasuji.corpus.source import Reading
+    from arasuji.corpus.source import NONE, Reading
     from arasuji.corpus.split import group_of
     from arasuji.errors import SourceError
 
+    reading = {**reading, "title_column": reading["title_column"] or NONE}
     records = []
     for place, record in enumerate(read(path, Reading(**reading), say)):
         if record.text:

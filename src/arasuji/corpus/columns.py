@@ -65,7 +65,8 @@ def find_columns(source: Source, rows: Sequence[Mapping[str, Any]]) -> Columns:
     year, kind, identity = (_find(source, what, rows, names) for what in ("year", "type", "id"))
     others = [name for name in names if name not in (text, title, genres, year, kind, identity)]
     flags = [] if genres else [name for name in others if _is_flag(row.get(name) for row in rows)]
-    kept = tuple(name for name in (_named(source, name, rows) for name in options.keep) if name and name not in _OURS)
+    keep = [options.keep] if isinstance(options.keep, str) else options.keep
+    kept = tuple(name for name in (_named(source, name, rows) for name in keep) if name and name not in _OURS)
     return Columns(text, title, genres, year, kind, identity, tuple(flags), kept)
 
 

@@ -26,8 +26,8 @@ DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 NO_DELIMITER = "\x1f"
 """A character that no text has: each line is one cell."""
 HALF, ALMOST_ALL = 0.5, 0.99
-"""The share of rows with as many cells as the header, below which lines are not cut at all: where header and rows look
-like a table's, and where the header is one name and nothing is in quotation marks."""
+"""The share of rows with as many cells as the header below which lines are not cut at all: where there are quotation
+marks or delimiters that speak for a table, and where there are none."""
 
 Cells = tuple[int, list[str]]
 """The line on which a row begins, and what stands in its columns."""
@@ -126,7 +126,7 @@ def _form(source: Source, lines: list[str], named: str) -> _Form:
         forms.append(_Form(NO_DELIMITER, quoted=False))
     if forms[0].delimiter == "\t" or not chosen:
         forms.append(_Form("\t", quoted=False))
-    ranks = [_rank(form, lines, usual) for form in forms]
+    ranks = [_rank(form, lines, usual, source.reading.text_column) for form in forms]
     form = forms[ranks.index(max(ranks))]
     if form.delimiter == NO_DELIMITER:
         source.note("each of its lines is read as one cell; --delimiter names what parts them")
@@ -139,9 +139,9 @@ def _form(source: Source, lines: list[str], named: str) -> _Form:
     return replace(form, spaced=form.quoted and bool(header) and all(name[:1] == " " for name in header))
 
 
-def _rank(form: _Form, lines: list[str], usual: str) -> tuple[bool, float, int]:
+def _rank(form: _Form, lines: list[str], usual: str, option: str | None) -> tuple[bool, float, int]:
     """How well a form fits the first lines: whether the header names a column of texts, the share of rows with as many
-    cells as the header, and how many those are."""
+    cells as the header, and how many those are. A form that cuts nothing fits where no other one does."""
     rows, wrong = [], 0
     reader = form.reader(lines)
     while True:
@@ -151,32 +151,30 @@ def _rank(form: _Form, lines: list[str], usual: str) -> tuple[bool, float, int]:
             break
         except csv.Error as error:
             wrong += not (len(lines) == SEEN and "unexpected end" in str(error))  # the last row may be cut here
-    rows = [cells for cells in rows if cells]
-    width = len(rows[0]) if rows else 0
-    if width < 1 or (width == 1 and form.delimiter not in (usual, NO_DELIMITER)):
+    header, *rows = [cells for cells in rows if cells] or [[]]
+    if not header or (len(header) == 1 and form.delimiter not in (usual, NO_DELIMITER)):
         return False, 0.0, 0
-    named = any(knows("text", name) for name in rows[0])
+    fitting = sum(len(cells) == len(header) for cells in rows) / max(len(rows) + wrong, 1)
     if form.delimiter == NO_DELIMITER:
-        bare = not any(cell.startswith('"') for cells in rows for cell in cells) and not set(rows[0][0]) & set(
-            DELIMITERS
-        )
-        return named, ALMOST_ALL if bare else HALF, 1
-    return named, sum(len(cells) == width for cells in rows[1:]) / max(len(rows) - 1 + wrong, 1), width
+        fitting = HALF if any(cells[0].startswith('"') for cells in rows) else ALMOST_ALL
+    if len(header) == 1 and set(header[0]) & set(DELIMITERS):
+        fitting *= HALF
+    return any(knows("text", name) or name.strip() == option for name in header), fitting, len(header)
 
 
 def _under_header(source: Source, rows: Iterator[Cells]) -> Iterator[Numbered]:
     """The rows by the names of their columns: those of the header, or numbers where there is none."""
     line, header = next(rows)
-    names: list[str] = []
-    for name in header:
-        names.append(repeated(name.strip(), names))
-    twice = [name for name in names if name.endswith(")") and name not in header and name[0] != " "]
+    taken: dict[str, str] = {}
+    for cell in header:
+        taken[repeated(cell.strip(), taken)] = cell.strip()
+    names, twice = list(taken), [name for name, cell in taken.items() if cell not in ("", name)]
     if source.reading.no_header or _is_row(source, header):
         if not source.reading.no_header:
             source.note("its first line is read as a row, since it names no column and holds a text")
         names, rows = [str(number) for number in range(1, len(header) + 1)], chain([(line, header)], rows)
     elif twice:
-        source.note(f"columns have the same name: the later one is called {', '.join(map(repr, twice))} here")
+        source.note(f"columns have the same name: later ones are called {', '.join(map(repr, twice))} here")
     for line, cells in rows:
         if len(cells) > len(names) and not any(cells[len(names) :]):
             cells = cells[: len(names)]  # ends in delimiters
