@@ -168,6 +168,17 @@ def test_what_a_few_letters_do_not_tell_is_refused_and_the_option_reads_it(tmp_p
     assert "a.txt" in name or "not ascii: name its encoding with --encoding" in refused(path, encoding="ascii")
 
 
+def test_the_files_of_a_folder_are_decoded_alike_and_said_once(tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    for n, text in enumerate(PROSE["cp1252"]):
+        written(tmp_path / "texts" / f"{n}.txt", text.encode("cp1252"))
+    records, notes = noted(tmp_path / "texts")
+    assert [record.text for record in records] == PROSE["cp1252"]
+    first = "0.txt: not UTF-8: read as cp1252; --encoding names another"
+    assert notes == [f"texts: 2 of its files are decided about, such as {first}"]
+    assert noted(tmp_path / "texts", encoding="cp1252") == (records, [])
+
+
 def test_a_damaged_utf8_file_is_not_taken_for_another_encoding(tmp_path: Path) -> None:
     content = "title,text\n" + "".join(f"Lamp {n},Café naïve “{n}”\n" for n in range(300))
     path = written(tmp_path / "a.csv", content.encode() + "Rain,près du phare abandonné, un été\n".encode("cp1252"))

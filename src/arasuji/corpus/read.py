@@ -61,7 +61,7 @@ def read(
     """
     source = Source(path, reading, note, progress)
     if path.is_dir():
-        return _read_folder(path)
+        return _read_folder(source)
     if not path.exists():
         raise SourceError(f"{path}: there is no such file")
     if source.kind == "txt":
@@ -90,13 +90,23 @@ def _read_rows(source: Source) -> Iterator[Record]:
     source.note_misfits()
 
 
-def _read_folder(folder: Path) -> Iterator[Record]:
+def _read_folder(source: Source) -> Iterator[Record]:
+    folder = source.path
     paths = sorted(folder.glob("*.txt"))
     if not paths and is_corpus(folder):
         raise SourceError(f"{folder}: this is a corpus already: train on it with --corpus {folder}")
     if not paths:
         raise SourceError(f"{folder}: there is no .txt file in this folder")
-    return (Record(id=path.stem, text="".join(Source(path).lines()).strip() if _holds(path) else "") for path in paths)
+    return _read_files(source, paths)
+
+
+def _read_files(source: Source, paths: Sequence[Path]) -> Iterator[Record]:
+    notes: list[str] = []
+    for path in paths:
+        file = Source(path, source.reading, notes.append)
+        yield Record(id=path.stem, text="".join(file.lines()).strip() if _holds(path) else "")
+    if notes:
+        source.note(f"{len(notes):,} of its files are decided about, such as {notes[0]}")
 
 
 def _holds(path: Path) -> bool:

@@ -91,7 +91,8 @@ class Source:
 
     def note(self, sentence: str) -> None:
         """Say what was decided about this file."""
-        self._note(f"{self.path.name}: {sentence}")
+        told = f"{self.path.name}: {sentence}"
+        self._note(told.encode("utf-8", "replace").decode("utf-8"))  # names may hold half of a surrogate pair
 
     def misfit(self, number: int, why: str) -> None:
         """A row that does not fit: counted where it may be left out. Raises SourceError where it may not."""
