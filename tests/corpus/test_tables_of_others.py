@@ -175,7 +175,7 @@ def test_the_files_of_a_folder_are_decoded_alike_and_said_once(tmp_path: Path) -
     records, notes = noted(tmp_path / "texts")
     assert [record.text for record in records] == PROSE["cp1252"]
     first = "0.txt: not UTF-8: read as cp1252; --encoding names another"
-    assert notes == [f"texts: 2 of its files are decided about, such as {first}"]
+    assert notes == [f"texts: 2 of its files like this one: {first}"]
     assert noted(tmp_path / "texts", encoding="cp1252") == (records, [])
 
 

@@ -106,7 +106,7 @@ def _read_files(source: Source, paths: Sequence[Path]) -> Iterator[Record]:
         file = Source(path, source.reading, notes.append)
         yield Record(id=path.stem, text="".join(file.lines()).strip() if _holds(path) else "")
     if notes:
-        source.note(f"{len(notes):,} of its files are decided about, such as {notes[0]}")
+        source.note(f"{len(notes):,} of its files like this one: {notes[0]}")
 
 
 def _holds(path: Path) -> bool:
