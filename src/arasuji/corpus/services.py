@@ -35,7 +35,8 @@ def entries(document: Any, note: Note) -> list[Row] | None:
         return entries(wrapped, note)
     if holds_texts(document):
         return [document]
-    if document and all(isinstance(value, dict) and holds_texts(value) for value in document.values()):
+    numbered = all(name.isdigit() for name in document)
+    if document and all(isinstance(value, dict) and (numbered or holds_texts(value)) for value in document.values()):
         note("it is an object of objects, each of which is a row; their names are not read")
         return list(document.values())
     return _listed(document, note)
@@ -68,9 +69,16 @@ def _turned(document: Row) -> list[Row] | None:
         numbered = all(key.isdigit() for key in first) and not all(name.isdigit() for name in document)
         if holds_texts(document) or numbered:
             return [{name: column[key] for name, column in document.items()} for key in first]
-    if isinstance(first, list) and holds_texts(document) and len({len(column) for column in columns}) == 1:
+    if isinstance(first, list) and (holds_texts(document) or len(columns) > 1) and _are_columns(columns):
         return [dict(zip(document, row, strict=True)) for row in zip(*columns, strict=True)]
     return None
+
+
+def _are_columns(lists: list[list[Any]]) -> bool:
+    """Whether lists stand beside each other in a table: of one length, and no rows themselves."""
+    return len({len(cells) for cells in lists}) == 1 and not any(
+        isinstance(cell, dict) for cells in lists for cell in cells
+    )
 
 
 def _listed(document: Row, note: Note) -> list[Row]:
