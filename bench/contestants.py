@@ -24,6 +24,8 @@ import torch
 from torch import Tensor, nn
 from turns import answer
 
+from arasuji import device
+
 BATCH, LENGTH = 10, 300
 """The article's documents in a batch, and tokens of one."""
 TEXTS = 2000
@@ -145,7 +147,7 @@ def trainer(corpus: Path, base: Path, lora: bool, frozen: torch.dtype = torch.fl
             folder,
             per_device_train_batch_size=BATCH,
             train_sampling_strategy="sequential",
-            bf16=True,
+            bf16=device.has_bf16(),
             use_cpu=True,
             optim="adamw_torch_fused",
             learning_rate=1e-4,

@@ -28,6 +28,8 @@ from typing import Any
 
 from turns import Contestant, gemm, processor, rotated
 
+from arasuji import device
+
 HERE = Path(__file__).resolve().parent
 
 WORKLOADS = {
@@ -66,6 +68,9 @@ WORKLOADS = {
 """What is trained, by whom, and how many steps each takes in a round; `operations` that a token needs for each number
 of the weights: forwards 2, backwards 4, or 2 where they are frozen (0: not counted, since words are only looked up).
 `beside` names a row of another workload of the same run that is shown too."""
+BF16 = device.has_bf16()
+PEAK = "bfloat16" if BF16 else "float32"
+"""What the processor multiplies quickest, and all contestants but the article's train in."""
 FULL_ONLY = {"trainer-bf16", "smollm2-lora"}
 """A contestant and a workload that the short form leaves out."""
 
@@ -75,11 +80,13 @@ def measured(workload: str, work: Path, short: bool) -> dict[str, Any]:
     contestants, corpus = WORKLOADS[workload]["contestants"], WORKLOADS[workload]["corpus"]
     if short:
         contestants = {name: -(-steps // 2) for name, steps in contestants.items() if name not in FULL_ONLY}
+    if not BF16:
+        contestants = {name: steps for name, steps in contestants.items() if name != "trainer-bf16"}
     program = HERE / "contestants.py"
     # One after the other: side by side their threads would wait for each other.
     started = {name: Contestant(program, work, work / corpus, workload, name) for name in contestants}
     results: dict[str, list[dict[str, float]]] = {name: [] for name in contestants}
-    peaks: dict[str, list[float]] = {"float32": [], "bfloat16": []}
+    peaks: dict[str, list[float]] = {kind: [] for kind in ("float32", *(["bfloat16"] if BF16 else []))}
     for turn in range(1 if short else 7):
         for kind, found in peaks.items():
             found.append(gemm(kind))
@@ -95,7 +102,7 @@ def measured(workload: str, work: Path, short: bool) -> dict[str, Any]:
         rows[name] = {
             "tokens_a_second": rate,
             "peak_bytes": found[-1]["peak_bytes"],
-            "share_of_gemm": needed / limits["bfloat16"] or None,
+            "share_of_gemm": needed / limits[PEAK] or None,
             "rounds": found,
         }
     return {"rows": rows, "gemm": limits}
@@ -117,13 +124,14 @@ def prepared(source: Path, work: Path, workloads: list[str]) -> None:
 def show(workload: str, result: dict[str, Any]) -> None:
     """A table for a terminal."""
     limits = ", ".join(f"{kind} {speed / 1e9:,.0f} GFLOP/s" for kind, speed in result["gemm"].items())
-    print(f"\n{WORKLOADS[workload]['title']}\n  this machine: {limits}")
-    print(f"  {'':14} {'tokens/s':>9} {'of bf16 peak':>13} {'ours is':>9} {'peak GB':>9}")
+    left_out = "" if BF16 else "; no bfloat16, which is left out: all train in float32"
+    print(f"\n{WORKLOADS[workload]['title']}\n  this machine: {limits}{left_out}")
+    print(f"  {'':14} {'tokens/s':>9} {f'of {PEAK} peak':>16} {'ours is':>9} {'peak GB':>9}")
     ours = result["rows"]["arasuji"]["tokens_a_second"]
     for name, row in result["rows"].items():
         share = f"{row['share_of_gemm']:.0%}" if row["share_of_gemm"] else ""
         times = f"{ours / row['tokens_a_second']:.2f} x"
-        print(f"  {name:14} {row['tokens_a_second']:9,.0f} {share:>13} {times:>9} {row['peak_bytes'] / 1e9:9.2f}")
+        print(f"  {name:14} {row['tokens_a_second']:9,.0f} {share:>16} {times:>9} {row['peak_bytes'] / 1e9:9.2f}")
 
 
 def main() -> None:

@@ -27,13 +27,17 @@ from typing import Any
 
 from turns import Contestant, gemm, processor, read_rate, rotated
 
+from arasuji import device
+
 HERE = Path(__file__).resolve().parent
+BF16 = device.has_bf16()
+"""Where the processor has none, it is emulated, many times slower, and left out."""
 ENGINES = [
     "arasuji int8",
-    "arasuji bf16",
+    *(["arasuji bf16"] if BF16 else []),
     "arasuji fp32",
     "transformers fp32",
-    "transformers bf16",
+    *(["transformers bf16"] if BF16 else []),
     "CTranslate2 int8",
     *(["llama.cpp Q8_0"] if find_spec("llama_cpp") else []),  # pip compiles it for minutes: where somebody has done so
 ]
@@ -69,7 +73,7 @@ def measured(workload: str, work: Path, short: bool) -> dict[str, Any]:
     model = work / told.get("model", workload)
     started = {name: Contestant(HERE / "writers.py", work, model.name, name) for name in told.get("engines", ENGINES)}
     rates: dict[str, dict[str, list[float]]] = {name: {turn: [] for turn in told["turns"]} for name in started}
-    limits: dict[str, list[float]] = {"read": [], "float32": [], "bfloat16": [], "int8": []}
+    limits: dict[str, list[float]] = {kind: [] for kind in ("read", "float32", *(["bfloat16"] if BF16 else []), "int8")}
     peaks: dict[str, int] = {}
     for turn in range(1 if short else 5):
         for kind, found in limits.items():
@@ -128,7 +132,8 @@ def show(workload: str, result: dict[str, Any]) -> None:
     print(f"\n{WORKLOADS[workload]['title']}; tokens a second, and how many times as many ours are")
     print(
         f"  this machine: reads {limits['read'] / 1e9:.0f} GB/s, "
-        + ", ".join(f"{kind} {limits[kind] / 1e9:,.0f} G/s" for kind in ("float32", "bfloat16", "int8"))
+        + ", ".join(f"{kind} {limit / 1e9:,.0f} G/s" for kind, limit in limits.items() if kind != "read")
+        + ("" if BF16 else "; no bfloat16, which is left out")
     )
     print(f"  {'':18}" + "".join(f"{column:>17}" for column in columns) + f"{'bits/byte':>10} {'peak GB':>8}")
     first = next(iter(result["rows"].values()))["tokens_a_second"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from tiny_presets import small
 
-from arasuji import api, files
+from arasuji import api, device, files
 from arasuji.corpus import prepare
-from arasuji.errors import StorageError
+from arasuji.errors import OptionError, StorageError
 from arasuji.models._int8_decoder import Int8Decoder
 
 
@@ -74,3 +75,12 @@ def test_a_run_that_may_not_be_written_is_opened_all_the_same(run, monkeypatch):
 def test_a_family_without_an_8_bit_form_is_opened_in_float32(corpus, tmp_path, preset):
     list(api.train(small(preset), corpus, tmp_path / "run", max_steps=2))
     assert written(api.load(tmp_path / "run", "int8")) == written(api.load(tmp_path / "run"))
+
+
+def test_bfloat16_is_refused_in_one_line_where_the_processor_has_none(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(device, "has_bf16", lambda: False)
+    assert device.dtype("auto") == torch.float32
+    chosen = api.experiment("lstm-small", ["precision=bf16"])
+    with pytest.raises(OptionError, match=r"no bfloat16: say fp32 or auto"):
+        list(api.train(chosen, corpus, tmp_path / "run", max_steps=1))
+    assert not (tmp_path / "run").exists()

@@ -30,12 +30,13 @@ def here() -> torch.device:
 
 
 def has_bf16() -> bool:
-    """Whether the chip multiplies bfloat16 matrices natively, so that it pays."""
+    """Whether the chip multiplies bfloat16 matrices natively, so that it pays, and torch may use that."""
     kind = here().type
     if kind == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if kind == "cpu":
-        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        in_chip = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        return in_chip and torch.backends.cpu.get_cpu_capability() not in ("DEFAULT", "AVX2")
     return False
 
 
@@ -43,12 +44,15 @@ def dtype(precision: Precision) -> torch.dtype:
     """The torch type of a precision's name; `auto` is bfloat16 where the chip has it, else float32.
 
     Raises:
-        OptionError: 8-bit weights, which run on CPUs, and this is another device.
+        OptionError: 8-bit weights, which run on CPUs, and this is another device; bfloat16 on a CPU without it, where
+            it would be several times slower than float32, or end in an error of oneDNN's.
     """
     if precision == "int8":
         if here().type != "cpu":
             raise OptionError("int8 runs on CPUs only: say bf16")
         return torch.int8
+    if precision == "bf16" and here().type == "cpu" and not has_bf16():
+        raise OptionError("this processor has no bfloat16: say fp32 or auto; int8 is the quickest for writing")
     bf16 = precision == "bf16" or (precision == "auto" and has_bf16())
     return torch.bfloat16 if bf16 else torch.float32
 

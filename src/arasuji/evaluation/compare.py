@@ -27,7 +27,7 @@ from typing import Any
 
 import torch
 
-from arasuji import device
+from arasuji import device, models
 from arasuji.corpus import Corpus, Progress, Record
 from arasuji.corpus.index import training_words
 from arasuji.corpus.script import placed_words, words_of
@@ -123,6 +123,7 @@ def compare(
 
 def _meta(corpus: Corpus, task: Task) -> dict[str, Any]:
     """What the figures depend on, besides what was asked for."""
+    written_in = str(device.dtype(device.for_writing())).removeprefix("torch.")
     return {
         "layout": LAYOUT,
         "corpus": corpus.hash,
@@ -133,9 +134,9 @@ def _meta(corpus: Corpus, task: Task) -> dict[str, Any]:
         "words": task.words,
         "training_documents": len(corpus.train),
         "scored_in": str(device.dtype("auto")).removeprefix("torch."),
-        "written_in": str(device.dtype(device.for_writing())).removeprefix("torch."),
+        "written_in": written_in,
         "machine": _machine(),
-        "versions": versions(),
+        "versions": versions() | ({"8-bit products by": models.way_to_multiply()} if written_in == "int8" else {}),
     }
 
 
