@@ -64,7 +64,7 @@ def steps(preset: str, corpus: Path, out: Path) -> int | None:
     budget = BUDGETS[preset]
     if budget is None:
         return None
-    for event in api.train(api.experiment(preset, SETTINGS.get(preset, [])), corpus, out):
+    for event in api.train_events(api.experiment(preset, SETTINGS.get(preset, [])), corpus, out):
         if isinstance(event, Started):
             break
     shutil.rmtree(out)
@@ -78,7 +78,7 @@ def point(preset: str, documents: int, corpus: Corpus, work: Path) -> dict[str, 
     limit = steps(preset, folder, out)
     began = time.perf_counter()
     chosen = api.experiment(preset, SETTINGS.get(preset, []))
-    for _ in api.train(chosen, folder, out, max_steps=limit):
+    for _ in api.train_events(chosen, folder, out, max_steps=limit):
         pass
     minutes = (time.perf_counter() - began) / 60
     step = max(1, len(corpus.test) // SCORED)

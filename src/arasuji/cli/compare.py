@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from arasuji.cli.terminal import duration, progress_bar, say, show_json, size, table, wrapped
+from arasuji.cli.terminal import progress_bar, show_json, table, wrapped
+from arasuji.speech import duration, say, size
 
 
 def compare(

@@ -12,7 +12,6 @@ from arasuji.cli.terminal import show_json, working
 
 if TYPE_CHECKING:
     from arasuji.corpus import Corpus
-    from arasuji.runs import TrainedModel
 
 
 def evaluate(
@@ -28,22 +27,26 @@ def evaluate(
     if corpus and texts:
         raise OptionError("say --corpus or --texts, not both")
     read = _read_texts(texts) if texts else None
-    with working(f"opening {run}"):
-        from arasuji import api
+    from arasuji import api, arguments
 
-        trained = api.load(run, "auto")
-    opened = None
+    run, opened = arguments.name(run), None
     try:
-        opened = _corpus(trained, corpus)
+        opened = _corpus(run, corpus)
     except ArasujiError:  # then what a word tokenizer throws away is not charged
         if read is None:
             raise
+    if opened is None and read is None:
+        api.load(run, "auto")  # says what is wrong with it, where that is
+        raise OptionError(f"{run} does not know its corpus: say --corpus DIR or --texts FILE")
     records = opened.split(split) if opened and read is None else []
     passages = read if read is not None else [record.text for record in records]
     groups = None if read is not None else [record.group for record in records]
+    with working(f"opening {run}"):
+        trained = api.load(run, "auto")
     with working(f"scoring {len(passages):,} texts"):
         score = api.evaluate(trained, passages, groups, opened.train if opened else ())
-    low, high = score.interval()
+    interval = score.interval()
+    low, high = interval or (None, None)
     result = {
         "bits_per_byte": score.bits_per_byte,
         "low": low,
@@ -58,7 +61,9 @@ def evaluate(
         return
     bound = "at least " if score.charge is None else ""
     where = str(texts) if texts else f"the {split} split of {corpus or trained.facts['corpus']['folder']}"
-    print(f"{bound}{score.bits_per_byte:.3f} bits per byte (95 %: {low:.3f} to {high:.3f})")
+    alone = "one document has no interval" if len(passages) == 1 else "texts of one group have no interval"
+    shown = f"95 %: {interval[0]:.3f} to {interval[1]:.3f}" if interval else alone
+    print(f"{bound}{score.bits_per_byte:.3f} bits per byte ({shown})")
     print(f"{len(passages):,} documents of {where}, {sum(score.bytes):,} bytes, {score.tokens:,} tokens")
     if score.charge is None:
         print("a lower bound: what this tokenizer throws away (case, spacing, unknown words) is not charged")
@@ -78,20 +83,20 @@ def _read_texts(path: Path) -> list[str]:
     return passages
 
 
-def _corpus(trained: TrainedModel, folder: Path | None) -> Corpus:
-    """The corpus that is said, or the run's own; never another one than the run was trained on."""
+def _corpus(run: str, folder: Path | None) -> Corpus | None:
+    """The corpus that is said, or the run's own; never another one than the run was trained on. None where a base model
+    is asked, or a run that was not told a folder."""
     from arasuji.corpus import Corpus
-    from arasuji.errors import OptionError, RunError
+    from arasuji.errors import RunError
+    from arasuji.runs import corpus_of, own_corpus
 
-    known = trained.facts.get("corpus") or {}
-    if folder is None:
-        if not known.get("folder"):
-            raise OptionError(f"{trained.name} does not know its corpus: say --corpus DIR or --texts FILE")
-        folder = Path(known["folder"])
-    opened = Corpus.load(folder)
+    known = corpus_of(run)
+    if folder is None and not known.get("folder"):
+        return None
+    opened = Corpus.load(folder) if folder else own_corpus(Path(known["folder"]))
     if known and known["hash"] != opened.hash:
         raise RunError(
-            f"{folder} is not the corpus that {trained.name} was trained on, or has changed since, so its held-out "
-            "splits may hold training texts; train again, or score a file with --texts"
+            f"{folder or known['folder']} is not the corpus that {Path(run).name} was trained on, or has changed since,"
+            " so its held-out splits may hold training texts; train again, or score a file with --texts"
         )
     return opened

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from arasuji.cli.complete import rule_sets
-from arasuji.cli.terminal import COLUMNS, clipped, progress_bar, say, show_json, table, wrapped
+from arasuji.cli.terminal import COLUMNS, clipped, progress_bar, show_json, table, wrapped
+from arasuji.speech import say
 
 if TYPE_CHECKING:
     from arasuji.inspection import Inspection

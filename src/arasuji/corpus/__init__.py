@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from arasuji import arguments
 from arasuji.corpus.record import Record, Records
 from arasuji.errors import CorpusError, OptionError
 from arasuji.files import MANIFEST, disk_errors, new_file, new_folder, open_folder, seal
@@ -78,7 +79,7 @@ class Corpus:
     @classmethod
     def load(cls, folder: Path | str) -> Corpus:
         """Open what `prepare` wrote. Raises CorpusError where it is missing, damaged, or not a corpus."""
-        folder = Path(folder)
+        folder = arguments.path(folder)
         opened = open_folder(folder.resolve())
         if opened is None:
             raise CorpusError(_why_unreadable(folder))
@@ -110,7 +111,7 @@ def prepare(
     text_column: str | None = None,
     title_column: str | None = None,
     genre_column: str | None = None,
-    keep: Sequence[str] = (),
+    keep: Sequence[str] | str = (),
     explain: Path | str | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> Corpus:
@@ -128,10 +129,16 @@ def prepare(
     from arasuji.corpus.read import read_all
     from arasuji.corpus.split import split
 
-    paths = [Path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
-    out, explain = Path(out).resolve(), Path(explain).resolve() if explain else None
+    paths = [Path(source) for source in arguments.names(sources)]
+    out, explain = arguments.path(out).resolve(), arguments.path(explain).resolve() if explain else None
     ruleset = load_rules(rules)
-    columns = {"text_column": text_column, "title_column": title_column, "genre_column": genre_column, "keep": keep}
+    columns_kept = [*arguments.texts(keep)]
+    columns = {
+        "text_column": text_column,
+        "title_column": title_column,
+        "genre_column": genre_column,
+        "keep": columns_kept,
+    }
     records = read_all(paths, progress, **columns)
     with disk_errors(out):
         _check_outputs(paths, out, explain)

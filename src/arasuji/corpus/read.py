@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from arasuji.corpus import Progress, is_corpus
 from arasuji.corpus.columns import find_columns, make_record, text_id
+from arasuji.corpus.layout import texts_of
 from arasuji.corpus.record import Record
 from arasuji.corpus.services import entries, plain
 from arasuji.errors import SourceError
@@ -79,7 +80,7 @@ def read(
         known = ", ".join(f".{name}" for name in (*READERS, "txt"))
         raise SourceError(f"{path}: unknown kind of file: known: {known} (also .gz), or a folder of .txt files")
     if kind == "txt":
-        return _read_blocks(path, progress)
+        return _read_texts(path, progress)
     chosen = {"text": text_column, "title": title_column, "genres": genre_column}
     return _read_rows(path, READERS[kind](path, progress), chosen, keep)
 
@@ -108,15 +109,8 @@ def _holds(path: Path) -> bool:
         return bool(file.read().strip())
 
 
-def _read_blocks(path: Path, progress: Told) -> Iterator[Record]:
-    block: list[str] = []
-    for line in chain(_lines(path, progress), [""]):
-        if line.strip():
-            block.append(line)
-        elif block:
-            text = "".join(block).strip()
-            yield Record(id=text_id("", text), text=text)
-            block = []
+def _read_texts(path: Path, progress: Told) -> Iterator[Record]:
+    return (Record(id=text_id("", text), text=text) for text in texts_of(_lines(path, progress)))
 
 
 @contextmanager

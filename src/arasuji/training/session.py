@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arasuji import bases, device, models, processes, tokenizers
+from arasuji import arguments, bases, device, forks, models, processes, tokenizers
 from arasuji.config import Experiment, TrainConfig, checked
 from arasuji.corpus import Corpus, Record
 from arasuji.errors import OptionError, RunError
@@ -42,10 +42,10 @@ STOP_SECONDS = 5.0
 Checkpoint = tuple[dict[str, Tensor], dict[str, Any]]
 
 
-def train(
+def train_events(
     chosen: Experiment,
-    corpus: Corpus | Path | str,
-    out: Path | str,
+    corpus: Corpus | arguments.AnyPath,
+    out: arguments.AnyPath,
     max_minutes: float | None = None,
     max_steps: int | None = None,
     resume: bool = False,
@@ -64,7 +64,7 @@ def train(
         OptionError: the experiment does not fit the corpus or the model.
         TrainingError: the loss or the score is no longer a number.
     """
-    corpus, out = Path(corpus) if isinstance(corpus, str) else corpus, Path(out)
+    corpus, out = corpus if isinstance(corpus, Corpus) else arguments.path(corpus), arguments.path(out)
     try:
         events = _train(chosen, corpus, out, max_minutes, max_steps, resume, should_stop, name)
         yield from logged(events, out / "tensorboard") if processes.is_main() else events
@@ -184,8 +184,9 @@ def _opened(
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file; say another --out")
     if not out.exists() or all(path.name.startswith(".") for path in out.iterdir()):
-        if chosen.base and Path(chosen.base).is_dir():  # the run may be continued from another folder
-            chosen = chosen.model_copy(update={"base": str(Path(chosen.base).resolve())})
+        base = arguments.path(chosen.base)
+        if chosen.base and base.is_dir():  # the run may be continued from another folder
+            chosen = chosen.model_copy(update={"base": str(base.resolve())})
         return chosen, None
     if not resume:
         raise RunError(f"{out} exists already; continue it with --resume, or say another --out")
@@ -250,6 +251,7 @@ class _Work:
 
 def _build(chosen: Experiment, corpus: Corpus, base: Path | None) -> _Work:
     """The tokenizer from the training split, the model on its device, the documents as tokens."""
+    forks.check()
     device.tune_memory()
     device.seed_everything(chosen.train.seed)
     kind, family = tokenizers.kind(chosen.tokenizer.name), models.family(chosen.family)
