@@ -212,8 +212,11 @@ def _check_replaceable(folder: Path) -> None:
     """Refuse to put a corpus where something else stands: the folder's contents would be lost."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    ours = {MANIFEST, INDEX, f".{INDEX}.new", f".{INDEX}.old", *(f"{name}.jsonl" for name in SPLITS)}
-    if not folder.is_dir() or {path.name for path in folder.iterdir()} - ours or not is_corpus(folder):
+    ours = {MANIFEST, INDEX, *(f"{name}.jsonl" for name in SPLITS)}
+    found = (
+        {path.name for path in folder.iterdir() if not path.name.startswith(f".{INDEX}.")} if folder.is_dir() else set()
+    )
+    if not folder.is_dir() or found - ours or not is_corpus(folder):
         raise CorpusError(f"{folder} exists and is not a corpus: it is left alone; choose another place")
 
 

@@ -24,6 +24,7 @@ from arasuji.tokenizers import Tokenizer
 from arasuji.training.batches import Epoch, epoch_batches, truncated
 from arasuji.training.documents import Documents
 from arasuji.training.events import Started, TrainEvent, Watched
+from arasuji.training.lock import RunLock
 from arasuji.training.loop import Progress, Stepped, Trainer, Validated
 from arasuji.training.plan import Plan, make_plan
 from arasuji.training.tensorboard import logged
@@ -66,8 +67,9 @@ def train_events(
     """
     corpus, out = corpus if isinstance(corpus, Corpus) else arguments.path(corpus), arguments.path(out)
     try:
-        events = _train(chosen, corpus, out, max_minutes, max_steps, resume, should_stop, name)
-        yield from logged(events, out / "tensorboard") if processes.is_main() else events
+        with RunLock(out) as lock:
+            events = _train(chosen, corpus, out, lock, max_minutes, max_steps, resume, should_stop, name)
+            yield from logged(events, out / "tensorboard") if processes.is_main() else events
     finally:  # the model and the optimizer went with the generator's frame
         device.release()
 
@@ -76,6 +78,7 @@ def _train(
     chosen: Experiment,
     corpus: Corpus | Path,
     out: Path,
+    lock: RunLock,
     max_minutes: float | None,
     max_steps: int | None,
     resume: bool,
@@ -86,11 +89,12 @@ def _train(
     folder = str(corpus.resolve()) if isinstance(corpus, Path) else ""
     corpus = Corpus.load(corpus) if isinstance(corpus, Path) else corpus
     run = RunDirectory(out)
-    chosen, saved = _opened(run, chosen, corpus, resume, name)
+    chosen, saved = _opened(run, chosen, corpus, lock, resume, name)
     with processes.turns():  # the first may have to convert it
         base, found = bases.find(chosen.base) if chosen.base else (None, "")
     work = _build(chosen, corpus, base)
     _check_alike(corpus, saved)
+    lock.take()
     if saved is None:
         run.start(chosen, {"name": name, "corpus": {"hash": corpus.hash, "folder": folder}, "base": found})
     plan = _plan(work, saved, max_steps, deadline)
@@ -177,7 +181,7 @@ def _started(work: _Work, plan: Plan, resumed_step: int, name: str, base: str) -
 
 
 def _opened(
-    run: RunDirectory, chosen: Experiment, corpus: Corpus, resume: bool, name: str
+    run: RunDirectory, chosen: Experiment, corpus: Corpus, lock: RunLock, resume: bool, name: str
 ) -> tuple[Experiment, Checkpoint | None]:
     """The experiment to run and, for a run that exists, its last checkpoint."""
     out = run.path
@@ -195,6 +199,7 @@ def _opened(
         raise RunError(f"the corpus has changed since {out} was started; train into a new folder")
     if name and name != manifest["name"]:
         raise RunError(f"{out} is a run of {manifest['name']}, not of {name}; train into a new folder")
+    lock.take()
     return Experiment(**manifest["experiment"]), run.load_last()
 
 
