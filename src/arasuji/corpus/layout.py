@@ -28,6 +28,7 @@ MANY = 20
 """Lines of a usual block from which on blank lines part chapters rather than texts."""
 
 _FIRST = re.compile(rf"{UNSPACED}|(?:(?!{UNSPACED})\S)+")
+_ENDED = re.compile(r"[.!?…。！？][\"'”’)\]»」』]*$")
 _WORDS = {"lines": "a text a line", "blocks": "a text between blank lines", "markers": "a text between markers"}
 
 
@@ -62,12 +63,15 @@ def shown_by(lines: list[str]) -> Layout:
 
 
 def _broken(blocks: list[list[str]]) -> bool:
-    """Whether the lines of paragraphs were broken to one width: the first word of the next line had no room left."""
+    """Whether the lines of paragraphs were broken to one width: the first word of the next line had no room left, and
+    it is not sentences that end there."""
     ends = [(line, following) for block in blocks for line, following in pairwise(block)]
     width = max((len(line) for block in blocks for line in block), default=0)
     if not ends or width > WIDEST:
         return False
-    return sum(len(line) + 1 + _first_word(following) > width for line, following in ends) >= BROKEN * len(ends)
+    full = sum(len(line) + 1 + _first_word(following) > width for line, following in ends)
+    sentences = sum(bool(_ENDED.search(line)) for line, _ in ends)
+    return full >= BROKEN * len(ends) and sentences <= len(ends) / 2
 
 
 def _first_word(line: str) -> int:
