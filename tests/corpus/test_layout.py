@@ -17,8 +17,24 @@ from arasuji.corpus.markers import without_markers
 from arasuji.corpus.read import read
 from arasuji.errors import OptionError
 
-WORDS = ["a", "the", "keeper", "finds", "lamp", "harbour", "storm", "of", "and", "lighthouse", "who", "remembers", "naïve"]
-sentence = st.lists(st.sampled_from(WORDS), min_size=6, max_size=25).map(lambda words: " ".join(words).capitalize() + ".")
+WORDS = [
+    "a",
+    "the",
+    "keeper",
+    "finds",
+    "lamp",
+    "harbour",
+    "storm",
+    "of",
+    "and",
+    "lighthouse",
+    "who",
+    "remembers",
+    "naïve",
+]
+sentence = st.lists(st.sampled_from(WORDS), min_size=6, max_size=25).map(
+    lambda words: " ".join(words).capitalize() + "."
+)
 story = st.lists(sentence, min_size=1, max_size=4).map(" ".join)
 stories = st.lists(story, min_size=3, max_size=12)
 japanese = st.text("灯台守手紙見嵐夜", min_size=90, max_size=300).map(lambda text: text + "。")
@@ -44,7 +60,10 @@ def test_blocks_of_broken_lines_come_back(texts, end, width, broken):
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
-@given(stories, st.sampled_from(["<|startoftext|>{}<|endoftext|>\n", "{}<|endoftext|>", "<s>{}</s>\n\n", "[BOS] {} [EOS]\n"]))
+@given(
+    stories,
+    st.sampled_from(["<|startoftext|>{}<|endoftext|>\n", "{}<|endoftext|>", "<s>{}</s>\n\n", "[BOS] {} [EOS]\n"]),
+)
 def test_texts_between_markers_come_back(texts, form):
     assert parted("".join(form.format(text) for text in texts)) == texts
 
