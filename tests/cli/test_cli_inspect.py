@@ -187,6 +187,25 @@ def test_wrong_input_is_one_line(arasuji_, tmp_path, monkeypatch, words, said):
     assert said in arasuji_("inspect", *words).complaint
 
 
+def test_what_was_decided_about_a_file_is_shown_and_its_options_are_passed_on(arasuji_, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"Lamp {n};{story(n)}\n" for n in range(40)) + "a;b;c\n"
+    Path("words.csv").write_text("head;words\n" + rows, "utf-8")
+    outcome = arasuji_("inspect", "words.csv", "--text-column", "words", "--skip-bad-rows", "--out", "page.html")
+    assert outcome.code == 0, outcome.err
+    shown = " ".join(outcome.out.split())
+    notes = [
+        "words.csv: its cells are parted by semicolons; --delimiter names something else",
+        "words.csv: 1 row does not fit and is left out: line 42",
+    ]
+    assert all(f"note {note}" in shown and note in Path("page.html").read_text("utf-8") for note in notes)
+    assert "words.csv --rules default --seed 0 --text-column words --skip-bad-rows --out" in shown
+    found = arasuji_("inspect", "words.csv", "--text-column", "words", "--skip-bad-rows", "--json").json
+    assert set(notes) < set(found["notes"])
+    out = arasuji_("prepare", "words.csv", "--text-column", "words", "--skip-bad-rows", "--out", "made", "--json")
+    assert out.json["notes"] == found["notes"]
+
+
 def test_a_damaged_corpus_is_one_line(arasuji_, tmp_path):
     source = write(tmp_path / "texts.jsonl", [{"text": story(n)} for n in range(25)])
     assert arasuji_("prepare", source, "--out", tmp_path / "corpus").code == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 KEYS = {
-    "prepare": {"rules", "documents", "hash"},
+    "prepare": {"rules", "documents", "notes", "hash"},
     "train": {"run", "steps", "tokens", "seconds", "best"},
     "evaluate": {"bits_per_byte", "low", "high", "documents", "bytes", "tokens", "charge"},
 }
@@ -44,14 +44,22 @@ def test_help_names_every_verb(arasuji_):
 @pytest.mark.parametrize(
     ("verb", "options"),
     [
-        ("prepare", "--out --rules --text-column --title-column --genre-column --seed --json"),
+        (
+            "prepare",
+            "--out --rules --text-column --title-column --genre-column --delimiter --encoding --no-header"
+            " --skip-bad-rows --seed --json",
+        ),
         ("train", "--corpus --out --set --max-minutes --max-steps --resume --json"),
         (
             "generate",
             "--prompts-file -n --min-length --max-length --temperature --top-k --top-p --min-p --repetition-penalty"
             " --no-repeat-ngram-size --num-beams --seed --out --json",
         ),
-        ("evaluate", "--corpus --split --texts --json"),
+        (
+            "evaluate",
+            "--corpus --split --texts --text-column --title-column --delimiter --encoding --no-header --skip-bad-rows"
+            " --json",
+        ),
         ("compare", "--corpus --out --samples --seeds --documents --json --from"),
     ],
 )
@@ -112,6 +120,31 @@ def test_evaluate_scores_a_file_as_it_is(arasuji_, run, tmp_path):
     found = arasuji_("evaluate", run, "--texts", path, "--json").json
     assert found["documents"] == 3
     assert found["bytes"] == sum(len(text.encode()) for text in texts)
+
+
+def test_evaluate_reads_a_file_as_prepare_does(arasuji_, run, tmp_path):
+    path = tmp_path / "words.csv"
+    rows = [("Lamp Season 1", "The lamp; is lit."), ("Lamp Season 2", "It storms; again."), ("Rain", "It rains, été.")]
+    path.write_bytes("\r\n".join(f'{title};"{text}"' for title, text in [("head", "words"), *rows]).encode("cp1252"))
+    assert (
+        "no column of texts among head, words: name it with --text-column"
+        in arasuji_("evaluate", run, "--texts", path, "--encoding", "cp1252").complaint
+    )
+    words = ["evaluate", run, "--texts", path, "--encoding", "cp1252", "--text-column", "words", "--json"]
+    outcome = arasuji_(*words)
+    assert outcome.json["bytes"] == sum(len(text.encode()) for _, text in rows)
+    assert outcome.err == "words.csv: its cells are parted by semicolons; --delimiter names something else\n"
+    grouped = arasuji_(*words, "--title-column", "head", "--delimiter", ";")
+    assert (grouped.err, grouped.json["bits_per_byte"]) == ("", outcome.json["bits_per_byte"])
+    assert (grouped.json["low"], grouped.json["high"]) != (outcome.json["low"], outcome.json["high"])
+    path.write_bytes(path.read_bytes() + b"\r\nFog;told;more\r\n")
+    assert "line 5: 3 fields under 2 columns; mend it, or leave such rows out" in arasuji_(*words).complaint
+    assert arasuji_(*words, "--skip-bad-rows").json["documents"] == 3
+    assert arasuji_(*words[:6], "--no-header", "--text-column", "2", "--skip-bad-rows", "--json").json["documents"] == 4
+    assert (
+        "--skip-bad-rows says how to read a file: name it with --texts"
+        in arasuji_("evaluate", run, "--skip-bad-rows").complaint
+    )
 
 
 def test_a_word_tokenizer_is_charged_by_the_corpus_and_without_one_it_says_so(arasuji_, corpus, tmp_path):

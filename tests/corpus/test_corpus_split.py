@@ -47,14 +47,44 @@ def names(count: int) -> list[str]:
         "Glass Harbour OVA (2019)",
         "Glass Harbour Specials",
         "Glass Harbour 2031: Zero",
+        "Glass Harbour S2",
+        "Glass Harbour the Third Season",
+        "Glass Harbour 3 Picture Drama",
+        "Glass Harbour Recaps",
+        "Glass Harbour The Animation OVAs",
+        "Gekijouban Glass Harbour: Soushuuhen",
+        "Glass Harbour Mini Anime",
+        "Glass Harbour Staffel 2",
+        "Glass Harbour, 2e saison",
+        "Glass Harbour 2ª temporada",
+        "Glass Harbour, Vol. 3",
+        "Glass Harbour Tome IV",
+        "Glass Harbour 2 сезон",
+        "Glass Harbour 第2期",
+        "Glass Harbour シーズン２",
+        "劇場版 Glass Harbour",
+        "Glass Harbour 시즌 2",
     ],
 )
 def test_seasons_of_one_story_are_one_group(title: str) -> None:
     assert group_of(title) == "glass harbour"
 
 
+@pytest.mark.parametrize(
+    "titles",
+    [
+        ["硝子の港", "硝子の港 第2期", "硝子の港 2期", "劇場版硝子の港", "硝子の港シーズン3", "硝子の港 続編"],
+        ["玻璃港", "玻璃港 第二季", "玻璃港第3季"],
+        ["유리 항구", "유리 항구 시즌 2", "유리 항구 2기", "극장판 유리 항구"],
+    ],
+)
+def test_seasons_are_known_in_scripts_without_spaces(titles: list[str]) -> None:
+    assert len({group_of(title) for title in titles}) == 1
+
+
 def test_other_titles_stay_apart_in_any_script() -> None:
-    titles = ["Glass Harbour", "Glass Tower", "86", "灯台守", "灯台", "Movie", "???", "!"]
+    titles = ["Glass Harbour", "Glass Tower", "86", "灯台守", "灯台", "Movie", "???", "!", "Glass Band", "Glass Book"]
+    titles += ["第二季", "映画", "続編", "Eiga", "三部", "港の三期生"]
     assert len({group_of(title) or title for title in titles}) == len(titles)
 
 

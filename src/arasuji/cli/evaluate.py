@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
 from arasuji.cli.complete import splits
+from arasuji.cli.reading import Delimiter, Encoding, NoHeader, SkipBadRows, TextColumn, TextLayout, as_options
 from arasuji.cli.terminal import show_json, working
+from arasuji.speech import say
 
 if TYPE_CHECKING:
-    from arasuji.corpus import Corpus
+    from arasuji.corpus import Corpus, Record
 
 
 def evaluate(
@@ -19,6 +22,13 @@ def evaluate(
     corpus: Annotated[Path | None, Option(help="A corpus folder; default: the one the run was trained on")] = None,
     split: Annotated[str, Option(help="test, validation or train", autocompletion=splits)] = "test",
     texts: Annotated[Path | None, Option(help="Score the texts of this file, as they are, instead")] = None,
+    text_column: TextColumn = None,
+    title_column: Annotated[str | None, Option(help="The column of the titles: a series then counts as one")] = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    text_layout: TextLayout = None,
+    no_header: NoHeader = False,
+    skip_bad_rows: SkipBadRows = False,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
     """Say how many bits a model needs for each byte of held-out text: less is better."""
@@ -26,7 +36,18 @@ def evaluate(
 
     if corpus and texts:
         raise OptionError("say --corpus or --texts, not both")
-    read = _read_texts(texts) if texts else None
+    reading = {
+        "text_column": text_column,
+        "title_column": title_column,
+        "delimiter": delimiter,
+        "encoding": encoding,
+        "text_layout": text_layout,
+        "no_header": no_header,
+        "skip_bad_rows": skip_bad_rows,
+    }
+    if any(reading.values()) and not texts:
+        raise OptionError(f"{as_options(reading)[0]} says how to read a file: name it with --texts")
+    read = _read_texts(texts, reading) if texts else None
     from arasuji import api, arguments
 
     run, opened = arguments.name(run), None
@@ -38,9 +59,8 @@ def evaluate(
     if opened is None and read is None:
         api.load(run, "auto")  # says what is wrong with it, where that is
         raise OptionError(f"{run} does not know its corpus: say --corpus DIR or --texts FILE")
-    records = opened.split(split) if opened and read is None else []
-    passages = read if read is not None else [record.text for record in records]
-    groups = None if read is not None else [record.group for record in records]
+    records = read if read is not None else opened.split(split) if opened else []
+    passages, groups = [record.text for record in records], [record.group for record in records]
     with working(f"opening {run}"):
         trained = api.load(run, "auto")
     with working(f"scoring {len(passages):,} texts"):
@@ -73,14 +93,22 @@ def evaluate(
         print(f"{score.charge:.3f} of them for what the tokenizer throws away: case, spacing, unknown words")
 
 
-def _read_texts(path: Path) -> list[str]:
+def _read_texts(path: Path, reading: dict[str, Any]) -> list[Record]:
+    """The texts of a file; those of one series are of one group where an option names their titles."""
     from arasuji.corpus.read import read
+    from arasuji.corpus.source import NONE, Reading
+    from arasuji.corpus.split import group_of
     from arasuji.errors import SourceError
 
-    passages = [record.text for record in read(path) if record.text]
-    if not passages:
+    reading = {**reading, "title_column": reading["title_column"] or NONE}
+    records = []
+    for place, record in enumerate(read(path, Reading(**reading), say)):
+        if record.text:
+            group = group_of(record.metadata.get("title", "")) or f"#{place}"
+            records.append(replace(record, group=group))
+    if not records:
         raise SourceError(f"{path} holds no texts")
-    return passages
+    return records
 
 
 def _corpus(run: str, folder: Path | None) -> Corpus | None:

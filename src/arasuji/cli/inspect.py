@@ -5,11 +5,22 @@ from __future__ import annotations
 import shlex
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
 from arasuji.cli.complete import rule_sets
+from arasuji.cli.reading import (
+    Delimiter,
+    Encoding,
+    GenreColumn,
+    NoHeader,
+    SkipBadRows,
+    TextColumn,
+    TextLayout,
+    TitleColumn,
+    as_options,
+)
 from arasuji.cli.terminal import COLUMNS, clipped, progress_bar, show_json, table, wrapped
 from arasuji.speech import say
 
@@ -30,9 +41,14 @@ def inspect(
     rules: Annotated[
         str, Option(help="default, article, article-lstm, or a TOML file of rules", autocompletion=rule_sets)
     ] = "default",
-    text_column: Annotated[str | None, Option(help="The column of the texts, where its name does not tell")] = None,
-    title_column: Annotated[str | None, Option(help="The column of the titles")] = None,
-    genre_column: Annotated[str | None, Option(help="The column of the genres")] = None,
+    text_column: TextColumn = None,
+    title_column: TitleColumn = None,
+    genre_column: GenreColumn = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    text_layout: TextLayout = None,
+    no_header: NoHeader = False,
+    skip_bad_rows: SkipBadRows = False,
     seed: Annotated[int, Option(help="Seeds the split")] = 0,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
@@ -40,13 +56,22 @@ def inspect(
     with progress_bar() as progress:
         from arasuji.inspection.examine import examine
 
-        columns = {"text_column": text_column, "title_column": title_column, "genre_column": genre_column}
-        found = examine(sources, rules, seed, progress, **columns)
+        reading: dict[str, Any] = {
+            "text_column": text_column,
+            "title_column": title_column,
+            "genre_column": genre_column,
+            "delimiter": delimiter,
+            "encoding": encoding,
+            "text_layout": text_layout,
+            "no_header": no_header,
+            "skip_bad_rows": skip_bad_rows,
+        }
+        found = examine(sources, rules, seed, progress, **reading)
     if out:
         from arasuji.files import write_text
         from arasuji.reports.inspect import inspect_page
 
-        command = f"arasuji inspect {_options(sources, rules, seed, columns)} --out {shlex.quote(str(out))}"
+        command = f"arasuji inspect {_options(sources, rules, seed, reading)} --out {shlex.quote(str(out))}"
         versions = {name: version(name) for name in ("arasuji", "rensa", "py3langid", "ftfy")}
         write_text(out, inspect_page(found, {"command": command, "seed": seed, "versions": versions}))
         say(f"the report is in {out}")
@@ -57,20 +82,20 @@ def inspect(
     if not found.rules:
         print(f"next       arasuji train lstm-small --corpus {shlex.quote(str(sources[0]))} --out runs/lstm")
     elif found.hash:
-        print(f"next       arasuji prepare {_options(sources, rules, seed, columns)} --out corpora/NAME")
+        print(f"next       arasuji prepare {_options(sources, rules, seed, reading)} --out corpora/NAME")
 
 
-def _options(sources: list[Path], rules: str, seed: int, columns: dict[str, str | None]) -> str:
+def _options(sources: list[Path], rules: str, seed: int, reading: dict[str, Any]) -> str:
     """What `prepare` is to be given as well, fit for a shell."""
-    words = [*map(str, sources), "--rules", rules, "--seed", str(seed)]
-    for name, column in columns.items():
-        words += [f"--{name.replace('_', '-')}", column] if column else []
-    return shlex.join(words)
+    return shlex.join([*map(str, sources), "--rules", rules, "--seed", str(seed), *as_options(reading)])
 
 
 def _show(found: Inspection) -> None:
     """The inspection in 80 columns, the verdict first."""
     print(wrapped(" ".join(found.verdict)) + "\n")
+    for note in found.notes:
+        print(wrapped(note, "note       "))
+    print("\n" * bool(found.notes), end="")
     before, after = found.found, found.prepared
     figures = [
         ["documents", before.documents, after.documents],

@@ -9,21 +9,36 @@ from typing import Annotated
 from typer import Argument, Option
 
 from arasuji.cli.complete import rule_sets
+from arasuji.cli.reading import (
+    Delimiter,
+    Encoding,
+    GenreColumn,
+    NoHeader,
+    SkipBadRows,
+    TextColumn,
+    TextLayout,
+    TitleColumn,
+)
 from arasuji.cli.terminal import progress_bar, show_json, table, wrapped
 
 
 def prepare(
     sources: Annotated[
-        list[Path], Argument(metavar="SOURCE...", help="CSV, JSONL, Parquet, .txt, or a folder of .txt")
+        list[Path], Argument(metavar="SOURCE...", help="CSV, JSON, JSONL, Parquet, .xlsx, .txt, or a folder of .txt")
     ],
     out: Annotated[Path, Option(help="The corpus folder to write")],
     rules: Annotated[
         str, Option(help="default, article, article-lstm, or a TOML file of rules", autocompletion=rule_sets)
     ] = "default",
-    text_column: Annotated[str | None, Option(help="The column of the texts, where its name does not tell")] = None,
-    title_column: Annotated[str | None, Option(help="The column of the titles")] = None,
-    genre_column: Annotated[str | None, Option(help="The column of the genres")] = None,
+    text_column: TextColumn = None,
+    title_column: TitleColumn = None,
+    genre_column: GenreColumn = None,
     keep: Annotated[list[str] | None, Option(metavar="COLUMN", help="A column to keep with each text; repeat")] = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    text_layout: TextLayout = None,
+    no_header: NoHeader = False,
+    skip_bad_rows: SkipBadRows = False,
     explain: Annotated[Path | None, Option(help="Write every removed text and its rule to this JSONL file")] = None,
     seed: Annotated[int, Option(help="Seeds the split")] = 0,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
@@ -33,11 +48,27 @@ def prepare(
     from arasuji.corpus import prepare as make
 
     with progress_bar() as progress:
-        corpus = make(sources, out, rules, seed, text_column, title_column, genre_column, keep or (), explain, progress)
+        corpus = make(
+            sources,
+            out,
+            rules,
+            seed,
+            explain,
+            progress,
+            text_column=text_column,
+            title_column=title_column,
+            genre_column=genre_column,
+            keep=keep or (),
+            delimiter=delimiter,
+            encoding=encoding,
+            text_layout=text_layout,
+            no_header=no_header,
+            skip_bad_rows=skip_bad_rows,
+        )
     documents = {name: len(corpus.split(name)) for name in SPLITS}
     counts = [{"rule": c.rule, "removed": c.removed, "changed": c.changed, "left": c.left} for c in corpus.rules]
     if json:
-        show_json({"rules": counts, "documents": documents, "hash": corpus.hash})
+        show_json({"rules": counts, "documents": documents, "notes": corpus.notes, "hash": corpus.hash})
         return
     table("What the rules did", ["rule", "removed", "changed", "left"], [list(c.values()) for c in counts])
     print("One example of each")

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from arasuji import arguments
 from arasuji.corpus.record import Record, Records
@@ -108,38 +109,33 @@ def prepare(
     out: Path | str,
     rules: str = "default",
     seed: int = 0,
-    text_column: str | None = None,
-    title_column: str | None = None,
-    genre_column: str | None = None,
-    keep: Sequence[str] | str = (),
     explain: Path | str | None = None,
     progress: Progress = lambda what, done, total: None,
+    **reading: Any,
 ) -> Corpus:
     """Read, clean and split into the folder `out`: train.jsonl, validation.jsonl, test.jsonl and manifest.json, all or
     nothing. Records stream through; in memory are only sums, signatures and the names of groups.
 
-    `rules` is "default", "article", "article-lstm" or the path of a TOML file; `keep` names columns that travel in
-    the metadata; `explain` is a JSONL file to write with every removed text and the rule that removed it.
-    Raises SourceError (a file), OptionError (a rule or a column option), CorpusError (too little is left, or `out`
+    `rules` is "default", "article", "article-lstm" or the path of a TOML file; `explain` is a JSONL file to write with
+    every removed text and the rule that removed it; `reading` are the fields of `Reading`: text_column, title_column,
+    genre_column, keep (columns that travel in the metadata), delimiter, encoding, text_layout (lines,
+    blocks or markers, of a .txt file), no_header, skip_bad_rows. What was
+    decided about the files stands in the corpus's notes.
+    Raises SourceError (a file), OptionError (a rule or an option of reading), CorpusError (too little is left, or `out`
     holds anything but a corpus) and StorageError (the disk refuses).
     """
     from arasuji.corpus.clean import Cleaning, load_rules
     from arasuji.corpus.digest import corpus_hash
     from arasuji.corpus.near import clusters
     from arasuji.corpus.read import read_all
+    from arasuji.corpus.source import Reading
     from arasuji.corpus.split import split
 
     paths = [Path(source) for source in arguments.names(sources)]
     out, explain = arguments.path(out).resolve(), arguments.path(explain).resolve() if explain else None
     ruleset = load_rules(rules)
-    columns_kept = [*arguments.texts(keep)]
-    columns = {
-        "text_column": text_column,
-        "title_column": title_column,
-        "genre_column": genre_column,
-        "keep": columns_kept,
-    }
-    records = read_all(paths, progress, **columns)
+    notes: list[str] = []
+    records = read_all(paths, Reading(**reading), notes.append, progress)
     with disk_errors(out):
         _check_outputs(paths, out, explain)
     with new_folder(out) as fresh, _explanation(explain) as removed, disk_errors(out):
@@ -162,7 +158,7 @@ def prepare(
             "seed": seed,
             "documents": {name: len(places) for name, places in parts.places.items()},
             "rules": [asdict(count) for count in cleaning.counts],
-            "notes": parts.notes,
+            "notes": notes + parts.notes,
         }
         seal(fresh, facts)
     return Corpus.load(out)

@@ -4,50 +4,37 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from operator import itemgetter
 from typing import Any
 
+from arasuji.corpus.names import QUALIFIED, nearness
 from arasuji.corpus.record import Record
+from arasuji.corpus.services import holds_texts
+from arasuji.corpus.source import NONE, Source
+from arasuji.corpus.unwrap import Unwrapping
 from arasuji.errors import SourceError, nearest
-
-# Of several, the name that stands first here wins; case, spaces and hyphens do not count.
-KNOWN: dict[str, list[str]] = {
-    "text": [
-        "synopsis",
-        "sypnopsis",  # so spelt in a well-known file
-        "text",
-        "description",
-        "overview",
-        "plot",
-        "plot_summary",
-        "summary",
-        "blurb",
-        "story",
-        "abstract",
-        "completion",
-        "content",
-        "body",
-    ],
-    "title": ["title", "anime_name", "name", "main_title", "title_romaji", "title_english"],
-    "genres": ["genres", "genre"],
-    "year": ["year", "aired", "release_year", "start_year", "release_date", "start_date", "premiered"],
-    "type": ["type", "media_type", "format"],
-    "id": ["mal_id", "anime_id", "uid", "id"],
-}
 
 # What the rules, the split and the inspection read; no kept column takes its place.
 _OURS = {"title", "genres", "year", "type"}
 _FLAGS = {"", "0", "1", "0.0", "1.0", "false", "true"}
 _RAISED = {"1", "1.0", "true"}
+TEXT_WORDS = 5
+"""Words of a cell, on average, from which on a column without a name is one of texts."""
+DEEPEST = 8
+"""Levels of objects within objects in which a column can be named."""
+SHOWN = 20
+"""Columns that a message names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The names of a file's columns by what they hold; None where it has no such column."""
+    """The names of a file's columns by what they hold; None where it has no such column. "a.b" is what lies in `a`
+    under `b`."""
 
     text: str
     title: str | None
@@ -59,49 +46,149 @@ class Columns:
     kept: tuple[str, ...]  # columns that go into the metadata under their own names
 
 
-def find_columns(
-    path: Path, rows: Sequence[Mapping[str, Any]], chosen: Mapping[str, str | None], keep: Sequence[str] = ()
-) -> Columns:
-    """Choose the columns of a table by its first rows. `chosen` maps "text", "title", "genres" to a name that an
-    option gave; `keep` names columns to keep.
+def find_columns(source: Source, rows: Sequence[Mapping[str, Any]]) -> Columns:
+    """Choose the columns of a table by its first rows and the options of its reading. What was chosen among several is
+    noted, and that there are no titles.
 
     Raises SourceError where there is no column of texts, or not the one that an option names.
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
-    text, *found = (_find(path, what, names, chosen.get(what)) for what in KNOWN)
+    options = source.reading
+    text = _named(source, options.text_column, rows) or _find(source, "text", rows, names) or _longest(source, rows)
     if text is None:
-        shown = ", ".join(_clip(name, 30) for name in names[:20])
-        raise SourceError(f"{path}: no column of texts among {shown}: name it with --text-column")
-    others = [name for name in names if name not in (text, *found)]
-    title, genres, year, kind, identity = found
+        hint = "name it with --text-column" + (
+            "" if source.unit == "row" else ", or say --no-header if line 1 is a row"
+        )
+        raise SourceError(f"{source.path}: no column of texts among {_list(names)}: {hint}")
+    title = None if _declined(options.title_column, names) else _title(source, rows, names, text)
+    genres = _named(source, options.genre_column, rows) or _find(source, "genres", rows, names)
+    year, kind, identity = (_find(source, what, rows, names) for what in ("year", "type", "id"))
+    others = [name for name in names if name not in (text, title, genres, year, kind, identity)]
     flags = [] if genres else [name for name in others if _is_flag(row.get(name) for row in rows)]
-    kept = tuple(name for name in (_named(path, name, names) for name in keep) if name not in _OURS)
+    keep = [options.keep] if isinstance(options.keep, str) else options.keep
+    kept = tuple(name for name in (_named(source, name, rows) for name in keep) if name and name not in _OURS)
     return Columns(text, title, genres, year, kind, identity, tuple(flags), kept)
 
 
-def _find(path: Path, what: str, names: Sequence[str], option: str | None) -> str | None:
+def parent_of_texts(source: Source, rows: Sequence[Mapping[str, Any]]) -> str:
+    """The dotted path of the object, in each row, that holds the texts or the column that an option names; "" where the
+    row itself does. Raises SourceError where several do."""
+    option = source.reading.text_column
+    if any(_tells(row, option) for row in rows):
+        named = _named(source, option, rows)
+        return named.rpartition(".")[0] if named and not any(named in row for row in rows) else ""
+    inside = ((name, value) for row in rows for name, value in row.items() if isinstance(value, Mapping))
+    parents = list(dict.fromkeys(name for name, value in inside if _tells(value, option)))
+    if len(parents) > 1:
+        raise SourceError(f"{source.path}: there are texts in {_list(parents)}: say which with --text-column, as a.b")
+    if parents and not option:
+        source.note(f"its texts are read from what {parents[0]!r} holds; --text-column names another place")
+    return parents[0] if parents else ""
+
+
+def _tells(row: Mapping[str, Any], option: str | None) -> bool:
+    """Whether a row has a column of texts by its name, or the column that an option names."""
     if option is None:
-        plain = {_plain(name): name for name in reversed(names)}
-        return next((plain[known] for known in KNOWN[what] if known in plain), None)
-    return _named(path, option, names)
+        return holds_texts(row)
+    return any(name.casefold() == option.strip().casefold() for name in _paths(row))
 
 
-def _clip(name: str, length: int) -> str:
-    return name if len(name) <= length else name[: length - 1] + "…"
+def _title(source: Source, rows: Sequence[Mapping[str, Any]], names: Sequence[str], text: str) -> str | None:
+    others = [name for name in names if name != text]
+    found = _named(source, source.reading.title_column, rows) or _find(source, "title", rows, others)
+    if found is None:
+        source.note(
+            f"no column of titles among {_list(names)}: parts of one series count as different works and may fall into "
+            f"different splits; --title-column names one, or says {NONE}"
+        )
+    return found
 
 
-def _named(path: Path, option: str, names: Sequence[str]) -> str:
-    """The column that an option names, in any case."""
-    if option in names:
-        return option
-    for name in names:
-        if name.casefold() == option.casefold():
+def _declined(option: str | None, names: Sequence[str]) -> bool:
+    return option == NONE and NONE not in names
+
+
+def _find(source: Source, what: str, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str | None:
+    """The column whose name is nearest to what such columns are called, among those that hold something."""
+    near = {name: nearness(what, name) for name in names}
+    found = sorted(((at, name) for name, at in near.items() if at is not None), key=itemgetter(0))
+    used = [(at, name) for at, name in found if _is_used(what, (row.get(name) for row in rows))]
+    if not used:
+        return found[0][1] if found else None
+    (level, _), chosen = used[0]
+    rest = [(other, name) for (other, _), name in found if name != chosen]
+    others = [name for other, name in rest if what == "text" or other == level == QUALIFIED]
+    if what in ("text", "title") and (others or level == QUALIFIED):
+        among = f", not from {_list(others)}" if others else ""
+        source.note(f"its {what}s are read from the column {chosen!r}{among}; --{what}-column names another")
+    return chosen
+
+
+def _is_used(what: str, values: Iterable[Any]) -> bool:
+    """Whether a column holds anything; one of numbers is none of texts, whatever its name."""
+    cells = (_string(value).strip() for value in values)
+    return any(cell and not (what == "text" and _is_number(cell)) for cell in cells)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.replace(",", ""))
+    except ValueError:
+        return False
+    return True
+
+
+def _longest(source: Source, rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """The column of texts where none has a name: the one whose cells are longest."""
+    names = list(rows[0])
+    if not names or not all(name.isdigit() for name in names):
+        return None
+    words = {name: sum(_words(_string(row.get(name))) for row in rows) / len(rows) for name in names}
+    longest = max(names, key=lambda name: words[name])
+    if len(names) > 1 and words[longest] < TEXT_WORDS:
+        return None
+    if len(names) > 1:
+        source.note(f"its texts are read from column {longest}, the longest; --text-column names another")
+    return longest
+
+
+def _words(text: str) -> float:
+    return max(len(text.split()), len(text) / 12)  # where a script has no spaces
+
+
+def _list(names: Sequence[str]) -> str:
+    lines = (" ".join(name.split()) for name in names[:SHOWN])
+    shown = ", ".join(line if len(line) <= 30 else line[:29] + "…" for line in lines)
+    return shown + (", …" if len(names) > SHOWN else "")
+
+
+def _named(source: Source, option: str | None, rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """The column that an option names, in any case; None without an option."""
+    if option is None:
+        return None
+    names = list(dict.fromkeys(path for row in rows for path in _paths(row)))
+    for name in (option, *names):
+        if name in names and name.casefold() == option.strip().casefold():
             return name
-    raise SourceError(f"{path}: no column {option!r}: {nearest(option, names)}")
+    raise SourceError(f"{source.path}: no column {option!r}: {nearest(option, names)}")
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[\s-]+", "_", name.strip().casefold())
+def _paths(row: Mapping[str, Any], above: str = "") -> Iterable[str]:
+    """The names in a row, and with dots those in what it holds."""
+    for name, value in row.items():
+        yield above + name
+        if isinstance(value, Mapping) and above.count(".") < DEEPEST:
+            yield from _paths(value, f"{above}{name}.")
+
+
+def _cell(row: Mapping[str, Any], name: str) -> Any:
+    """What stands in a row under a name, or under a dotted one in what it holds; None where nothing does."""
+    if name in row or "." not in name:
+        return row.get(name)
+    value: Any = row
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 def _is_flag(values: Iterable[Any]) -> bool:
@@ -110,13 +197,14 @@ def _is_flag(values: Iterable[Any]) -> bool:
     return seen <= _FLAGS and seen != {""}
 
 
-def make_record(row: Mapping[str, Any], columns: Columns) -> Record:
-    """One row as a Record, its text untouched ("" where it is missing)."""
-    text = _string(row.get(columns.text))
-    title = _string(row.get(columns.title)).strip() if columns.title else ""
+def make_record(row: Mapping[str, Any], columns: Columns, unwrapping: Unwrapping) -> Record:
+    """One row as a Record, its text untouched ("" where it is missing). Raises ValueError where what stands in the
+    place of the text holds none."""
+    text = _string(unwrapping.text(_cell(row, columns.text), columns.text))
+    title = _string(unwrapping.title(_cell(row, columns.title))).strip() if columns.title else ""
     metadata: dict[str, Any] = {"title": title} if title else {}
     if columns.genres:
-        metadata["genres"] = genre_list(row.get(columns.genres))
+        metadata["genres"] = genre_list(_cell(row, columns.genres))
     elif columns.flags:
         raised = (name for name in columns.flags if _string(row.get(name)).strip().lower() in _RAISED)
         metadata["genres"] = [_string(name) for name in raised]
@@ -125,16 +213,17 @@ def make_record(row: Mapping[str, Any], columns: Columns) -> Record:
     if columns.type and (kind := _string(row.get(columns.type)).strip()):
         metadata["type"] = kind
     for name in columns.kept:
-        value = row.get(name)
-        metadata[_string(name)] = _scalar(value)
+        metadata[_string(name)] = _scalar(_cell(row, name))
     given = _string(row.get(columns.id)).strip() if columns.id else ""
     return Record(id=given or text_id(title, text), text=text, metadata=metadata)
 
 
 def _scalar(value: Any) -> Any:
-    """A number as it is, where JSON has it; anything else as text."""
+    """A number as it is, where JSON has it; what holds others as JSON; anything else as text."""
     if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return value
+    if isinstance(value, dict | list):
+        value = json.dumps(value, ensure_ascii=False, default=str)
     return "" if isinstance(value, float) else _string(value)
 
 

@@ -12,6 +12,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from arasuji.corpus import SPLITS
 from arasuji.corpus.record import Record
@@ -24,10 +25,18 @@ MINIMUM = 3  # documents, in any held-out split
 
 _SUBTITLE = re.compile(r"\s*(?::\s|：|\s[-–—~]\s).*", re.DOTALL)
 _ROUND = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
-_SEASON = re.compile(
-    r"\s(?:the|\d{1,4}(?:st|nd|rd|th)?|[ivx]+|first|second|third|fourth|fifth|final|season|series|part|cour|"
-    r"chapter|episodes?|movies?|film|edition|tv|ova|oad|ona|specials?|recap|pv|cm|zoku|zenpen|kouhen|gekijouban)$"
+# What a title says beside the name of its series, in letters without accents.
+_PARTS = (
+    r"\d{1,4}(?:st|nd|rd|th|e|er|a|o)?|[ivx]+|s\d{1,2}|the|first|second|third|fourth|fifth|final|"
+    r"(?:sixth|seventh|eighth|ninth|tenth) season|"
+    r"(?:volume|vol|book|tome|band|teil|partie|parte|часть) (?:\d{1,3}|[ivx]+)|"
+    r"seasons?|series|parts?|cour|chapter|staffel|saison|stagione|temporada|сезон|episodes?|movies?|film|edition|"
+    r"remastered|uncut|tv|ovas?|oads?|onas?|sp|specials?|recaps?|pvs?|cms?|pilots?|picture dramas?|"
+    r"(?:mini|short) anime|the animation|zoku|zenpen|kouhen|gaiden|omake|soushuuhen|gekijouban|"
+    r"(?:tokubetsu|bangai|kanketsu) hen|fanwai(?: pian)?|da dianying"
 )
+_PART = re.compile(rf"\s(?:{_PARTS})$")
+_BEFORE = re.compile(r"^(?:gekijouban|eiga)\s(?=\S)")
 
 
 def group_of(title: str) -> str:
@@ -35,11 +44,23 @@ def group_of(title: str) -> str:
 
     >>> group_of("Glass Harbour 2nd Season: The Long Tide (TV)")
     'glass harbour'
+    >>> group_of("硝子の港 第2期") == group_of("劇場版 硝子の港")
+    True
     """
     head = _normalise(_SUBTITLE.sub("", _ROUND.sub(" ", title))) or _normalise(title)
-    while (shorter := _SEASON.sub("", head)) != head:
+    head = _cjk().sub("", head) or head
+    while (shorter := _PART.sub("", _BEFORE.sub("", head))) != head:
         head = shorter
     return head
+
+
+@lru_cache
+def _cjk() -> re.Pattern[str]:
+    """Seasons and films in scripts without spaces: "第2期", "第二季", "シーズン2", "시즌 2", and "劇場版" in front."""
+    number = "(?:[0-9]{1,2}|[一二三四五六七八九十]{1,3})"
+    seasons, term, film = (_normalise(word) for word in ("シーズン 시즌", "기", "극장판"))
+    season = rf"第{number}\s?[期季部章]|{number}(?:期|{term})|(?:{seasons.replace(' ', '|')})\s?{number}|続編"
+    return re.compile(rf"^(?:劇場版|映画|{film})\s?(?=\S)|\s?(?:{season})$")
 
 
 def _normalise(title: str) -> str:
@@ -130,5 +151,6 @@ def _cannot_fill(name: str, minimum: int, sizes: Mapping[str, int]) -> str:
     largest = max(sizes, key=lambda group: (sizes[group], group))
     return (
         f"the {name} split cannot get its {minimum} documents: the titles fall into {len(sizes)} groups, "
-        f"the largest ({largest!r}) with {sizes[largest]} documents; is --title-column right?"
+        f"the largest ({largest!r}) with {sizes[largest]} documents; "
+        f"--title-column names the column of the titles, or says none"
     )

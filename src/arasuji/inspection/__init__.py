@@ -7,7 +7,7 @@ This file is the contract: what is found, as plain numbers. Siblings measure one
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 __all__ = ["Beyond", "Cluster", "Duplicates", "Finding", "Inspection", "Outlook", "Phrase", "Stage", "Vocabulary"]
@@ -142,6 +142,8 @@ class Inspection:
     """Sentences: enough text for what, what to expect, what to do first."""
     hash: str
     """Of the corpus as prepared."""
+    notes: list[str] = field(default_factory=list)
+    """What was decided about the files as they were read, and the corpus's own notes."""
 
     def to_json(self) -> dict[str, Any]:
         """What `--json` prints: the figures of the texts as found at the top."""
@@ -156,6 +158,7 @@ class Inspection:
             "leakage": self.leakage,
             "findings": [asdict(finding) for finding in self.findings],
             "verdict": " ".join(self.verdict),
+            "notes": self.notes,
             "sources": self.sources,
             "rules": self.rules,
             "removals": self.removals,

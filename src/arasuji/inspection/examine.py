@@ -14,6 +14,7 @@ from arasuji.corpus import SPLITS, Corpus, Progress, Record, Records, is_corpus,
 from arasuji.corpus.clean import load_rules
 from arasuji.corpus.read import read_all
 from arasuji.corpus.script import count_words
+from arasuji.corpus.source import Reading
 from arasuji.errors import CorpusError, OptionError
 from arasuji.inspection import Inspection, Phrase, Vocabulary
 from arasuji.inspection.ailments import findings
@@ -34,11 +35,11 @@ def examine(
     rules: str = "default",
     seed: int = 0,
     progress: Progress = lambda what, done, total: None,
-    **columns: Any,
+    **reading: Any,
 ) -> Inspection:
     """Examine sources as `prepare` would read them, or one corpus folder. Nothing is kept on the disk.
 
-    `columns` are the column options of `prepare`.
+    `reading` are `prepare`'s options of reading.
     Raises SourceError and OptionError as `prepare` does, and CorpusError for a damaged corpus folder. Texts that make
     no corpus are no error: the verdict says why.
     """
@@ -51,16 +52,20 @@ def examine(
         work = Path(folder)
         refusal = ""
         corpus: Corpus | None = None
+        notes: list[str] = []
         if given:
             corpus = Corpus.load(paths[0])
             found = Records.write(work / "found.jsonl", _all(corpus))
         else:
-            found = Records.write(work / "found.jsonl", read_all(paths, progress, **columns))
+            records = read_all(paths, Reading(**reading), notes.append, progress)
+            found = Records.write(work / "found.jsonl", records)
             try:
-                corpus = prepare(paths, work / "corpus", rules, seed, progress=progress, **columns)
+                corpus = prepare(paths, work / "corpus", rules, seed, progress=progress, **reading)
             except CorpusError as error:  # too little is left: that is worth a verdict, not an end
                 refusal = str(error)
-        return _measured(work, [str(path) for path in paths], "" if given else rules, found, corpus, refusal, progress)
+        names = [str(path) for path in paths]
+        measured = _measured(work, names, "" if given else rules, found, corpus, refusal, progress)
+        return replace(measured, notes=list(corpus.notes) if corpus else notes)
 
 
 def _all(corpus: Corpus) -> Iterator[Record]:

@@ -1,0 +1,32 @@
+"""The options of every verb that reads files of texts, once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from typer import Option
+
+TextColumn = Annotated[
+    str | None, Option(help="The column of the texts, where its name does not tell; a.b is what lies in another")
+]
+TitleColumn = Annotated[str | None, Option(help="The column of the titles, or none")]
+GenreColumn = Annotated[str | None, Option(help="The column of the genres")]
+Delimiter = Annotated[str | None, Option(help="What parts the cells of a CSV, where it does not tell: ; | tab none")]
+Encoding = Annotated[str | None, Option(help="The encoding of the text files, such as cp1252 or shift_jis")]
+TextLayout = Annotated[
+    Literal["lines", "blocks", "markers"] | None,
+    Option(
+        help="What a text of a .txt file is, where the file does not tell: a line, a block between blank lines, ..."
+    ),
+]
+NoHeader = Annotated[bool, Option("--no-header", help="The first line of a table is a row; columns are 1, 2, 3")]
+SkipBadRows = Annotated[bool, Option("--skip-bad-rows", help="Leave out rows that do not fit, and count them")]
+
+
+def as_options(reading: dict[str, Any]) -> list[str]:
+    """The words that say these options of reading on a command line."""
+    words = []
+    for name, value in reading.items():
+        option = f"--{name.replace('_', '-')}"
+        words += [option] if value is True else [option, value] if value else []
+    return words

@@ -1,0 +1,193 @@
+"""Rows of a table: CSV with any delimiter, and spreadsheets. The header names the columns, where there is one."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import Any
+
+from arasuji.corpus.names import KNOWN, knows, repeated
+from arasuji.corpus.source import NONE, Numbered, Source
+from arasuji.errors import SourceError
+
+LONGEST_FIELD = 2**31 - 1
+"""Characters of a CSV field; the library's own limit of 131,072 is meant for other things."""
+SEEN = 200
+"""Lines that are looked at to find the delimiter."""
+LONG = 15
+"""Words of a cell that is a text and no name of a column; a question of a form may have some."""
+LONG_LETTERS = 60
+"""Characters of such a cell in a script without spaces."""
+
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+NO_DELIMITER = "\x1f"
+"""A character that no text has: each line is one cell."""
+HALF, ALMOST_ALL = 0.5, 0.99
+"""The share of rows with as many cells as the header below which lines are not cut at all: where there are quotation
+marks or delimiters that speak for a table, and where there are none."""
+
+Cells = tuple[int, list[str]]
+"""The line on which a row begins, and what stands in its columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a table's lines are cut into cells."""
+
+    delimiter: str
+    quoted: bool = True
+    """A cell may stand between quotation marks; where not, they are letters."""
+    spaced: bool = False
+    """A blank follows each delimiter."""
+
+    def reader(self, lines: Iterable[str]) -> Any:
+        return csv.reader(
+            lines,
+            delimiter=self.delimiter,
+            quoting=csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE,
+            skipinitialspace=self.spaced,
+            strict=True,
+        )
+
+
+def csv_rows(source: Source) -> Iterator[Numbered]:
+    """The standard library's reader: it names the wrong line, and allows a quote inside a bare field."""
+    csv.field_size_limit(LONGEST_FIELD)
+    source.unit = "line"
+    lines = source.lines()
+    seen = list(islice(lines, SEEN))
+    named = _named_delimiter(seen[0])
+    seen = seen[1:] if named else seen
+    form = _form(source, seen, named)
+    return _under_header(source, _cells(source, form, chain(seen, lines), above=1 if named else 0))
+
+
+def excel_rows(source: Source) -> Iterator[Numbered]:
+    """The rows of a workbook's first sheet that has any, each cell as text."""
+    import polars  # heavy, and no other kind of file needs it
+    from fastexcel import FastExcelError
+
+    try:
+        with source.opened() as (file, _):
+            sheets = polars.read_excel(
+                io.BytesIO(file.read()), sheet_id=0, has_header=False, infer_schema_length=0, raise_if_empty=False,
+                drop_empty_rows=False,
+            )  # fmt: skip
+    except (FastExcelError, polars.exceptions.PolarsError, polars.exceptions.PanicException, ValueError) as error:
+        raise SourceError(f"{source.path}: not a workbook that can be read: save the sheet as CSV (UTF-8)") from error
+    full = [name for name, sheet in sheets.items() if sheet.height]
+    if not full:
+        raise SourceError(f"{source.path}: there are no rows in it")
+    if len(full) > 1:
+        source.note(f"the sheet {full[0]!r} of {len(full)} is read; save another one as a file of its own")
+    rows = ([cell or "" for cell in row] for row in sheets[full[0]].iter_rows())
+    return _under_header(source, ((number, cells) for number, cells in enumerate(rows, start=1) if any(cells)))
+
+
+def _named_delimiter(line: str) -> str:
+    """The delimiter that a first line such as "sep=;" names, or ""."""
+    said = line.strip("\r\n").strip('"')
+    return said[4] if len(said) == 5 and said[:4].lower() == "sep=" else ""
+
+
+def _cells(source: Source, form: _Form, lines: Iterable[str], above: int) -> Iterator[Cells]:
+    """What a CSV's rows hold, with the line on which each begins; `above` lines stand before the first."""
+    reader = form.reader(lines)
+    while True:
+        line = above + reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if "unexpected end" in str(error):  # the rest of the file has been read as one cell: more than a row
+                message = f"a quotation mark is opened on line {line} and never closed"
+                raise SourceError(f"{source.path}: not a valid CSV: {message}") from error
+            source.misfit(line, f"not a valid CSV: {error}")
+            continue
+        if cells:  # a blank line is no row
+            yield line, cells
+
+
+def _form(source: Source, lines: list[str], named: str) -> _Form:
+    """The form that fits the first lines best, the one that the file's name says before others. What was decided is
+    noted where it is another one."""
+    option = source.reading.delimiter
+    if option == NONE:
+        return _Form(NO_DELIMITER, quoted=False)
+    usual = "\t" if source.kind in ("tsv", "tab") else ","
+    chosen = source.reading.separator or named
+    forms = [_Form(chosen or usual)]
+    if not chosen:
+        forms += [_Form(delimiter) for delimiter in DELIMITERS if delimiter != usual]
+        forms.append(_Form(NO_DELIMITER, quoted=False))
+    if forms[0].delimiter == "\t" or not chosen:
+        forms.append(_Form("\t", quoted=False))
+    ranks = [_rank(form, lines, usual, source.reading.text_column) for form in forms]
+    form = forms[ranks.index(max(ranks))]
+    if form.delimiter == NO_DELIMITER:
+        source.note("each of its lines is read as one cell; --delimiter names what parts them")
+    elif not form.quoted:
+        source.note("its cells are parted by tabs, and quotation marks are read as they stand")
+    elif not option and form.delimiter != usual:
+        parted = DELIMITERS.get(form.delimiter, repr(form.delimiter))
+        source.note(f"its cells are parted by {parted}; --delimiter names something else")
+    header = next((line for line in lines if line.strip()), "").split(form.delimiter)[1:]
+    return replace(form, spaced=form.quoted and bool(header) and all(name[:1] == " " for name in header))
+
+
+def _rank(form: _Form, lines: list[str], usual: str, option: str | None) -> tuple[bool, float, int]:
+    """How well a form fits the first lines: whether the header names a column of texts, the share of rows with as many
+    cells as the header, and how many those are. A form that cuts nothing fits where no other one does."""
+    rows, wrong = [], 0
+    reader = form.reader(lines)
+    while True:
+        try:
+            rows.append(next(reader))
+        except StopIteration:
+            break
+        except csv.Error as error:
+            wrong += not (len(lines) == SEEN and "unexpected end" in str(error))  # the last row may be cut here
+    header, *rows = [cells for cells in rows if cells] or [[]]
+    if not header or (len(header) == 1 and form.delimiter not in (usual, NO_DELIMITER)):
+        return False, 0.0, 0
+    fitting = sum(len(cells) == len(header) for cells in rows) / max(len(rows) + wrong, 1)
+    if form.delimiter == NO_DELIMITER:
+        fitting = HALF if any(cells[0].startswith('"') for cells in rows) else ALMOST_ALL
+    if len(header) == 1 and set(header[0]) & set(DELIMITERS):
+        fitting *= HALF
+    return any(knows("text", name) or name.strip() == option for name in header), fitting, len(header)
+
+
+def _under_header(source: Source, rows: Iterator[Cells]) -> Iterator[Numbered]:
+    """The rows by the names of their columns: those of the header, or numbers where there is none."""
+    line, header = next(rows)
+    taken: dict[str, str] = {}
+    for cell in header:
+        taken[repeated(cell.strip(), taken)] = cell.strip()
+    names, twice = list(taken), [name for name, cell in taken.items() if cell not in ("", name)]
+    if source.reading.no_header or _is_row(source, header):
+        if not source.reading.no_header:
+            source.note("its first line is read as a row, since it names no column and holds a text")
+        names, rows = [str(number) for number in range(1, len(header) + 1)], chain([(line, header)], rows)
+    elif twice:
+        source.note(f"columns have the same name: later ones are called {', '.join(map(repr, twice))} here")
+    for line, cells in rows:
+        if len(cells) > len(names) and not any(cells[len(names) :]):
+            cells = cells[: len(names)]  # ends in delimiters
+        if len(cells) == len(names):
+            yield line, dict(zip(names, cells, strict=True))
+        else:
+            source.misfit(line, f"{len(cells)} field{'s' * (len(cells) > 1)} under {len(names)} columns")
+
+
+def _is_row(source: Source, header: list[str]) -> bool:
+    """Whether what should be a header is a row: a long text stands in it, and no name of a column that is known or that
+    an option names."""
+    options = (source.reading.text_column, source.reading.title_column, source.reading.genre_column)
+    if any(knows(what, name) for name in header for what in KNOWN) or any(name.strip() in options for name in header):
+        return False
+    return any(len(name.split()) >= LONG or (len(name) >= LONG_LETTERS and " " not in name) for name in header)
