@@ -55,8 +55,8 @@ def read(
 ) -> Iterator[Record]:
     """Every row or text of a source, none left out or changed; a missing text is "". Groups are not set yet.
 
-    A folder gives one record per .txt file; a single .txt one per text that it shows (see `layout`). What is decided about a
-    file is told to `note`, with the option of `reading` to decide otherwise.
+    A folder gives one record per .txt file; a single .txt one per text that it shows (see `layout`). What is decided
+    about a file is told to `note`, with the option of `reading` to decide otherwise.
     Raises SourceError, at once where the source is missing or of an unknown kind, else while iterating: empty,
     binary, truncated, of an unknown encoding, malformed, or without a column of texts.
     """

@@ -53,7 +53,8 @@ class Reading:
     encoding: str | None = None
     """The encoding of a text file, by a name that Python knows."""
     text_layout: str | None = None
-    """What a text of a .txt file is: one of its "lines", or "blocks" between blank lines, or what is between "markers"."""
+    """What a text of a .txt file is: one of its "lines", of its "blocks" between blank lines, or of the parts between
+    "markers"."""
     no_header: bool = False
     """A table's first line is a row; its columns are then named 1, 2, 3."""
     skip_bad_rows: bool = False
