@@ -32,6 +32,12 @@ _ENDED = re.compile(r"[.!?…。！？][\"'”’)\]»」』]*$")
 _WORDS = {"lines": "a text a line", "blocks": "a text between blank lines", "markers": "a text between markers"}
 
 
+def check(layout: str | None) -> None:
+    """Raise OptionError for an unknown layout."""
+    if layout is not None and layout not in get_args(Layout):
+        raise OptionError(f"no text layout {layout!r}: known: {', '.join(get_args(Layout))}")
+
+
 def texts_of(
     lines: Iterable[str], layout: str | None = None, note: Callable[[str], None] = lambda sentence: None
 ) -> Iterator[str]:
@@ -40,8 +46,7 @@ def texts_of(
 
     Raises OptionError for an unknown layout.
     """
-    if layout is not None and layout not in get_args(Layout):
-        raise OptionError(f"no text layout {layout!r}: known: {', '.join(get_args(Layout))}")
+    check(layout)
     lines = iter(lines)
     first = list(islice(lines, SEEN))
     chosen = layout or shown_by([line.strip() for line in first])
