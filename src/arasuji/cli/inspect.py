@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from arasuji.cli.complete import rule_sets
+from arasuji.cli.place import check_place
 from arasuji.cli.terminal import COLUMNS, clipped, progress_bar, show_json, table, wrapped
 from arasuji.speech import say
 
@@ -37,6 +38,8 @@ def inspect(
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
     """Examine texts before and after the rules: repeats, boilerplate, damage, lengths, leakage, and a verdict."""
+    if out:
+        check_place(out)
     with progress_bar() as progress:
         from arasuji.inspection.examine import examine
 
