@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import shutil
 import tempfile
@@ -83,7 +84,7 @@ def point(preset: str, documents: int, corpus: Corpus, work: Path) -> dict[str, 
     minutes = (time.perf_counter() - began) / 60
     step = max(1, len(corpus.test) // SCORED)
     score = api.evaluate(api.load(out, "auto"), [record.text for record in corpus.test[::step]][:SCORED])
-    low, high = score.interval()
+    low, high = score.interval() or (math.nan, math.nan)
     shutil.rmtree(out)
     return {
         "documents": documents,

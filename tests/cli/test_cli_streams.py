@@ -133,3 +133,23 @@ def test_a_vocabulary_of_nothing_is_refused_before_a_run_is_made(arasuji_, corpu
     complaint = arasuji_("train", "lstm-article-fast", "--corpus", corpus, "--out", out, *changes).complaint
     assert "tokenizer.min_count" in complaint
     assert not out.exists()
+
+
+@pytest.mark.parametrize("verb", [["compare", "RUN", "ngram"], ["inspect", "SOURCE"], ["generate", "RUN"]])
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(
+    arasuji_, run, starter, tmp_path, monkeypatch, verb
+):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr("arasuji.api.open_model", None)
+    monkeypatch.setattr("arasuji.evaluation.compare.kept", None)
+    words = [{"RUN": run, "SOURCE": starter}.get(word, word) for word in verb]
+    assert "in the way" in arasuji_(*words, "--out", tmp_path / "file" / "report.txt").complaint
+
+
+@pytest.mark.parametrize("minutes", ["nan", "-1", "inf"])
+def test_minutes_that_make_no_sense_are_refused(arasuji_, corpus, tmp_path, minutes):
+    complaint = arasuji_(
+        "train", "ngram", "--corpus", corpus, "--out", tmp_path / "run", "--max-minutes", minutes
+    ).complaint
+    assert "max" in complaint
+    assert not (tmp_path / "run").exists()

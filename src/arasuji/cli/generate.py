@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option
 
+from arasuji.cli.place import check_place
 from arasuji.cli.terminal import Flowing, show_json, working
 from arasuji.speech import say, silence
 
@@ -153,15 +154,11 @@ class _Writer:
     """Appends samples to a file as they are finished: texts with a blank line between, or a JSON object a line."""
 
     def __init__(self, path: Path) -> None:
-        from arasuji.errors import OptionError, StorageError
+        from arasuji.errors import OptionError
 
         if path.suffix not in {".txt", ".jsonl"}:
             raise OptionError(f"--out takes a name ending in .txt or .jsonl, not {path.name!r}")
-        # Nothing is made before there is a text, but a place that cannot be written is better known now.
-        place = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
-        fits = place.is_file() if place == path.absolute() else place.is_dir()
-        if not fits or not os.access(place, os.W_OK):
-            raise StorageError(f"cannot write {path}: {place} is in the way, or may not be written")
+        check_place(path)
         self.path = path
 
     def written(self, beginnings: list[str], n: int, seed: int, settings: dict[str, Any]) -> int:

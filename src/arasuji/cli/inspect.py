@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from arasuji.cli.complete import rule_sets
+from arasuji.cli.place import check_place
 from arasuji.cli.reading import (
     Delimiter,
     Encoding,
@@ -53,6 +54,8 @@ def inspect(
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
     """Examine texts before and after the rules: repeats, boilerplate, damage, lengths, leakage, and a verdict."""
+    if out:
+        check_place(out)
     with progress_bar() as progress:
         from arasuji.inspection.examine import examine
 

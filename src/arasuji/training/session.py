@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -53,18 +54,7 @@ def train_events(
     should_stop: Callable[[], str] = lambda: "",
     name: str = "",
 ) -> Iterator[TrainEvent]:
-    """Train an experiment on a corpus (or the folder of one) into the run folder `out`; yields what happens.
-
-    A resumed run keeps the experiment and the plan it was started with; `max_steps` may give it another end.
-    `should_stop` is asked after every step; a reason stops the run cleanly. (Where several processes train together,
-    see `processes`, take all events in each of them.) Where tensorboard is installed, `out` has
-    logs for it.
-
-    Raises:
-        RunError: `out` exists and `resume` is not said, or is damaged, or belongs to another corpus.
-        OptionError: the experiment does not fit the corpus or the model.
-        TrainingError: the loss or the score is no longer a number.
-    """
+    """`api.train_events`, which says what all this is, of an experiment."""
     corpus, out = corpus if isinstance(corpus, Corpus) else arguments.path(corpus), arguments.path(out)
     try:
         with RunLock(out) as lock:
@@ -85,6 +75,8 @@ def _train(
     should_stop: Callable[[], str],
     name: str,
 ) -> Iterator[TrainEvent]:
+    if (max_minutes is not None and not 0 < max_minutes < math.inf) or (max_steps is not None and max_steps < 1):
+        raise OptionError(f"max_minutes {max_minutes}, max_steps {max_steps}: above 0 minutes, and 1 step or more")
     deadline = time.monotonic() + max_minutes * 60 if max_minutes is not None else None
     folder = str(corpus.resolve()) if isinstance(corpus, Path) else ""
     corpus = Corpus.load(corpus) if isinstance(corpus, Path) else corpus
