@@ -122,7 +122,7 @@ def _work_name(folder: Path) -> str:
 def _works(folder: Path, kind: str) -> dict[Path, bool]:
     """The folders about to replace this one ("new"), or replaced by another ("old"), and whether their writer is still
     at work, as far as this machine knows."""
-    named = re.compile(rf"\.{re.escape(folder.name)}(?:\.(.+)-(\d+)-[0-9a-f]+)?\.{kind}")
+    named = re.compile(rf"\.{re.escape(folder.name)}(?:\.(.+)-([0-9]{{1,9}})-[0-9a-f]+)?\.{kind}")
     found = {}
     for path in sorted(folder.parent.glob(f".*.{kind}")):
         if match := named.fullmatch(path.name):
