@@ -50,7 +50,7 @@ def arasuji(corpus: Path, preset: str, *settings: str) -> Iterator[Step]:
     chosen = api.experiment(preset, ["checkpoint_steps=1000000", "validations=1", "validation_documents=1", *settings])
     with tempfile.TemporaryDirectory() as folder:
         before = parameters = 0
-        for event in api.train(chosen, corpus, Path(folder) / "run"):
+        for event in api.train_events(chosen, corpus, Path(folder) / "run"):
             if isinstance(event, api.Started):
                 parameters = event.parameters - event.trained or event.parameters
             if isinstance(event, api.Stepped):

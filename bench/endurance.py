@@ -161,7 +161,7 @@ def lstm(work: Path) -> Path:
     from arasuji import api
 
     api.prepare([starter()], work / "corpus")
-    for _ in api.train(api.experiment("lstm-small"), work / "corpus", work / "lstm-small", max_steps=1):
+    for _ in api.train_events(api.experiment("lstm-small"), work / "corpus", work / "lstm-small", max_steps=1):
         pass
     return work / "lstm-small"
 

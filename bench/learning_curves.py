@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import shutil
 import tempfile
@@ -64,7 +65,7 @@ def steps(preset: str, corpus: Path, out: Path) -> int | None:
     budget = BUDGETS[preset]
     if budget is None:
         return None
-    for event in api.train(api.experiment(preset, SETTINGS.get(preset, [])), corpus, out):
+    for event in api.train_events(api.experiment(preset, SETTINGS.get(preset, [])), corpus, out):
         if isinstance(event, Started):
             break
     shutil.rmtree(out)
@@ -78,12 +79,12 @@ def point(preset: str, documents: int, corpus: Corpus, work: Path) -> dict[str, 
     limit = steps(preset, folder, out)
     began = time.perf_counter()
     chosen = api.experiment(preset, SETTINGS.get(preset, []))
-    for _ in api.train(chosen, folder, out, max_steps=limit):
+    for _ in api.train_events(chosen, folder, out, max_steps=limit):
         pass
     minutes = (time.perf_counter() - began) / 60
     step = max(1, len(corpus.test) // SCORED)
     score = api.evaluate(api.load(out, "auto"), [record.text for record in corpus.test[::step]][:SCORED])
-    low, high = score.interval()
+    low, high = score.interval() or (math.nan, math.nan)
     shutil.rmtree(out)
     return {
         "documents": documents,

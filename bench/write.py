@@ -122,7 +122,7 @@ def prepared(source: Path, work: Path, workloads: list[str]) -> None:
             converted(work / model, work / f"{model}.gguf")
     if "lstm-article" in made:
         chosen = api.experiment("lstm-article", ["validation_documents=1"])
-        for _ in api.train(chosen, work / "corpus", work / "lstm-article", max_steps=1):
+        for _ in api.train_events(chosen, work / "corpus", work / "lstm-article", max_steps=1):
             pass
 
 

@@ -314,11 +314,30 @@ def test_an_unknown_name_is_refused_with_the_nearest(name, hint):
 @pytest.mark.parametrize("name", ["gpt2", "distilgpt2", "somebody/some-model"])
 def test_without_the_hub_it_says_at_once_what_can_be_done(name):
     began = time.monotonic()
-    message = refused(name)
+    with pytest.raises(BaseModelError) as caught:
+        bases.find(name)
+    message = str(caught.value)
     assert time.monotonic() - began < 10
     assert "hub cannot be reached" in message
     assert "--set base=FOLDER" in message
     assert "smollm2-135m" in message
+
+
+def test_a_known_model_that_cannot_be_had_is_no_matter_of_set_where_there_is_none():
+    assert "say FOLDER, or use smollm2-135m" in refused("gpt2")
+
+
+@pytest.mark.parametrize("name", ["rus/lstm", "./rus/lstm", "lstn"])
+def test_a_mistyped_run_is_no_run_with_the_nearest_and_the_hub_is_not_asked(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    for run in ("runs/lstm", "lstm"):
+        Path(run).mkdir(parents=True)
+        Path(run, "metrics.jsonl").touch()
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", None)  # to ask would be a TypeError
+    message = refused(name)
+    assert f"no run {name}; did you mean" in message
+    assert "lstm'?" in message
+    assert "--set" not in message
 
 
 def test_a_hub_that_never_answers_is_given_up_after_the_seconds_promised(monkeypatch):
@@ -381,7 +400,7 @@ def fine_tuned(shaped, tmp_path_factory) -> Path:
         corpus = prepare([source], tmp_path_factory.mktemp("corpus") / "starter")
     changes = [f"base={shaped}", "train.max_length=16", "batch_size=2", "validation_documents=2"]
     run = tmp_path_factory.mktemp("runs") / "gpt2"
-    list(api.train(api.experiment("gpt2-article", changes), corpus, run, max_steps=2))
+    list(api.train_events(api.experiment("gpt2-article", changes), corpus, run, max_steps=2))
     return run
 
 

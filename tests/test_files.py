@@ -260,3 +260,39 @@ def test_a_folder_below_a_file_is_refused(tmp_path):
     with pytest.raises(StorageError):
         replace(tmp_path / "file" / "best", "new")
     assert names(tmp_path) == ["file"]
+
+
+def test_two_writers_of_one_folder_do_not_harm_each_other(target):
+    with files.new_folder(target) as one, files.new_folder(target) as other:
+        assert one != other
+        for folder, text in ((one, "one"), (other, "other")):
+            (folder / "text.txt").write_text(text)
+            files.seal(folder, {"says": text})
+    assert said(target) == "one"  # the last one to come
+    assert names(target.parent) == ["best"]
+
+
+def test_a_writer_that_comes_between_the_steps_of_another_is_replaced_and_not_in_the_way(target, monkeypatch):
+    for moment in MOMENTS:
+        with monkeypatch.context() as patched:
+            at_call(patched, moment, lambda patched=patched: (patched.undo(), replace(target, "quick")))
+            replace(target, "slow")
+        assert said(target) in ("slow", "quick")
+        assert names(target.parent) == ["best"]
+
+
+def test_work_of_a_writer_that_lives_is_left_alone_and_of_a_dead_one_removed(target):
+    with files.new_folder(target) as living:
+        (living / "text.txt").write_text("half")
+        child = os.fork()
+        if child == 0:
+            with files.new_folder(target):
+                os._exit(KILLED)
+        os.waitpid(child, 0)
+        assert len(names(target.parent)) == 3
+        replace(target, "another's")
+        assert (living / "text.txt").read_text() == "half"
+        assert len(names(target.parent)) == 2
+        files.seal(living, {"says": "half"})
+    assert said(target) == "half"
+    assert names(target.parent) == ["best"]

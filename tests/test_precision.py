@@ -21,7 +21,7 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture
 def run(corpus, tmp_path):
-    list(api.train(small("gpt2-mini"), corpus, tmp_path / "run", max_steps=2))
+    list(api.train_events(small("gpt2-mini"), corpus, tmp_path / "run", max_steps=2))
     return tmp_path / "run"
 
 
@@ -46,7 +46,7 @@ def test_8_bit_weights_are_made_once_and_write_the_same_again(run):
 
 def test_8_bit_weights_follow_the_run(run, corpus):
     before = api.load(run, "int8")
-    list(api.train(small("gpt2-mini"), corpus, run, resume=True, max_steps=12))
+    list(api.train_events(small("gpt2-mini"), corpus, run, resume=True, max_steps=12))
     assert api.load(run).facts["step"] > before.facts["step"]  # there is a better model now
     after = api.load(run, "int8")
     assert after.facts == api.load(run).facts
@@ -73,7 +73,7 @@ def test_a_run_that_may_not_be_written_is_opened_all_the_same(run, monkeypatch):
 
 @pytest.mark.parametrize("preset", ["ngram"])
 def test_a_family_without_an_8_bit_form_is_opened_in_float32(corpus, tmp_path, preset):
-    list(api.train(small(preset), corpus, tmp_path / "run", max_steps=2))
+    list(api.train_events(small(preset), corpus, tmp_path / "run", max_steps=2))
     assert written(api.load(tmp_path / "run", "int8")) == written(api.load(tmp_path / "run"))
 
 

@@ -50,7 +50,7 @@ def train_all(corpus: Path, out: Path) -> None:
     """Every small preset for some steps, with nothing left to chance."""
     for name in TINY:
         chosen = small(name, "precision=fp32", *EXACT[name])
-        list(api.train(chosen, corpus, out / name, max_steps=STEPS))
+        list(api.train_events(chosen, corpus, out / name, max_steps=STEPS))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["evaluate", "experiment", "generate", "load", "prepare", "train", "write"]
+__all__ = ["evaluate", "experiment", "generate", "load", "prepare", "train", "train_events", "write"]
 
 
 def __getattr__(name: str) -> Any:

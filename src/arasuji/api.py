@@ -1,33 +1,38 @@
 """What a notebook calls: inspect, prepare, train, load, generate, evaluate, compare.
 
-corpus = prepare(["anime.csv"], "corpora/anime")
-for event in train(experiment("lstm-small"), corpus, "runs/small"): print(event)
-model = load("runs/small")
-for sample in generate(model, ["After years"], n=3): print(sample.text)
+corpus = prepare("anime.csv", "corpora/anime")
+run = train("lstm-small", corpus, "runs/small")
+model = load(run)
+for sample in generate(model, "After years", n=3): print(sample.text)
 print(evaluate(model, [r.text for r in corpus.test], train=corpus.train).bits_per_byte)
-print(compare(["runs/small", "smollm2-135m"])["pairs"])
+print(compare([run, "smollm2-135m"])["pairs"])
+
+Where a list of texts or files is taken, a single one may be given as it is; where a model is, also the folder of a run
+or the name of a base model, which is then opened for this one call. In paths, ~ is the home folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from arasuji import device, models, tokenizers
+from arasuji import arguments, device, models, tokenizers
+from arasuji.arguments import AnyPath
 from arasuji.config import Experiment, SamplingConfig, TrainConfig, checked, load_experiment, override
 from arasuji.corpus import Corpus, Record, prepare
 from arasuji.errors import OptionError, PromptError
 from arasuji.evaluation.charge import Charge
 from arasuji.evaluation.compare import compare
 from arasuji.evaluation.score import Score, score
-from arasuji.generation.decode import Piece, Request, Sample, check_length, decode
+from arasuji.generation.decode import Piece, Request, Sample, as_text, check_length, decode
 from arasuji.inspection import Inspection
 from arasuji.inspection.examine import examine as inspect
-from arasuji.runs import TrainedModel, open_model
+from arasuji.runs import RunDirectory, TrainedModel, open_model
+from arasuji.training import session
 from arasuji.training.events import Started, TrainEvent, Watched
 from arasuji.training.loop import Saved, Stepped, Stopped, Validated
-from arasuji.training.session import train
+from arasuji.training.shown import show
 
 __all__ = [
     "PROMPTS",
@@ -35,6 +40,7 @@ __all__ = [
     "Inspection",
     "Piece",
     "Record",
+    "RunDirectory",
     "Sample",
     "Saved",
     "Score",
@@ -54,6 +60,7 @@ __all__ = [
     "load",
     "prepare",
     "train",
+    "train_events",
     "write",
 ]
 
@@ -70,12 +77,13 @@ PROMPTS = (
 """The article's prompts."""
 
 
-def experiment(preset: str, settings: Sequence[str] = ()) -> Experiment:
+def experiment(preset: AnyPath, settings: Iterable[str] | str = ()) -> Experiment:
     """A preset, or a TOML file, with `key=value` settings applied.
 
     Raises:
         OptionError: an unknown preset, option or value.
     """
+    preset, settings = arguments.name(preset), [*arguments.texts(settings)]
     tables = load_experiment(preset)
     # A first look without the settings, since which options there are depends on the family and the tokenizer.
     for setting in settings:
@@ -97,20 +105,70 @@ def experiment(preset: str, settings: Sequence[str] = ()) -> Experiment:
     return made
 
 
-def load(name: str | Path, precision: device.Precision = "fp32") -> TrainedModel:
+def train_events(
+    chosen: Experiment | AnyPath,
+    corpus: Corpus | AnyPath,
+    out: AnyPath,
+    max_minutes: float | None = None,
+    max_steps: int | None = None,
+    resume: bool = False,
+    should_stop: Callable[[], str] = lambda: "",
+    name: str = "",
+) -> Iterator[TrainEvent]:
+    """Train an experiment, or a preset by its name, on a corpus (or the folder of one) into the run folder `out`;
+    yields what happens, and trains as its events are taken.
+
+    A resumed run keeps the experiment and the plan it was started with; `max_steps` may give it another end.
+    `should_stop` is asked after every step; a reason stops the run cleanly. (Where several processes train together,
+    see `processes`, take all events in each of them.) Where tensorboard is installed, `out` has logs for it.
+
+    Raises:
+        RunError: `out` exists and `resume` is not said, or is damaged, or belongs to another corpus.
+        OptionError: the experiment does not fit the corpus or the model.
+        TrainingError: the loss or the score is no longer a number.
+    """
+    if not isinstance(chosen, Experiment):
+        name, chosen = name or Path(chosen).stem, experiment(chosen)
+    return session.train_events(chosen, corpus, out, max_minutes, max_steps, resume, should_stop, name)
+
+
+def train(
+    chosen: Experiment | AnyPath,
+    corpus: Corpus | AnyPath,
+    out: AnyPath,
+    max_minutes: float | None = None,
+    max_steps: int | None = None,
+    resume: bool = False,
+    name: str = "",
+) -> RunDirectory:
+    """Train to the end (see `train_events`), shown on stderr. The run that it returns may be handed to `load`,
+    `generate`, `evaluate` and `compare`."""
+    show(train_events(chosen, corpus, out, max_minutes, max_steps, resume, name=name))
+    return RunDirectory(arguments.path(out))
+
+
+def load(name: AnyPath, precision: device.Precision = "fp32") -> TrainedModel:
     """A run folder's best model, or an untuned base model, on this machine's device.
 
     "int8" is for writing on a CPU: fastest, at some 0.5 % more bits per byte. A model without an 8-bit form is then
     opened in float32.
     """
-    trained = open_model(str(name), device.dtype(precision))
+    trained = open_model(arguments.name(name), device.dtype(precision))
     trained.model.to(device.here())
     return trained
 
 
+Model = TrainedModel | AnyPath
+"""An opened model, the folder of a run, or the name of a base model."""
+
+
+def _opened(model: Model) -> TrainedModel:
+    return model if isinstance(model, TrainedModel) else load(model)
+
+
 def write(
-    trained: TrainedModel,
-    prompts: Iterable[str],
+    trained: Model,
+    prompts: Iterable[str] | str,
     n: int = 1,
     seed: int = 0,
     sampling: SamplingConfig | None = None,
@@ -121,13 +179,18 @@ def write(
 
     The first `skip` texts are left out, and the others are what they would be. Prompts are taken as there is room.
     """
-    beginnings = (_encodable(prompt) for prompt in prompts for _ in range(n))
+    if n < 1 or skip < 0 or not 0 <= seed < 2**63:
+        raise OptionError(f"n {n}, seed {seed}, skip {skip}: at least 1 text, a seed and texts to skip from 0 on")
+    trained = _opened(trained)
+    beginnings = (_encodable(prompt) for prompt in arguments.texts(prompts) for _ in range(n))
     requests = islice((Request(prompt, seed + i) for i, prompt in enumerate(beginnings)), skip, None)
     return decode(trained.model, trained.tokenizer, requests, sampling or trained.sampling, pieces)
 
 
 def _encodable(prompt: str) -> str:
     """The prompt, where UTF-8 can hold it: a shell hands over other bytes as lone surrogates."""
+    if not isinstance(prompt, str):
+        raise PromptError(f"a prompt is a text, and not {prompt!r}")
     try:
         prompt.encode()
     except UnicodeEncodeError as error:
@@ -135,15 +198,15 @@ def _encodable(prompt: str) -> str:
     return prompt
 
 
-def check_prompts(trained: TrainedModel, prompts: Iterable[str]) -> None:
+def check_prompts(trained: TrainedModel, prompts: Iterable[str] | str) -> None:
     """Raise PromptError for the first prompt that the model cannot continue, before anything is written."""
-    for prompt in prompts:
-        check_length(trained.model, prompt, trained.tokenizer.encode(_encodable(prompt)))
+    for prompt in arguments.texts(prompts):
+        check_length(trained.model, prompt, trained.tokenizer.encode(as_text(_encodable(prompt))))
 
 
 def generate(
-    trained: TrainedModel,
-    prompts: Iterable[str] = ("",),
+    trained: Model,
+    prompts: Iterable[str] | str = "",
     n: int = 1,
     seed: int = 0,
     sampling: SamplingConfig | None = None,
@@ -161,7 +224,7 @@ def generate(
 
 
 def evaluate(
-    trained: TrainedModel, texts: Sequence[str], groups: Sequence[str] | None = None, train: Sequence[Record] = ()
+    trained: Model, texts: Iterable[str] | str, groups: Sequence[str] | None = None, train: Sequence[Record] = ()
 ) -> Score:
     """Bits per byte of texts, each scored alone and as it is.
 
@@ -171,6 +234,8 @@ def evaluate(
     Raises:
         OptionError: there is no text to score.
     """
-    if not texts:
+    passages = [*arguments.texts(texts)]
+    if not passages:
         raise OptionError("there is no text to score")
-    return score(trained.model, trained.tokenizer, texts, groups, Charge.of(trained.tokenizer, train))
+    trained = _opened(trained)
+    return score(trained.model, trained.tokenizer, passages, groups, Charge.of(trained.tokenizer, train))

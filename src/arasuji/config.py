@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from arasuji import arguments
 from arasuji.errors import OptionError, nearest
 
 
@@ -67,6 +68,10 @@ class TrainConfig(Strict):
     """Of the matrix products in training; `auto` is bf16 where the chip has it. Sums and optimizer stay fp32."""
 
 
+COLDEST = 1e-30
+"""Below this temperature float32 could not hold a score that is divided by it; far above, chance has no say left."""
+
+
 class SamplingConfig(Strict):
     """How a text is written. Lengths count new tokens; the order is that of the fields."""
 
@@ -74,12 +79,12 @@ class SamplingConfig(Strict):
     """Tokens before the text may end."""
     max_length: int = Field(200, ge=1)
     """Tokens after which writing stops, ended or not."""
-    repetition_penalty: float = Field(1.0, gt=0)
+    repetition_penalty: float = Field(1.0, ge=0.01, le=100)
     """Scores of tokens already there are divided by this (multiplied where negative; Keskar et al. 2019); 1 is off."""
     no_repeat_ngram_size: int = Field(0, ge=0)
     """No run of so many tokens is written twice; 0 is off."""
     temperature: float = Field(1.0, ge=0)
-    """Scores are divided by this; 0 always takes the likeliest token."""
+    """Scores are divided by this; 0 always takes the likeliest token, as does anything below 1e-30."""
     top_k: int = Field(0, ge=0)
     """Only so many of the likeliest tokens are kept (Fan et al. 2018); 0 keeps all."""
     top_p: float = Field(1.0, gt=0, le=1)
@@ -88,6 +93,16 @@ class SamplingConfig(Strict):
     """Then those at least this share of the likeliest one's probability (Nguyen et al. 2024); 0 keeps all."""
     num_beams: int = Field(1, ge=1)
     """Texts kept in parallel, of which the one with the best mean score is given; 1 is plain sampling."""
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the likeliest token is always taken."""
+        return self.temperature < COLDEST
+
+    @property
+    def certain(self) -> bool:
+        """Whether a prompt is always continued by the same text, whatever the seed."""
+        return self.greedy or (self.top_k == 1 and self.num_beams == 1)
 
     @model_validator(mode="after")
     def _lengths_in_order(self) -> Self:
@@ -163,6 +178,7 @@ def preset_text(name: str) -> str:
 
 def load_experiment(preset: str) -> dict[str, Any]:
     """The raw tables of a preset, or of a TOML file (a name that ends in .toml)."""
+    preset = arguments.name(preset)
     if preset.endswith(".toml"):
         try:
             text = Path(preset).read_text("utf-8")

@@ -7,6 +7,7 @@
     ├── BaseModelError    a pretrained model that cannot be had, or must not be opened
     ├── RunError          a run folder that is missing, damaged, or does not fit
     ├── TrainingError     a loss that is no longer a number, or processes that lost each other
+    ├── ProcessError      a process in which no model can compute
     ├── StorageError      a disk that is full or read-only
     └── PromptError       a prompt that cannot be answered
 
@@ -46,6 +47,10 @@ class RunError(ArasujiError):
 
 class TrainingError(ArasujiError):
     """Training cannot go on."""
+
+
+class ProcessError(ArasujiError):
+    """A process in which models cannot compute."""
 
 
 class StorageError(ArasujiError):

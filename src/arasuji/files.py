@@ -6,20 +6,28 @@ a manifest of sizes and SHA-256 sums (its last file), and swapped in before the 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import platform
+import re
+import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
+import psutil
 from safetensors import SafetensorError
 
 from arasuji.errors import StorageError
 
 MANIFEST = "manifest.json"
+WORKING: set[str] = set()
+"""What this process is writing now."""
 
 
 @contextmanager
@@ -106,8 +114,52 @@ def verified(folder: Path) -> dict[str, Any] | None:
     return manifest
 
 
-def _sibling(folder: Path, suffix: str) -> Path:
-    return folder.with_name(f".{folder.name}.{suffix}")
+def _work_name(folder: Path) -> str:
+    """What this writer calls its work: two that write one folder at once must not be in each other's way."""
+    return f".{folder.name}.{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def _works(folder: Path, kind: str) -> dict[Path, bool]:
+    """The folders about to replace this one ("new"), or replaced by another ("old"), and whether their writer is still
+    at work, as far as this machine knows."""
+    named = re.compile(rf"\.{re.escape(folder.name)}(?:\.(.+)-([0-9]{{1,9}})-[0-9a-f]+)?\.{kind}")
+    found = {}
+    for path in sorted(folder.parent.glob(f".*.{kind}")):
+        if match := named.fullmatch(path.name):
+            found[path] = _at_work(path, *match.groups())
+    return found
+
+
+def _at_work(path: Path, machine: str | None, process: str | None) -> bool:
+    if machine is None or process is None:  # as earlier versions called it
+        return False
+    if machine == platform.node() and int(process) == os.getpid():
+        return path.stem in WORKING
+    return machine != platform.node() or psutil.pid_exists(int(process))
+
+
+def _clear(folder: Path, kind: str) -> None:
+    """Remove what writers that were killed have left."""
+    for path, at_work in _works(folder, kind).items():
+        if not at_work:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _swap(fresh: Path, target: Path, old: Path) -> None:
+    """Put `fresh` in the place of `target`, which becomes `old`. Of writers that come at once, the last one's stays."""
+    while True:
+        with suppress(FileNotFoundError):
+            target.rename(old)
+        try:
+            fresh.rename(target)
+            return
+        except BaseException as error:
+            if getattr(error, "errno", None) in (errno.ENOTEMPTY, errno.EEXIST):  # another came in between
+                shutil.rmtree(old, ignore_errors=True)
+                continue
+            if old.exists():
+                old.rename(target)
+            raise
 
 
 @contextmanager
@@ -118,32 +170,27 @@ def new_folder(target: Path) -> Iterator[Path]:
     """
     with disk_errors(target):
         target = target.resolve()  # a link stays a link, and "." has a name
-        fresh, old = _sibling(target, "new"), _sibling(target, "old")
+        work = _work_name(target)
+        fresh, old = target.with_name(f"{work}.new"), target.with_name(f"{work}.old")
+        WORKING.add(work)
         try:
-            if target.exists():
-                shutil.rmtree(old, ignore_errors=True)
-            shutil.rmtree(fresh, ignore_errors=True)
+            _clear(target, "new")
             fresh.mkdir(parents=True)
             yield fresh
             sync(fresh)
-            if target.exists():
-                target.rename(old)
-            try:
-                fresh.rename(target)
-            except BaseException:
-                if old.exists():
-                    old.rename(target)
-                raise
+            _swap(fresh, target, old)
             sync(target.parent)
-            shutil.rmtree(old, ignore_errors=True)
+            WORKING.discard(work)
+            _clear(target, "old")
         finally:
+            WORKING.discard(work)
             shutil.rmtree(fresh, ignore_errors=True)
 
 
 def open_folder(target: Path) -> tuple[Path, dict[str, Any]] | None:
-    """The first of `target`, the one about to replace it and the one it replaced that verifies, with its manifest."""
+    """The first of `target`, one about to replace it and one that it replaced that verifies, with its manifest."""
     target = target.resolve()
-    for folder in (target, _sibling(target, "new"), _sibling(target, "old")):
+    for folder in chain([target], _works(target, "new"), _works(target, "old")):
         manifest = verified(folder)
         if manifest is not None:
             return folder, manifest

@@ -16,11 +16,13 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +30,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from arasuji import bases, files, models, processes, tokenizers
+from arasuji import bases, files, forks, models, processes, tokenizers
 from arasuji.config import Experiment, SamplingConfig
-from arasuji.errors import BaseModelError, RunError, StorageError
+from arasuji.corpus import Corpus
+from arasuji.errors import BaseModelError, CorpusError, RunError, StorageError, nearest
 from arasuji.models import LanguageModel
 from arasuji.tokenizers import Tokenizer
 
 BASE_SAMPLING = SamplingConfig.model_validate({"top_p": 0.95})
 """How an untuned model writes."""
+MOST_RUNS = 1000
+"""Runs that a mistyped name is compared with."""
 INT8_LAYOUT = 4
 """Raised when what is kept in 8 bits changes, so that it is made again."""
 
@@ -75,6 +80,10 @@ class RunDirectory:
         self.path = path
         self.metrics = path / "metrics.jsonl"
         self.samples = path / "samples.jsonl"
+
+    def __fspath__(self) -> str:
+        """A run may be handed over wherever its folder may."""
+        return str(self.path)
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -246,6 +255,25 @@ def is_run(name: str) -> bool:
     return Path(name).is_dir() and not (Path(name) / "config.json").exists()
 
 
+def sampling_of(name: str) -> SamplingConfig:
+    """How a model writes where nothing else is said; told without opening it."""
+    return Experiment(**RunDirectory(Path(name)).manifest["experiment"]).sampling if is_run(name) else BASE_SAMPLING
+
+
+def corpus_of(name: str) -> dict[str, Any]:
+    """The hash and the folder of the corpus that a run was trained on, told without opening it; empty for a base."""
+    return dict(RunDirectory(Path(name)).manifest["corpus"]) if is_run(name) else {}
+
+
+def own_corpus(folder: Path) -> Corpus:
+    """The corpus in the folder where a run was trained on it."""
+    try:
+        return Corpus.load(folder)
+    except CorpusError as error:
+        what = f"no corpus at {folder}, where the run found it" if not folder.exists() else str(error)
+        raise CorpusError(f"{what}; if it was moved, name its place with --corpus DIR") from error
+
+
 def weights_of(name: str) -> Path:
     """The folder of a run's best model, or of a base model."""
     return Path(name) / "best" if is_run(name) else _base(name)[0]
@@ -253,10 +281,19 @@ def weights_of(name: str) -> Path:
 
 def _base(name: str) -> tuple[Path, str]:
     """Where a base model is, and how it was found."""
-    path = Path(name)
-    if not path.exists() and name not in bases.KNOWN and "/" in name and path.parent.is_dir():
-        raise RunError(f"no run {name}: train one there, or see `arasuji runs {path.parent}`")
-    return bases.find(name)
+    if not os.path.exists(name) and name not in bases.KNOWN and not bases.is_cached(name):
+        raise RunError(
+            f"no run {name}; {nearest(name, [*_runs_near(name), *bases.KNOWN])} "
+            "(`arasuji models get OWNER/NAME` fetches another model from the hub)"
+        )
+    return bases.find(name, option="")
+
+
+def _runs_near(name: str) -> list[str]:
+    """The runs that a mistyped name may mean: those beside it, and those in this folder and the next ones below."""
+    logs = chain(*(Path(name).parent.glob("*/metrics.jsonl"), Path().glob("*/metrics.jsonl"),
+                   Path().glob("*/*/metrics.jsonl")))  # fmt: skip
+    return [str(log.parent) for log in islice(logs, MOST_RUNS)]
 
 
 def mark_of(name: str) -> dict[str, str]:
@@ -271,6 +308,7 @@ def open_model(name: str, precision: torch.dtype) -> TrainedModel:
     Raises:
         RunError: a folder that is neither; BaseModelError: an unknown or unreachable base.
     """
+    forks.check()
     path = Path(name)
     if is_run(name):
         return RunDirectory(path).load_best(precision)

@@ -353,7 +353,7 @@ def _(desk):
     return ["generate", "nowhere", "--out", "deep/texts.txt"]
 
 
-@case("a missing run in a folder of runs is named", "no run", "arasuji runs")
+@case("a missing run in a folder of runs is named", "no run", "did you mean")
 def _(desk):
     desk.take("run")
     return ["generate", desk.folder / "nowhere"]

@@ -93,15 +93,14 @@ def interrupted(tmp_path: Path) -> Iterator[Callable[[], None]]:
                     f"t{row:x}zu,keeper {row} and the lamp {row} of harbour {row} in storm {row} at night {row}\n"
                 )
             file.flush()
-            work = tmp_path / ".corpus.new" / "work"
             until = time.monotonic() + 60
-            while not any(path.stat().st_size for path in work.glob("*.jsonl")):
+            while not any(path.stat().st_size for path in tmp_path.glob(".corpus.*.new/work/*.jsonl")):
                 assert process.poll() is None
                 assert time.monotonic() < until
                 time.sleep(0.01)
             process.send_signal(signal.SIGKILL)
             process.wait(timeout=60)
-        assert (tmp_path / ".corpus.new").exists()
+        assert list(tmp_path.glob(".corpus.*.new"))
 
     yield kill_in_the_middle
     for process in started:

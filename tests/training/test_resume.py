@@ -21,7 +21,7 @@ from arasuji.training.loop import Saved, Stepped, Stopped
 
 
 def train(name, corpus, out, **options):
-    return api.train(small(name), corpus, out, max_steps=options.pop("max_steps", STEPS), **options)
+    return api.train_events(small(name), corpus, out, max_steps=options.pop("max_steps", STEPS), **options)
 
 
 def outcome(run):
@@ -174,17 +174,17 @@ def test_another_end_may_be_asked_for_on_resume(corpus, tmp_path):
 def test_a_loss_that_is_no_number_stops_the_run_in_words(corpus, tmp_path):
     chosen = api.experiment("gpt2-mini", [*TINY["gpt2-mini"], "learning_rate=1e30", "clip_norm=0"])
     with pytest.raises(TrainingError, match="learning_rate"):
-        list(api.train(chosen, corpus, tmp_path / "run", max_steps=30))
+        list(api.train_events(chosen, corpus, tmp_path / "run", max_steps=30))
 
 
 def test_two_runs_of_different_precision_fit_in_one_process(corpus, tmp_path):
     for precision in ("bf16", "fp32") if device.has_bf16() else ("fp32", "fp32"):
         chosen = api.experiment("lstm-small", [*TINY["lstm-small"], f"precision={precision}"])
-        started = next(api.train(chosen, corpus, tmp_path / precision, max_steps=1))
+        started = next(api.train_events(chosen, corpus, tmp_path / precision, max_steps=1))
         assert started.precision == precision
 
 
 def test_a_batch_larger_than_the_corpus_is_refused_and_nothing_is_left(corpus, tmp_path):
     chosen = api.experiment("lstm-article", [*TINY["lstm-article"], "batch_size=10000000"])
     with pytest.raises(OptionError, match="batch_size"):
-        list(api.train(chosen, corpus, tmp_path / "run", max_steps=1))
+        list(api.train_events(chosen, corpus, tmp_path / "run", max_steps=1))

@@ -32,7 +32,7 @@ def corpus(tmp_path_factory):
 
 
 def train(corpus, out, max_steps=STEPS, **options):
-    return api.train(api.experiment("lstm-small", TINY), corpus, out, max_steps=max_steps, **options)
+    return api.train_events(api.experiment("lstm-small", TINY), corpus, out, max_steps=max_steps, **options)
 
 
 def shown(run):

@@ -6,12 +6,17 @@ import io
 import os
 import sys
 import warnings
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
 
 import typer
 
-from arasuji import processes
+from arasuji import arguments, processes
 from arasuji.cli import compare, demo, evaluate, generate, inspect, listing, prepare, train
 from arasuji.errors import ArasujiError
+from arasuji.speech import say, silence, tell
 
 app = typer.Typer(
     name="arasuji",
@@ -20,17 +25,37 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(prepare.prepare)
-app.command()(inspect.inspect)
-app.command()(train.train)
-app.command()(generate.generate)
-app.command()(evaluate.evaluate)
-app.command()(compare.compare)
-app.command()(listing.presets)
-app.command()(listing.rules)
+
+
+def _verb(function: Callable[..., None]) -> None:
+    """Add a verb; in each path that it is given, ~ is the home folder, which shells leave as it is in `--out=~/x`."""
+
+    def expanded(value: Any) -> Any:
+        if isinstance(value, list):
+            return [expanded(item) for item in value]
+        return arguments.path(value) if isinstance(value, Path) else value
+
+    @wraps(function)
+    def called(**options: Any) -> None:
+        function(**{name: expanded(value) for name, value in options.items()})
+
+    app.command()(called)
+
+
+for verb in (
+    prepare.prepare,
+    inspect.inspect,
+    train.train,
+    generate.generate,
+    evaluate.evaluate,
+    compare.compare,
+    listing.presets,
+    listing.rules,
+    listing.runs,
+    demo.demo,
+):
+    _verb(verb)
 app.add_typer(listing.models, name="models")
-app.command()(listing.runs)
-app.command()(demo.demo)
 
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended; typer makes it of a KeyboardInterrupt."""
@@ -44,6 +69,7 @@ def main() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("TQDM_DISABLE", "1")
     warnings.filterwarnings("ignore", category=FutureWarning)
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):  # texts are UTF-8 wherever they are piped
         if isinstance(stream, io.TextIOWrapper):
             # Names of files and columns may be no text at all.
@@ -57,8 +83,7 @@ def main() -> None:
     except (ArasujiError, typer.TyperException) as error:
         message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
         code = _complain(message)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read this has read enough
         code = 0
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":
@@ -67,11 +92,27 @@ def main() -> None:
     except OSError as error:  # what no verb foresaw: a name too long, a folder that may not be read
         code = _complain(f"{error.filename or 'the system refuses'}: {error.strerror or error}")
     if code == INTERRUPTED:
-        print("interrupted", file=sys.stderr)
+        say("interrupted")
+    try:
+        sys.stdout.flush()
+    except OSError:  # Python would try again at its end, and complain of it
+        silence(sys.stdout.fileno())
     sys.exit(code)
+
+
+def _open_closed_streams() -> None:
+    """Where a stream was closed (`>&-`), what is written to it is dropped; and no file is opened in its place, which
+    would then be written to."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def _complain(message: str) -> int:
     which = "" if processes.is_main() else f"process {processes.index()}: "
-    print(f"{which}error: {' '.join(message.split())}", file=sys.stderr)
+    tell(f"{which}error: {' '.join(message.split())}\n")
     return 2

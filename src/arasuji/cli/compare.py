@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from arasuji.cli.terminal import duration, progress_bar, say, show_json, size, table, wrapped
+from arasuji.cli.place import check_place
+from arasuji.cli.terminal import progress_bar, show_json, table, wrapped
+from arasuji.speech import duration, say, size
 
 
 def compare(
@@ -21,7 +23,7 @@ def compare(
     samples: Annotated[int, Option(min=1, help="Texts that each model writes, for each seed")] = 200,
     seeds: Annotated[int, Option(min=1, help="How many times so many texts are written")] = 3,
     documents: Annotated[int, Option(min=1, help="Documents of the test split that are scored")] = 250,
-    seed: Annotated[int, Option(help="Of the first text; the next one's is one more")] = 0,
+    seed: Annotated[int, Option(min=0, max=2**32 - 1, help="Of the first text; the next one's is one more")] = 0,
     json: Annotated[bool, Option("--json", help="Print the report as one JSON object")] = False,
     from_: Annotated[
         Path | None, Option("--from", help="Show a report that --json has printed; no model is needed")
@@ -30,6 +32,8 @@ def compare(
     """Compare models on one corpus: likelihood of unseen texts, what they write, what they copy, what they cost."""
     from arasuji.errors import OptionError
 
+    if out:
+        check_place(out)
     if from_:
         if runs:
             raise OptionError("say RUN... or --from, not both")

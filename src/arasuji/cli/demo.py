@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option
 
 from arasuji.cli import compare
-from arasuji.cli.terminal import COLUMNS, progress_bar, say
+from arasuji.cli.terminal import COLUMNS, progress_bar
+from arasuji.speech import say
 
 if TYPE_CHECKING:
     from arasuji.generation.decode import Sample
@@ -57,10 +58,11 @@ def demo(out: Annotated[Path, Option(help="The folder for the corpus and the two
 def _train(preset: str, settings: tuple[str, ...], out: Path, name: str, minutes: float) -> TrainedModel:
     """Train anew; an earlier demo's run of the same name goes."""
     from arasuji import api
-    from arasuji.cli.train import show, stop_on_signal
+    from arasuji.cli.train import stop_on_signal
     from arasuji.errors import RunError
     from arasuji.files import MANIFEST
     from arasuji.runs import RunDirectory
+    from arasuji.training.shown import show
 
     folder = out / name
     if (folder / MANIFEST).exists():
@@ -69,7 +71,7 @@ def _train(preset: str, settings: tuple[str, ...], out: Path, name: str, minutes
         shutil.rmtree(folder)
     with stop_on_signal() as stop:
         chosen = api.experiment(preset, settings)
-        show(api.train(chosen, out / "corpus", folder, max_minutes=minutes, should_stop=stop, name=preset))
+        show(api.train_events(chosen, out / "corpus", folder, max_minutes=minutes, should_stop=stop, name=preset))
         if stop():
             raise KeyboardInterrupt
     return api.load(folder)

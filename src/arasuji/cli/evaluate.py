@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from arasuji.cli.complete import splits
-from arasuji.cli.reading import Delimiter, Encoding, NoHeader, SkipBadRows, TextColumn, as_options
-from arasuji.cli.terminal import say, show_json, working
+from arasuji.cli.reading import Delimiter, Encoding, NoHeader, SkipBadRows, TextColumn, TextLayout, as_options
+from arasuji.cli.terminal import show_json, working
+from arasuji.speech import say
 
 if TYPE_CHECKING:
     from arasuji.corpus import Corpus, Record
-    from arasuji.runs import TrainedModel
 
 
 def evaluate(
@@ -26,6 +26,7 @@ def evaluate(
     title_column: Annotated[str | None, Option(help="The column of the titles: a series then counts as one")] = None,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
+    text_layout: TextLayout = None,
     no_header: NoHeader = False,
     skip_bad_rows: SkipBadRows = False,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
@@ -40,27 +41,32 @@ def evaluate(
         "title_column": title_column,
         "delimiter": delimiter,
         "encoding": encoding,
+        "text_layout": text_layout,
         "no_header": no_header,
         "skip_bad_rows": skip_bad_rows,
     }
     if any(reading.values()) and not texts:
         raise OptionError(f"{as_options(reading)[0]} says how to read a file: name it with --texts")
     read = _read_texts(texts, reading) if texts else None
-    with working(f"opening {run}"):
-        from arasuji import api
+    from arasuji import api, arguments
 
-        trained = api.load(run, "auto")
-    opened = None
+    run, opened = arguments.name(run), None
     try:
-        opened = _corpus(trained, corpus)
+        opened = _corpus(run, corpus)
     except ArasujiError:  # then what a word tokenizer throws away is not charged
         if read is None:
             raise
+    if opened is None and read is None:
+        api.load(run, "auto")  # says what is wrong with it, where that is
+        raise OptionError(f"{run} does not know its corpus: say --corpus DIR or --texts FILE")
     records = read if read is not None else opened.split(split) if opened else []
     passages, groups = [record.text for record in records], [record.group for record in records]
+    with working(f"opening {run}"):
+        trained = api.load(run, "auto")
     with working(f"scoring {len(passages):,} texts"):
         score = api.evaluate(trained, passages, groups, opened.train if opened else ())
-    low, high = score.interval()
+    interval = score.interval()
+    low, high = interval or (None, None)
     result = {
         "bits_per_byte": score.bits_per_byte,
         "low": low,
@@ -75,7 +81,9 @@ def evaluate(
         return
     bound = "at least " if score.charge is None else ""
     where = str(texts) if texts else f"the {split} split of {corpus or trained.facts['corpus']['folder']}"
-    print(f"{bound}{score.bits_per_byte:.3f} bits per byte (95 %: {low:.3f} to {high:.3f})")
+    alone = "one document has no interval" if len(passages) == 1 else "texts of one group have no interval"
+    shown = f"95 %: {interval[0]:.3f} to {interval[1]:.3f}" if interval else alone
+    print(f"{bound}{score.bits_per_byte:.3f} bits per byte ({shown})")
     print(f"{len(passages):,} documents of {where}, {sum(score.bytes):,} bytes, {score.tokens:,} tokens")
     if score.charge is None:
         print("a lower bound: what this tokenizer throws away (case, spacing, unknown words) is not charged")
@@ -103,20 +111,20 @@ def _read_texts(path: Path, reading: dict[str, Any]) -> list[Record]:
     return records
 
 
-def _corpus(trained: TrainedModel, folder: Path | None) -> Corpus:
-    """The corpus that is said, or the run's own; never another one than the run was trained on."""
+def _corpus(run: str, folder: Path | None) -> Corpus | None:
+    """The corpus that is said, or the run's own; never another one than the run was trained on. None where a base model
+    is asked, or a run that was not told a folder."""
     from arasuji.corpus import Corpus
-    from arasuji.errors import OptionError, RunError
+    from arasuji.errors import RunError
+    from arasuji.runs import corpus_of, own_corpus
 
-    known = trained.facts.get("corpus") or {}
-    if folder is None:
-        if not known.get("folder"):
-            raise OptionError(f"{trained.name} does not know its corpus: say --corpus DIR or --texts FILE")
-        folder = Path(known["folder"])
-    opened = Corpus.load(folder)
+    known = corpus_of(run)
+    if folder is None and not known.get("folder"):
+        return None
+    opened = Corpus.load(folder) if folder else own_corpus(Path(known["folder"]))
     if known and known["hash"] != opened.hash:
         raise RunError(
-            f"{folder} is not the corpus that {trained.name} was trained on, or has changed since, so its held-out "
-            "splits may hold training texts; train again, or score a file with --texts"
+            f"{folder or known['folder']} is not the corpus that {Path(run).name} was trained on, or has changed since,"
+            " so its held-out splits may hold training texts; train again, or score a file with --texts"
         )
     return opened

@@ -7,11 +7,16 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option
 
-from arasuji.cli.terminal import Flowing, say, show_json, working
+from arasuji.cli.place import check_place
+from arasuji.cli.terminal import Flowing, show_json, working
+from arasuji.speech import say, silence
+
+if TYPE_CHECKING:
+    from arasuji.config import SamplingConfig
 
 KEYS = ("prompt", "completion", "text", "tokens", "finished", "seed")
 """What is written of a sample."""
@@ -56,20 +61,17 @@ def generate(
     writer = _Writer(out) if out else None
     if resume:
         _check_resume(out)
+    sampling = _sampling(run, {name: value for name, value in given.items() if value is not None})
+    if n > 1 and sampling.certain:
+        say(f"note: with these settings chance has no say, so the {n} texts of a prompt are all the same")
     with working(f"opening {run}"):
         from arasuji import api, device
-        from arasuji.config import SamplingConfig, checked
 
         trained = api.load(run, device.for_writing() if precision == "auto" else precision)
-    sampling = checked(
-        SamplingConfig,
-        {**trained.sampling.model_dump(), **{k: v for k, v in given.items() if v is not None}},
-        "generate",
-    )
     api.check_prompts(trained, beginnings)
     done = writer.written(beginnings, n, seed, sampling.model_dump()) if writer and resume else 0
     samples, count = [], 0
-    for sample in _written(api, trained, beginnings, n, seed, sampling, done, silent=json):
+    for sample in _written(api, trained, beginnings, n, seed, sampling, done, silent=json, kept=writer is not None):
         count += 1
         if writer:
             writer.add(sample, trained.name, sampling)
@@ -81,26 +83,45 @@ def generate(
         say(f"{count} appended to {out}")
 
 
+def _sampling(run: str, given: dict[str, Any]) -> SamplingConfig:
+    """The run's own settings with the given ones, checked before anything is opened."""
+    from arasuji import arguments
+    from arasuji.config import SamplingConfig, checked
+    from arasuji.runs import sampling_of
+
+    settings: SamplingConfig = checked(
+        SamplingConfig, {**sampling_of(arguments.name(run)).model_dump(), **given}, "generate"
+    )
+    return settings
+
+
 def _written(
-    api: Any, trained: Any, beginnings: list[str], n: int, seed: int, sampling: Any, done: int, silent: bool
+    api: Any, trained: Any, beginnings: list[str], n: int, seed: int, sampling: Any, done: int, silent: bool, kept: bool
 ) -> Iterator[Any]:
     """The samples but the first `done`, printed one after the other; a single one as it comes, where somebody
-    watches."""
+    watches. Where nobody does any more (`| head`), they go on only if they are kept."""
     if len(beginnings) * n == 1 and not done and sampling.num_beams == 1 and sys.stdout.isatty() and not silent:
         yield _stream(api, trained, beginnings[0], seed, sampling)
         return
     for sample in api.generate(trained, beginnings, n, seed, sampling, done):
         if not silent:
-            flow = Flowing()
-            flow.add(sample.text + "\n")
-            flow.end()
+            try:
+                flow = Flowing()
+                flow.add(sample.text + "\n")
+                flow.end()
+            except BrokenPipeError:
+                if not kept:
+                    raise
+                silence(sys.stdout.fileno())
         yield sample
 
 
 def _stream(api: Any, trained: Any, prompt: str, seed: int, sampling: Any) -> Any:
     """Write one text to the terminal as it comes."""
+    from arasuji.generation.decode import as_text
+
     flow = Flowing()
-    flow.add(prompt.rstrip())
+    flow.add(as_text(prompt))
     for event in api.write(trained, [prompt], 1, seed, sampling, pieces=True):
         if isinstance(event, api.Sample):
             flow.end()
@@ -133,15 +154,11 @@ class _Writer:
     """Appends samples to a file as they are finished: texts with a blank line between, or a JSON object a line."""
 
     def __init__(self, path: Path) -> None:
-        from arasuji.errors import OptionError, StorageError
+        from arasuji.errors import OptionError
 
         if path.suffix not in {".txt", ".jsonl"}:
             raise OptionError(f"--out takes a name ending in .txt or .jsonl, not {path.name!r}")
-        # Nothing is made before there is a text, but a place that cannot be written is better known now.
-        place = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
-        fits = place.is_file() if place == path.absolute() else place.is_dir()
-        if not fits or not os.access(place, os.W_OK):
-            raise StorageError(f"cannot write {path}: {place} is in the way, or may not be written")
+        check_place(path)
         self.path = path
 
     def written(self, beginnings: list[str], n: int, seed: int, settings: dict[str, Any]) -> int:

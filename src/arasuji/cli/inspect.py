@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from arasuji.cli.complete import rule_sets
+from arasuji.cli.place import check_place
 from arasuji.cli.reading import (
     Delimiter,
     Encoding,
@@ -17,10 +18,12 @@ from arasuji.cli.reading import (
     NoHeader,
     SkipBadRows,
     TextColumn,
+    TextLayout,
     TitleColumn,
     as_options,
 )
-from arasuji.cli.terminal import COLUMNS, clipped, progress_bar, say, show_json, table, wrapped
+from arasuji.cli.terminal import COLUMNS, clipped, progress_bar, show_json, table, wrapped
+from arasuji.speech import say
 
 if TYPE_CHECKING:
     from arasuji.inspection import Inspection
@@ -44,12 +47,15 @@ def inspect(
     genre_column: GenreColumn = None,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
+    text_layout: TextLayout = None,
     no_header: NoHeader = False,
     skip_bad_rows: SkipBadRows = False,
     seed: Annotated[int, Option(help="Seeds the split")] = 0,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
     """Examine texts before and after the rules: repeats, boilerplate, damage, lengths, leakage, and a verdict."""
+    if out:
+        check_place(out)
     with progress_bar() as progress:
         from arasuji.inspection.examine import examine
 
@@ -59,6 +65,7 @@ def inspect(
             "genre_column": genre_column,
             "delimiter": delimiter,
             "encoding": encoding,
+            "text_layout": text_layout,
             "no_header": no_header,
             "skip_bad_rows": skip_bad_rows,
         }

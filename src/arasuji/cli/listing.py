@@ -11,7 +11,8 @@ import typer
 from typer import Argument
 
 from arasuji.cli import complete
-from arasuji.cli.terminal import COLUMNS, say, size, table, working
+from arasuji.cli.terminal import COLUMNS, table, working
+from arasuji.speech import say, size
 
 models = typer.Typer(help="Pretrained models: sizes, licences, where they are, how to get them.", rich_markup_mode=None)
 

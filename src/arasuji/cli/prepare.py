@@ -16,6 +16,7 @@ from arasuji.cli.reading import (
     NoHeader,
     SkipBadRows,
     TextColumn,
+    TextLayout,
     TitleColumn,
 )
 from arasuji.cli.terminal import progress_bar, show_json, table, wrapped
@@ -35,6 +36,7 @@ def prepare(
     keep: Annotated[list[str] | None, Option(metavar="COLUMN", help="A column to keep with each text; repeat")] = None,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
+    text_layout: TextLayout = None,
     no_header: NoHeader = False,
     skip_bad_rows: SkipBadRows = False,
     explain: Annotated[Path | None, Option(help="Write every removed text and its rule to this JSONL file")] = None,
@@ -59,6 +61,7 @@ def prepare(
             keep=keep or (),
             delimiter=delimiter,
             encoding=encoding,
+            text_layout=text_layout,
             no_header=no_header,
             skip_bad_rows=skip_bad_rows,
         )

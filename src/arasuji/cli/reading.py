@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from typer import Option
 
@@ -13,6 +13,12 @@ TitleColumn = Annotated[str | None, Option(help="The column of the titles, or no
 GenreColumn = Annotated[str | None, Option(help="The column of the genres")]
 Delimiter = Annotated[str | None, Option(help="What parts the cells of a CSV, where it does not tell: ; | tab none")]
 Encoding = Annotated[str | None, Option(help="The encoding of the text files, such as cp1252 or shift_jis")]
+TextLayout = Annotated[
+    Literal["lines", "blocks", "markers"] | None,
+    Option(
+        help="What a text of a .txt file is, where the file does not tell: a line, a block between blank lines, ..."
+    ),
+]
 NoHeader = Annotated[bool, Option("--no-header", help="The first line of a table is a row; columns are 1, 2, 3")]
 SkipBadRows = Annotated[bool, Option("--skip-bad-rows", help="Leave out rows that do not fit, and count them")]
 

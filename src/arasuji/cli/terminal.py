@@ -9,16 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from arasuji import processes
+from arasuji.speech import say
 
 ACCENT = "red"
 COLUMNS = 80
-
-
-def say(line: str = "") -> None:
-    """A line about what is going on, on stderr; of several processes that train together, the first one speaks."""
-    if processes.is_main():
-        print(line, file=sys.stderr, flush=True)
 
 
 def show_json(value: dict[str, Any]) -> None:
@@ -103,24 +97,6 @@ class Flowing:
         self.column, self.gap = 0, ""
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
-def size(count: float) -> str:
-    """Bytes as a person says them."""
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
-
-
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
     """What to tell (what is done, how much of it, of how much): a bar on a terminal, gone at the end; else a line for
@@ -162,6 +138,7 @@ def working(what: str) -> Iterator[None]:
         yield
         return
     from rich.console import Console
+    from rich.text import Text
 
-    with Console(stderr=True).status(what):
+    with Console(stderr=True).status(Text(what)):  # a name may hold what rich would take for markup
         yield

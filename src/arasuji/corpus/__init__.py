@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from arasuji import arguments
 from arasuji.corpus.record import Record, Records
 from arasuji.errors import CorpusError, OptionError
 from arasuji.files import MANIFEST, disk_errors, new_file, new_folder, open_folder, seal
@@ -79,7 +80,7 @@ class Corpus:
     @classmethod
     def load(cls, folder: Path | str) -> Corpus:
         """Open what `prepare` wrote. Raises CorpusError where it is missing, damaged, or not a corpus."""
-        folder = Path(folder)
+        folder = arguments.path(folder)
         opened = open_folder(folder.resolve())
         if opened is None:
             raise CorpusError(_why_unreadable(folder))
@@ -117,7 +118,8 @@ def prepare(
 
     `rules` is "default", "article", "article-lstm" or the path of a TOML file; `explain` is a JSONL file to write with
     every removed text and the rule that removed it; `reading` are the fields of `Reading`: text_column, title_column,
-    genre_column, keep (columns that travel in the metadata), delimiter, encoding, no_header, skip_bad_rows. What was
+    genre_column, keep (columns that travel in the metadata), delimiter, encoding, text_layout (lines,
+    blocks or markers, of a .txt file), no_header, skip_bad_rows. What was
     decided about the files stands in the corpus's notes.
     Raises SourceError (a file), OptionError (a rule or an option of reading), CorpusError (too little is left, or `out`
     holds anything but a corpus) and StorageError (the disk refuses).
@@ -129,8 +131,8 @@ def prepare(
     from arasuji.corpus.source import Reading
     from arasuji.corpus.split import split
 
-    paths = [Path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
-    out, explain = Path(out).resolve(), Path(explain).resolve() if explain else None
+    paths = [Path(source) for source in arguments.names(sources)]
+    out, explain = arguments.path(out).resolve(), arguments.path(explain).resolve() if explain else None
     ruleset = load_rules(rules)
     notes: list[str] = []
     records = read_all(paths, Reading(**reading), notes.append, progress)
@@ -206,8 +208,11 @@ def _check_replaceable(folder: Path) -> None:
     """Refuse to put a corpus where something else stands: the folder's contents would be lost."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    ours = {MANIFEST, INDEX, f".{INDEX}.new", f".{INDEX}.old", *(f"{name}.jsonl" for name in SPLITS)}
-    if not folder.is_dir() or {path.name for path in folder.iterdir()} - ours or not is_corpus(folder):
+    ours = {MANIFEST, INDEX, *(f"{name}.jsonl" for name in SPLITS)}
+    found = (
+        {path.name for path in folder.iterdir() if not path.name.startswith(f".{INDEX}.")} if folder.is_dir() else set()
+    )
+    if not folder.is_dir() or found - ours or not is_corpus(folder):
         raise CorpusError(f"{folder} exists and is not a corpus: it is left alone; choose another place")
 
 

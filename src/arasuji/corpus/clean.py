@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 # Imported for their rules, which enter the registry as the modules are read.
-from arasuji.corpus import Progress, RuleCount, article, dedupe, language, mend, sieve  # noqa: F401
+from arasuji import arguments
+from arasuji.corpus import Progress, RuleCount, article, dedupe, language, markers, mend, sieve  # noqa: F401
 from arasuji.corpus.near import SIMILARITY
 from arasuji.corpus.record import Record, Records
 from arasuji.corpus.registry import RULES, load_plugins
@@ -62,7 +63,7 @@ def load_rules(name: str) -> RuleSet:
     """
     load_plugins()
     known = {path.stem: path for path in RULE_SETS.glob("*.toml")}
-    path = known.get(name, Path(name))
+    path = known.get(name, arguments.path(name))
     if not path.is_file():
         raise OptionError(f"no rule set {name!r}: {nearest(name, known)} (or the path of a TOML file)")
     try:

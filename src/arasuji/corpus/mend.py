@@ -1,4 +1,4 @@
-"""Rules that mend a text and remove nothing: HTML, broken encodings, white space, source notes.
+"""Rules that mend a text and remove nothing: HTML, broken encodings, accents, white space, source notes.
 
 Each is idempotent: a mended text is left as it is.
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 from collections.abc import Iterable
 
 import ftfy
 
+from arasuji.corpus.characters import composed, tidy
 from arasuji.corpus.record import Record
 from arasuji.corpus.registry import Texts, mended, rule
 
@@ -34,15 +34,12 @@ _FTFY = ftfy.TextFixerConfig(
     uncurl_quotes=False,
     fix_line_breaks=False,
     remove_control_chars=False,
-    normalization="NFC",
+    normalization=None,
     explain=False,
 )
 
 # Where ftfy may have something to do: a UTF-8 character decoded wrongly is two of these or more, or one and a space.
 _SUSPECT = re.compile(r"[^\x00-\x7f][ ]?[^\x00-\x7f]|[\x80-\x9f\ud800-\udfff]|[À-ö][ ]")
-
-# A control character, a byte order mark or a zero-width space becomes a space.
-_INVISIBLE = re.compile(r"[\x00-\x08\x0e-\x1b\x7f\u200b\ufeff]")
 
 # What every source note holds; most texts hold none of it, and looking for it is quick.
 _NOTED = ("source", "written by", "translated by", "edited by")
@@ -85,13 +82,13 @@ def repair(records: Iterable[Record]) -> Texts:
 
 def _may_be_broken(text: str) -> bool:
     """Whether the text is worth the library's slow look."""
-    return not text.isascii() and bool(_SUSPECT.search(text) or not unicodedata.is_normalized("NFC", text))
+    return not text.isascii() and bool(_SUSPECT.search(text))
 
 
 def _repaired(text: str) -> str:
     fixed = _fix_lines(text)
     # Tidy white space can bring a broken letter to light ("Â" and a tab), so ask again how it will look then.
-    while (tidy := _tidy(fixed)) != (again := _fix_lines(tidy)):
+    while (tidied := tidy(fixed)) != (again := _fix_lines(tidied)):
         fixed = again
     return fixed
 
@@ -100,15 +97,16 @@ def _fix_lines(text: str) -> str:
     return "\n".join(ftfy.fix_text_segment(line, _FTFY) for line in text.split("\n"))
 
 
+@rule("accents")
+def compose_accents(records: Iterable[Record]) -> Texts:
+    """A letter and its accents become one character, in Unicode's own order (NFC): they look the same as before."""
+    return mended(records, composed)
+
+
 @rule("whitespace")
 def tidy_whitespace(records: Iterable[Record]) -> Texts:
     """Runs of white space become one space, empty lines go, a paragraph ends in a single line end."""
-    return mended(records, _tidy)
-
-
-def _tidy(text: str) -> str:
-    lines = (" ".join(line.split()) for line in _INVISIBLE.sub(" ", text).splitlines())
-    return "\n".join(line for line in lines if line)
+    return mended(records, tidy)
 
 
 @rule("source-notes")

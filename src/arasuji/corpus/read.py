@@ -17,6 +17,7 @@ from pathlib import Path
 
 from arasuji.corpus import Progress, is_corpus
 from arasuji.corpus.columns import find_columns, make_record, parent_of_texts, text_id
+from arasuji.corpus.layout import texts_of
 from arasuji.corpus.objects import json_rows
 from arasuji.corpus.record import Record
 from arasuji.corpus.services import lifted, plain
@@ -54,8 +55,8 @@ def read(
 ) -> Iterator[Record]:
     """Every row or text of a source, none left out or changed; a missing text is "". Groups are not set yet.
 
-    A folder gives one record per .txt file; a single .txt one per block between blank lines. What is decided about a
-    file is told to `note`, with the option of `reading` to decide otherwise.
+    A folder gives one record per .txt file; a single .txt one per text that it shows (see `layout`). What is decided
+    about a file is told to `note`, with the option of `reading` to decide otherwise.
     Raises SourceError, at once where the source is missing or of an unknown kind, else while iterating: empty,
     binary, truncated, of an unknown encoding, malformed, or without a column of texts.
     """
@@ -65,7 +66,7 @@ def read(
     if not path.exists():
         raise SourceError(f"{path}: there is no such file")
     if source.kind == "txt":
-        return _read_blocks(source)
+        return _read_texts(source)
     if source.kind not in READERS:
         known = ", ".join(f".{name}" for name in (*READERS, "txt"))
         raise SourceError(f"{path}: unknown kind of file: known: {known} (also .gz), or a folder of .txt files")
@@ -115,15 +116,9 @@ def _holds(path: Path) -> bool:
         return bool(file.read().strip())
 
 
-def _read_blocks(source: Source) -> Iterator[Record]:
-    block: list[str] = []
-    for line in chain(source.lines(), [""]):
-        if line.strip():
-            block.append(line)
-        elif block:
-            text = "".join(block).strip()
-            yield Record(id=text_id("", text), text=text)
-            block = []
+def _read_texts(source: Source) -> Iterator[Record]:
+    for text in texts_of(source.lines(), source.reading.text_layout, source.note):
+        yield Record(id=text_id("", text), text=text)
 
 
 def _parquet_rows(source: Source) -> Iterator[Numbered]:

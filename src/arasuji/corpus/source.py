@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from arasuji.corpus import layout
 from arasuji.corpus.encoding import likely_encoding, marked_or_utf8
 from arasuji.errors import OptionError, SourceError
 
@@ -51,12 +52,16 @@ class Reading:
     """What stands between the cells of a table: one character, "tab", or "none" where each line is one cell."""
     encoding: str | None = None
     """The encoding of a text file, by a name that Python knows."""
+    text_layout: str | None = None
+    """What a text of a .txt file is: one of its "lines", of its "blocks" between blank lines, or of the parts between
+    "markers"."""
     no_header: bool = False
     """A table's first line is a row; its columns are then named 1, 2, 3."""
     skip_bad_rows: bool = False
     """Leave out rows that do not fit, and count them."""
 
     def __post_init__(self) -> None:
+        layout.check(self.text_layout)
         if self.delimiter not in (None, NONE) and (len(self.separator) != 1 or self.separator in '"\r\n\0'):
             raise OptionError(f"--delimiter {self.delimiter!r}: one character is wanted, or the words tab or none")
         if self.encoding is not None:

@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -27,7 +27,7 @@ from typing import Any
 
 import torch
 
-from arasuji import device, models
+from arasuji import arguments, device, models
 from arasuji.corpus import Corpus, Progress, Record
 from arasuji.corpus.index import training_words
 from arasuji.corpus.script import placed_words, words_of
@@ -37,7 +37,7 @@ from arasuji.evaluation.examine import FEW, Job
 from arasuji.evaluation.kept import kept
 from arasuji.evaluation.originality import Copied, copied
 from arasuji.evaluation.texts import FEWEST, Texts, copies, measured
-from arasuji.runs import RunDirectory, best_of, is_run, mark_of, versions, weights_of
+from arasuji.runs import RunDirectory, best_of, is_run, mark_of, own_corpus, versions, weights_of
 
 LAYOUT = 2
 """Of the report; raised when it changes."""
@@ -64,8 +64,8 @@ class Task:
 
 
 def compare(
-    names: Sequence[str],
-    corpus: Path | None = None,
+    names: Iterable[arguments.AnyPath] | arguments.AnyPath,
+    corpus: arguments.AnyPath | None = None,
     samples: int = 200,
     seeds: int = 3,
     documents: int = 250,
@@ -78,8 +78,9 @@ def compare(
     chooses them, and text i is seeded with `seed` + i. Raises OptionError (nothing to compare, no corpus) and RunError
     (a run of another corpus, a model that cannot be examined).
     """
-    folder = corpus or _corpus_of(names)
-    opened = Corpus.load(folder)
+    names = arguments.names(names)
+    folder = arguments.path(corpus) if corpus else _corpus_of(names)
+    opened = Corpus.load(folder) if corpus else own_corpus(folder)
     _check(names, folder, opened)
     task = _task(folder, opened, samples, seeds, documents, seed)
     progress("reading the training split", 0, 1)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
+from arasuji import forks
 from arasuji.evaluation import bootstrap
 from arasuji.evaluation.charge import Charge
 from arasuji.models import IGNORED, LanguageModel
@@ -59,8 +60,11 @@ class Score:
     def _rate(self, nats: float) -> float:
         return nats / max(1, sum(self.bytes)) / math.log(2)
 
-    def interval(self, seed: int = 0) -> tuple[float, float]:
-        """95 % of the bootstrap distribution of the bits per byte, by group."""
+    def interval(self, seed: int = 0) -> tuple[float, float] | None:
+        """95 % of the bootstrap distribution of the bits per byte, by group; None of a single group, which says nothing
+        about others."""
+        if len(set(self.groups)) < 2:
+            return None
         low, high = bootstrap.interval(self.nats, self.bytes, self.groups, seed)
         return low / math.log(2), high / math.log(2)
 
@@ -88,6 +92,7 @@ def score(
 ) -> Score:
     """Score each text alone. `groups` defaults to each text being its own; `charge` is what a tokenizer that is not
     lossless has to pay besides."""
+    forks.check()
     training = model.training
     model.eval()
     device = next((p.device for p in model.parameters()), torch.device("cpu"))

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arasuji import device
+from arasuji import device, forks
 from arasuji.config import SamplingConfig
+from arasuji.corpus.characters import composed, tidy
 from arasuji.errors import PromptError
 from arasuji.generation.beams import Beams
 from arasuji.generation.sampling import draw, shaped, uniform
@@ -57,19 +58,25 @@ class Sample:
     seed: int
 
 
+def as_text(prompt: str) -> str:
+    """The prompt as the default rules leave a text: its characters, its white space."""
+    return tidy(composed(prompt))
+
+
 class _Text:
     """One text in the making: its prompt, what is written, and the beams it keeps."""
 
     def __init__(self, index: int, request: Request, tokenizer: Tokenizer, config: SamplingConfig) -> None:
         self.index, self.request, self.tokenizer, self.config = index, request, tokenizer, config
-        self.prompt = tokenizer.encode(request.prompt.rstrip())
+        self.beginning = as_text(request.prompt)
+        self.prompt = tokenizer.encode(self.beginning)
         generator = torch.Generator().manual_seed(request.seed)
         self.numbers = uniform(generator)
         self.written: list[int] = []
         self.shown = ""
         self.beams: Beams | None = None
         if config.num_beams > 1:
-            self.beams = Beams(config.num_beams, tokenizer.end_id, generator, config.temperature == 0)
+            self.beams = Beams(config.num_beams, tokenizer.end_id, generator, config.greedy)
 
     @property
     def rows(self) -> list[list[int]]:
@@ -89,7 +96,7 @@ class _Text:
         finished = tokens[-1:] == [self.tokenizer.end_id]
         body = tokens[:-1] if finished else tokens
         completion = self.tokenizer.continuation(self.prompt, body)
-        text = (self.request.prompt.rstrip() + completion).strip()
+        text = (self.beginning + completion).strip()
         return Sample(self.index, self.request.prompt, completion, text, len(tokens), finished, self.request.seed)
 
 
@@ -108,6 +115,7 @@ def decode(
     Raises:
         PromptError: a prompt leaves no room in the model's context.
     """
+    forks.check()
     model.eval()
     texts = (_Text(i, request, tokenizer, config) for i, request in enumerate(requests))
     waiting: deque[_Text] = deque()
@@ -187,9 +195,8 @@ def _advance(
         scores = scores.log_softmax(-1)
     candidates = shaped(scores, written, new, config, tokenizer.end_id, tokenizer.never_written)
     if config.num_beams == 1:
-        greedy = config.temperature == 0
         numbers = [text.numbers for text in active]
-        places = candidates.scores.argmax(-1) if greedy else draw(candidates.scores, numbers)
+        places = candidates.scores.argmax(-1) if config.greedy else draw(candidates.scores, numbers)
         tokens = candidates.ids.gather(-1, places[:, None])[:, 0]
         for text, token in zip(active, tokens.tolist(), strict=True):
             text.written.append(token)

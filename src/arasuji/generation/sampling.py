@@ -124,7 +124,7 @@ def shaped(
 
 def _narrowed(scores: Tensor, config: SamplingConfig) -> Candidates:
     """The scores over the temperature, and the likeliest of them (top-k, top-p, min-p)."""
-    if config.temperature == 0:
+    if config.greedy:
         return _likeliest(scores, 2 * config.num_beams)
     ids = torch.arange(scores.shape[-1], device=scores.device).expand(scores.shape)
     if config.top_k:  # before the temperature, which changes no order: few are left to be divided

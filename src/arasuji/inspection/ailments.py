@@ -6,6 +6,7 @@ Most ailments are what a rule of the default set removes or changes, so the rule
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from arasuji.corpus import Record
 from arasuji.corpus.clean import load_rules
@@ -16,12 +17,17 @@ AILMENTS = {
     "placeholders": "have no text, or only say that there is none",
     "genres": "are of genres that the default rules leave out",
     "html": "hold HTML tags or entities",
+    "markers": "hold other tools' marks for models, such as <|endoftext|>",
     "repair": "hold letters that were decoded wrongly",
     "source-notes": "say where the text is from",
     "words": "are too short or too long for the default rules",
     "lost-start": "begin with a small letter: their beginning may be lost",
 }
 """In words, what a rule finds wrong."""
+SIEVES = {"phrase", "lost-start", "genres", "words", "language"}
+"""Rules that remove texts for what they are, and not because others say the same."""
+MOST = 0.5
+"""The share of all texts beyond which such a rule is not advised: it would leave little of the collection."""
 RARE = 0.9
 """The share of texts in one language from which on the others are a finding."""
 
@@ -36,7 +42,15 @@ def findings(
     listed.append(Finding("nearly repeat another text", duplicates.near, "near-duplicates"))
     listed += [Finding(f"share the words “{p.text}”", p.documents, "phrase" if p.opens else "cut") for p in remaining]
     listed += _foreign(found)
-    return sorted((f for f in listed if f.documents), key=lambda f: -f.documents)
+    advised = (_within_reason(finding, len(records)) for finding in listed if finding.documents)
+    return sorted(advised, key=lambda f: -f.documents)
+
+
+def _within_reason(finding: Finding, size: int) -> Finding:
+    """The finding, without a rule that would remove most of the texts; a phrase in most of them can be cut instead."""
+    if finding.rule not in SIEVES or finding.documents <= MOST * size:
+        return finding
+    return replace(finding, rule="cut" if finding.rule == "phrase" else "")
 
 
 def _touched(records: Sequence[Record], rule: str, parameters: dict[str, object]) -> int:

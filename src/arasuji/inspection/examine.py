@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from arasuji import arguments
 from arasuji.corpus import SPLITS, Corpus, Progress, Record, Records, is_corpus, prepare
 from arasuji.corpus.clean import load_rules
 from arasuji.corpus.read import read_all
@@ -42,7 +43,7 @@ def examine(
     Raises SourceError and OptionError as `prepare` does, and CorpusError for a damaged corpus folder. Texts that make
     no corpus are no error: the verdict says why.
     """
-    paths = [Path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
+    paths = [Path(source) for source in arguments.names(sources)]
     given = len(paths) == 1 and is_corpus(paths[0])
     if given and rules != "default":
         raise OptionError(f"{paths[0]} is a corpus, and its rules have been applied: inspect its source with --rules")

@@ -58,10 +58,12 @@ def verdict(
         )
     elif open_ones:
         first = open_ones[0]
-        sentences.append(
-            f"First decide about the {first.documents:,} texts that {first.what}: the rule “{first.rule}”, in a rule "
-            "file of your own, would deal with them."
+        advice = (
+            f"the rule “{first.rule}”, in a rule file of your own, would deal with them."
+            if first.rule
+            else "they are most of the collection, so no rule that removes them helps."
         )
+        sentences.append(f"First decide about the {first.documents:,} texts that {first.what}: {advice}")
     else:
         sentences.append("Nothing needs mending first: the rules dealt with all that was found.")
     return sentences

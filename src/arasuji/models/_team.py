@@ -18,7 +18,6 @@ from typing import Any
 import llvmlite.binding
 import numba
 import numpy as np
-import torch
 from llvmlite import ir
 from numba.core import types
 
@@ -93,17 +92,4 @@ def run(loop: Callable[..., None], phases: int, *arguments: Any) -> None:
         helper.cancel()
 
 
-def _new_pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count(), "arasuji")
-
-
-def _after_fork() -> None:
-    """The threads of a process do not come along into its fork; and torch's would be waited for, for ever."""
-    global _pool
-    _pool = _new_pool()
-    torch.set_num_threads(1)
-
-
-_pool = _new_pool()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+_pool = ThreadPoolExecutor(os.cpu_count(), "arasuji")

@@ -131,6 +131,11 @@ def build(config: Config, texts: Iterable[str], base: Path | None = None) -> Wor
         raise OptionError("the tokenizer 'word' is made from the corpus; a base brings its own: say 'pretrained'")
     counts = Counter(word for text in texts for word in words_of(text))
     known = sorted((w for w, n in counts.items() if n >= config.min_count), key=lambda w: (-counts[w], w))
+    if not known:
+        raise OptionError(
+            f"no word of the training split stands there {config.min_count} times, so all would be unknown: lower "
+            "--set tokenizer.min_count"
+        )
     return Word([END, UNKNOWN, PAD, *known])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arasuji import bases, device, models, processes, tokenizers
+from arasuji import arguments, bases, device, forks, models, processes, tokenizers
 from arasuji.config import Experiment, TrainConfig, checked
 from arasuji.corpus import Corpus, Record
 from arasuji.errors import OptionError, RunError
@@ -24,6 +25,7 @@ from arasuji.tokenizers import Tokenizer
 from arasuji.training.batches import Epoch, epoch_batches, truncated
 from arasuji.training.documents import Documents
 from arasuji.training.events import Started, TrainEvent, Watched
+from arasuji.training.lock import RunLock
 from arasuji.training.loop import Progress, Stepped, Trainer, Validated
 from arasuji.training.plan import Plan, make_plan
 from arasuji.training.tensorboard import logged
@@ -42,32 +44,22 @@ STOP_SECONDS = 5.0
 Checkpoint = tuple[dict[str, Tensor], dict[str, Any]]
 
 
-def train(
+def train_events(
     chosen: Experiment,
-    corpus: Corpus | Path | str,
-    out: Path | str,
+    corpus: Corpus | arguments.AnyPath,
+    out: arguments.AnyPath,
     max_minutes: float | None = None,
     max_steps: int | None = None,
     resume: bool = False,
     should_stop: Callable[[], str] = lambda: "",
     name: str = "",
 ) -> Iterator[TrainEvent]:
-    """Train an experiment on a corpus (or the folder of one) into the run folder `out`; yields what happens.
-
-    A resumed run keeps the experiment and the plan it was started with; `max_steps` may give it another end.
-    `should_stop` is asked after every step; a reason stops the run cleanly. (Where several processes train together,
-    see `processes`, take all events in each of them.) Where tensorboard is installed, `out` has
-    logs for it.
-
-    Raises:
-        RunError: `out` exists and `resume` is not said, or is damaged, or belongs to another corpus.
-        OptionError: the experiment does not fit the corpus or the model.
-        TrainingError: the loss or the score is no longer a number.
-    """
-    corpus, out = Path(corpus) if isinstance(corpus, str) else corpus, Path(out)
+    """`api.train_events`, which says what all this is, of an experiment."""
+    corpus, out = corpus if isinstance(corpus, Corpus) else arguments.path(corpus), arguments.path(out)
     try:
-        events = _train(chosen, corpus, out, max_minutes, max_steps, resume, should_stop, name)
-        yield from logged(events, out / "tensorboard") if processes.is_main() else events
+        with RunLock(out) as lock:
+            events = _train(chosen, corpus, out, lock, max_minutes, max_steps, resume, should_stop, name)
+            yield from logged(events, out / "tensorboard") if processes.is_main() else events
     finally:  # the model and the optimizer went with the generator's frame
         device.release()
 
@@ -76,21 +68,25 @@ def _train(
     chosen: Experiment,
     corpus: Corpus | Path,
     out: Path,
+    lock: RunLock,
     max_minutes: float | None,
     max_steps: int | None,
     resume: bool,
     should_stop: Callable[[], str],
     name: str,
 ) -> Iterator[TrainEvent]:
+    if (max_minutes is not None and not 0 < max_minutes < math.inf) or (max_steps is not None and max_steps < 1):
+        raise OptionError(f"max_minutes {max_minutes}, max_steps {max_steps}: above 0 minutes, and 1 step or more")
     deadline = time.monotonic() + max_minutes * 60 if max_minutes is not None else None
     folder = str(corpus.resolve()) if isinstance(corpus, Path) else ""
     corpus = Corpus.load(corpus) if isinstance(corpus, Path) else corpus
     run = RunDirectory(out)
-    chosen, saved = _opened(run, chosen, corpus, resume, name)
+    chosen, saved = _opened(run, chosen, corpus, lock, resume, name)
     with processes.turns():  # the first may have to convert it
         base, found = bases.find(chosen.base) if chosen.base else (None, "")
     work = _build(chosen, corpus, base)
     _check_alike(corpus, saved)
+    lock.take()
     if saved is None:
         run.start(chosen, {"name": name, "corpus": {"hash": corpus.hash, "folder": folder}, "base": found})
     plan = _plan(work, saved, max_steps, deadline)
@@ -177,15 +173,16 @@ def _started(work: _Work, plan: Plan, resumed_step: int, name: str, base: str) -
 
 
 def _opened(
-    run: RunDirectory, chosen: Experiment, corpus: Corpus, resume: bool, name: str
+    run: RunDirectory, chosen: Experiment, corpus: Corpus, lock: RunLock, resume: bool, name: str
 ) -> tuple[Experiment, Checkpoint | None]:
     """The experiment to run and, for a run that exists, its last checkpoint."""
     out = run.path
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file; say another --out")
     if not out.exists() or all(path.name.startswith(".") for path in out.iterdir()):
-        if chosen.base and Path(chosen.base).is_dir():  # the run may be continued from another folder
-            chosen = chosen.model_copy(update={"base": str(Path(chosen.base).resolve())})
+        base = arguments.path(chosen.base)
+        if chosen.base and base.is_dir():  # the run may be continued from another folder
+            chosen = chosen.model_copy(update={"base": str(base.resolve())})
         return chosen, None
     if not resume:
         raise RunError(f"{out} exists already; continue it with --resume, or say another --out")
@@ -194,6 +191,7 @@ def _opened(
         raise RunError(f"the corpus has changed since {out} was started; train into a new folder")
     if name and name != manifest["name"]:
         raise RunError(f"{out} is a run of {manifest['name']}, not of {name}; train into a new folder")
+    lock.take()
     return Experiment(**manifest["experiment"]), run.load_last()
 
 
@@ -250,6 +248,7 @@ class _Work:
 
 def _build(chosen: Experiment, corpus: Corpus, base: Path | None) -> _Work:
     """The tokenizer from the training split, the model on its device, the documents as tokens."""
+    forks.check()
     device.tune_memory()
     device.seed_everything(chosen.train.seed)
     kind, family = tokenizers.kind(chosen.tokenizer.name), models.family(chosen.family)

@@ -1,0 +1,47 @@
+"""What is said to a person about what is going on: on stderr, by one of several processes, and never in the way."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from arasuji import processes
+
+
+def say(line: str = "") -> None:
+    """A line; of several processes that train together, the first one speaks."""
+    if processes.is_main():
+        tell(line + "\n")
+
+
+def tell(text: str) -> None:
+    """A piece of a line. Whoever listened may have gone (`2>&1 | head`): what goes on then goes on unheard."""
+    try:
+        print(text, end="", file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        silence(sys.stderr.fileno())
+
+
+def silence(stream: int) -> None:
+    """What is written to this stream from now on is dropped."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def size(count: float) -> str:
+    """Bytes as a person says them."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

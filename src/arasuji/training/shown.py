@@ -1,0 +1,102 @@
+"""A run as it goes, in lines for a person: on stderr, so that results alone are on stdout."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+
+from arasuji import processes
+from arasuji.speech import duration, say, size, tell
+from arasuji.training.events import Started, TrainEvent, Watched
+from arasuji.training.loop import Progress, Stepped, Stopped, Validated
+
+PLAIN_SECONDS = 15.0
+"""Time between two lines of progress where stderr is no terminal."""
+
+
+def show(events: Iterable[TrainEvent]) -> Progress | None:
+    """Show a run's events; returns its progress at the end."""
+    progress: Progress | None = None
+    line = _ProgressLine()
+    for event in events:
+        if isinstance(event, Started):
+            line.clear()
+            _introduce(event)
+            line.start(event)
+        elif isinstance(event, Stepped):
+            line.step(event)
+        elif isinstance(event, Validated):
+            mark = "  best so far" if event.best else ""
+            line.say(f"step {event.step:>6,}  validation {event.bits_per_byte:.3f} bits per byte{mark}")
+        elif isinstance(event, Watched):
+            for sample in sorted(event.samples, key=lambda s: s.index)[1:2]:
+                line.say(f"             {' '.join(sample.text.split())[:66]}")
+        elif isinstance(event, Stopped):
+            progress = event.progress
+            line.say(f"stopped at step {progress.step:,}: {event.reason} ({duration(progress.seconds)})")
+    line.clear()
+    return progress
+
+
+def _introduce(run: Started) -> None:
+    plan = run.plan
+    say(f"model      {run.parameters:,} parameters, {run.trained:,} trained, {run.precision}")
+    if run.base:
+        say(f"base       {run.base}")
+    cut = f", {run.truncated:,} of them cut" if run.truncated else ""
+    say(f"data       {run.documents:,} documents{cut}; {plan.tokens_per_epoch:,} tokens an epoch")
+    epochs = plan.steps / plan.steps_per_epoch
+    say(f"plan       {plan.steps:,} steps ({epochs:.2f} epochs), validation every {plan.validate_every:,}")
+    say(f"estimate   {duration(plan.seconds)}, {size(plan.memory)} of memory (measured on a few steps)")
+    if run.lower_bound:
+        say("note       scores are lower bounds: only `evaluate` charges for case and spacing")
+    if run.resumed_step:
+        say(f"resumed    at step {run.resumed_step:,}")
+
+
+class _ProgressLine:
+    """One line that rewrites itself on a terminal; elsewhere a line now and then."""
+
+    def __init__(self) -> None:
+        self.live = processes.is_main() and sys.stderr is not None and sys.stderr.isatty()
+        self.shown = 0.0
+        self.total = self.first_tokens = 0
+        self.first_step = 0
+        self.first_seconds: float | None = None
+        self.loss = 0.0
+        if self.live:
+            tell("\rmeasuring a few steps ...")
+
+    def start(self, run: Started) -> None:
+        self.total = run.plan.steps
+
+    def step(self, event: Stepped) -> None:
+        if self.first_seconds is None:
+            self.first_seconds, self.first_tokens, self.first_step = event.seconds, event.tokens, event.step
+            self.loss = event.loss
+            return  # a rate needs two steps
+        self.loss = 0.95 * self.loss + 0.05 * event.loss
+        now = time.monotonic()
+        if now - self.shown < (0.2 if self.live else PLAIN_SECONDS):
+            return
+        self.shown = now
+        spent = max(1e-6, event.seconds - self.first_seconds)
+        rate = (event.tokens - self.first_tokens) / spent
+        left = spent / (event.step - self.first_step) * (self.total - event.step)
+        text = (
+            f"step {event.step:>6,} of {self.total:,}  loss {self.loss:.3f}  "
+            f"{rate:,.0f} tokens/s  {duration(left)} left"
+        )
+        if self.live:
+            tell(f"\r\x1b[2K{text[:79]}")
+        else:
+            say(text)
+
+    def clear(self) -> None:
+        if self.live:
+            tell("\r\x1b[2K")
+
+    def say(self, text: str) -> None:
+        self.clear()
+        say(text)
