@@ -11,6 +11,7 @@ import typer
 
 from arasuji import processes
 from arasuji.cli import compare, demo, evaluate, generate, inspect, listing, prepare, train
+from arasuji.cli.shown import show_streams
 from arasuji.errors import ArasujiError
 
 app = typer.Typer(
@@ -48,6 +49,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # Names of files and columns may be no text at all.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    show_streams()
     if os.environ.get("_ARASUJI_COMPLETE"):  # a shell that completes would show stderr in the line being typed
         sys.stderr = io.StringIO()
     try:

@@ -14,6 +14,7 @@ from typer import Argument, Option
 
 from arasuji import processes
 from arasuji.cli.complete import presets
+from arasuji.cli.shown import raw
 from arasuji.cli.terminal import duration, say, show_json, size
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class _ProgressLine:
         self.first_seconds: float | None = None
         self.loss = 0.0
         if self.live:
-            print("\rmeasuring a few steps ...", end="", file=sys.stderr, flush=True)
+            print("\rmeasuring a few steps ...", end="", file=raw(sys.stderr), flush=True)
 
     def start(self, run: Started) -> None:
         self.total = run.plan.steps
@@ -169,13 +170,13 @@ class _ProgressLine:
             f"{rate:,.0f} tokens/s  {duration(left)} left"
         )
         if self.live:
-            print(f"\r\x1b[2K{text[:79]}", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[2K{text[:79]}", end="", file=raw(sys.stderr), flush=True)
         else:
             say(text)
 
     def clear(self) -> None:
         if self.live:
-            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+            print("\r\x1b[2K", end="", file=raw(sys.stderr), flush=True)
 
     def say(self, text: str) -> None:
         self.clear()

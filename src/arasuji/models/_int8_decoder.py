@@ -7,7 +7,7 @@ import takes seconds.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +18,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from arasuji.files import read_json, regular
+from arasuji.models._checked import check_config, check_int8
 from arasuji.models._int8 import Int8Embedding, Int8Linear, Quantized, quantized
 
 CONFIG = "int8.json"
@@ -99,19 +101,25 @@ def _parts(tensors: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
         yield part
 
 
-def load(folder: Path) -> Network:
-    """What `save` wrote."""
-    content = json.loads((folder / CONFIG).read_text("utf-8"))
+def load(folder: Path, shape_of: Callable[[Any], Any]) -> Network:
+    """What `save` wrote. Raises ValueError where the tensors do not fit the configuration; `shape_of` gives the file
+    that knows its blocks."""
+    content = read_json(folder / CONFIG)
     config = SimpleNamespace(**content["config"])
-    leaves: dict[str, Any] = {}
+    tensors: dict[str, Tensor] = {}
+    parts: dict[str, dict[str, Tensor]] = {}
     for path in sorted(folder.glob("int8-*.safetensors")):
-        with safe_open(path, "pt") as file:
-            parts: dict[str, dict[str, Tensor]] = {}
+        with regular(path), safe_open(path, "pt") as file:
             for whole in file.keys():  # noqa: SIM118 (it is no dict)
                 name, _, part = whole.rpartition(".")
                 # A copy, since a file that is kept open may be replaced.
-                parts.setdefault(name, {})[part] = file.get_tensor(whole).clone()
-        leaves |= {name: _leaf(tensors, name == content["embedding"]) for name, tensors in parts.items()}
+                tensors[whole] = parts.setdefault(name, {})[part] = file.get_tensor(whole).clone()
+    check_config(content["config"], {name: tuple(tensor.shape) for name, tensor in tensors.items()})
+    shape = shape_of(config)
+    if shape is None:
+        raise ValueError(f"{config.model_type} has no 8-bit form")
+    check_int8(config, shape, tensors, content["embedding"], content["tied"], HEAD)
+    leaves: dict[str, Any] = {name: _leaf(of, name == content["embedding"]) for name, of in parts.items()}
     if content["tied"]:
         leaves[HEAD] = Int8Linear(leaves[content["embedding"]].matrix)
     head = leaves.pop(HEAD)

@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from arasuji.errors import OptionError
 from arasuji.models import LanguageModel, Vocabulary, _folder
+from arasuji.models._checked import check
 from arasuji.models._head import AdaptiveSoftmax, priced, softmax_nats
 
 
@@ -21,11 +22,11 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    embedding: int = Field(100, ge=1)
+    embedding: int = Field(100, ge=1, le=2**16)
     """Size of a token's vector."""
-    hidden: int = Field(512, ge=1)
+    hidden: int = Field(512, ge=1, le=2**16)
     """Size of each layer's state."""
-    layers: int = Field(3, ge=1)
+    layers: int = Field(3, ge=1, le=64)
     """Layers of LSTM, one above the other."""
     dropout: float = Field(0.3, ge=0, lt=1)
     """Share of the last layer's outputs dropped before the linear layer, in training."""
@@ -33,7 +34,7 @@ class Config(BaseModel):
     """Share dropped between layers, in training (Zaremba et al. 2014); needs two layers."""
     tie_weights: bool = False
     """The linear layer shares the embedding's matrix (Press and Wolf 2017); needs embedding = hidden."""
-    cutoffs: list[Annotated[int, Field(ge=1)]] = []
+    cutoffs: list[Annotated[int, Field(ge=1)]] = Field([], max_length=64)
     """Where the clusters of an adaptive softmax begin (Grave et al. 2017), in tokens by falling frequency: many words
     then cost little. Those beyond the vocabulary are left out; none is the full softmax."""
 
@@ -110,6 +111,10 @@ class Lstm(LanguageModel):
         return softmax_nats(rows, wanted, self.linear.weight, self.linear.bias)
 
     def state_from(self, tensors: dict[str, Tensor]) -> LstmState:
+        shapes = {tuple(part.shape) for part in (tensors["hidden"], tensors["cell"])}
+        (layers, _, size) = shapes.pop() if len(shapes) == 1 else (0, 0, 0)
+        if (layers, size) != (self.config.layers, self.config.hidden):
+            raise OptionError("the checkpoint's state does not fit this model; were its options changed?")
         return LstmState(tensors["hidden"], tensors["cell"])
 
     def save(self, folder: Path) -> None:
@@ -127,12 +132,15 @@ def load(folder: Path, precision: torch.dtype = torch.float32) -> LanguageModel:
     """A saved LSTM in the given precision, in evaluation mode; for torch.int8 a folder that `quantize` has written."""
     options, vocabulary_size, weights = _folder.load(folder)
     config = Config(**options)
+    with torch.device("meta"):  # the shapes alone
+        shape = Lstm(config, vocabulary_size)
     if precision == torch.int8:
-        from arasuji.models._int8_lstm import (
-            Int8Lstm,
-        )  # its import takes a moment, and the first time seconds to compile
+        # Its import takes a moment, and the first time seconds to compile.
+        from arasuji.models._int8_lstm import Int8Lstm, tensors_of
 
+        check(weights, tensors_of(shape))
         return Int8Lstm(_scale(config), vocabulary_size, weights, LstmState).eval()
+    check(weights, dict(shape.named_parameters()))
     model = Lstm(config, vocabulary_size)
     if model.config.tie_weights:  # stored once
         weights["linear.weight"] = weights["embedding.weight"]
