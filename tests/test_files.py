@@ -287,7 +287,7 @@ def test_a_sealed_folder_within_it_and_what_a_kill_has_left_go_with_it(target):
 def test_a_folder_of_nobodys_manifest_is_left_alone(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "one.jpg").write_bytes(b"x")
-    with pytest.raises(StorageError, match="one.jpg"):
+    with pytest.raises(StorageError, match=r"one\.jpg"):
         replace(tmp_path / "photos", "new")
     assert names(tmp_path / "photos") == ["one.jpg"]
 
@@ -346,9 +346,8 @@ def test_a_pipe_for_a_manifest_is_not_waited_for(target):
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a": NaN}', "9" * 5000, '{"a": 1', "\x00"])
 def test_json_that_is_none_is_one_kind_of_error(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=r"^[^\n]+$"):
         files.read_json(tmp_path / "a.json")
-    assert "\n" not in str(caught.value)
 
 
 def test_a_file_beyond_its_bound_is_not_read(tmp_path):

@@ -42,7 +42,7 @@ class TrainConfig(Strict):
     `batch_size` parallel rows, the state carried from batch to batch and zeroed at each epoch (the article's LSTM)."""
     epochs: int = Field(5, ge=1, le=10**6)
     """Passes over the training split."""
-    batch_size: int = Field(10, ge=1, le=2**20)
+    batch_size: int = Field(10, ge=1, le=2**31)
     """Documents, or rows of the stream, in a batch."""
     accumulate: int = Field(1, ge=1, le=2**20)
     """Batches whose gradients are added up before a step; the loss is the mean over all their tokens."""
