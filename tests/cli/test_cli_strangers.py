@@ -35,13 +35,13 @@ def test_a_column_is_named_without_its_escape_sequences(arasuji_, tmp_path):
     assert "\\x1b]0;owned\\x07\\u202e" in plain(outcome)
 
 
-def test_texts_are_shown_by_the_doctor_and_in_examples(arasuji_, tmp_path):
-    story = "A story {} of a young man\x9b2J who goes out <b>to</b> find the\x1b[31m thing number {} and comes home"
-    rows = [
-        {"title": f"t{i}\x1b[2J", "genres": ["Comedy\x1b[5m"], "synopsis": story.format(i, i * 7)} for i in range(40)
-    ]
+def test_texts_are_shown_by_the_doctor_and_in_examples(arasuji_, starter, tmp_path):
+    rows = [json.loads(line) for line in starter.read_text("utf-8").splitlines()]
+    for row in rows:
+        row["synopsis"] = "After\x1b]0;owned\x07 <b>years</b>\x9b2J: " + row["synopsis"]
+        row["title"] += "\x1b[2J"
     (tmp_path / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, *rows[:5]]))
-    assert "young man" in plain(arasuji_("inspect", tmp_path / "texts.jsonl"))
+    assert "repeats" in plain(arasuji_("inspect", tmp_path / "texts.jsonl"))
     assert "One example" in plain(arasuji_("prepare", tmp_path / "texts.jsonl", "--out", tmp_path / "x"))
 
 
