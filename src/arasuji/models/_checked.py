@@ -7,7 +7,7 @@ range that they rely on is checked first, and what is read is bounded by the fil
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +26,13 @@ MOST_PARTS = 2**20
 """The most of what it counts: heads, experts, labels."""
 COUNTS = ("num_", "n_")
 LAYERS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers")
+
+
+class Kind(NamedTuple):
+    """What a tensor must be."""
+
+    shape: Shape
+    dtype: torch.dtype
 
 
 class Matrix(NamedTuple):
@@ -72,13 +79,26 @@ def shapes_in(folder: Path) -> dict[str, Shape]:
     return found
 
 
-def check(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
-    """Raise ValueError unless the tensors have the names, shapes and types of those that are wanted (which may be on
-    the device "meta"), and hold finite numbers, and scales above 0."""
+def check(tensors: Mapping[str, Tensor], wanted: Mapping[str, Kind]) -> None:
+    """Raise ValueError unless the tensors are those that are wanted, hold finite numbers, and scales above 0."""
     if different := sorted(tensors.keys() ^ wanted.keys()):
         raise ValueError(f"the tensor {different[0]} is {'missing' if different[0] in wanted else 'not wanted'}")
     for name, tensor in tensors.items():
-        check_one(name, tensor, tuple(wanted[name].shape), wanted[name].dtype)
+        check_one(name, tensor, *wanted[name])
+
+
+def floats(shapes: Mapping[str, Shape]) -> dict[str, Kind]:
+    """Tensors of numbers with a point."""
+    return {name: Kind(shape, torch.float32) for name, shape in shapes.items()}
+
+
+def in_8_bits(matrices: Iterable[Matrix]) -> dict[str, Kind]:
+    """The tensors of such layers, their matrices in 8 bits."""
+    wanted = {}
+    for name, rows, columns, bias in matrices:
+        wanted[f"{name}.weight"] = Kind((rows, columns), torch.int8)
+        wanted |= floats({f"{name}.{part}": (rows,) for part in ("scale", *(["bias"] if bias else []))})
+    return wanted
 
 
 def check_one(name: str, tensor: Tensor, shape: Shape, dtype: torch.dtype) -> None:
@@ -93,7 +113,7 @@ def check_one(name: str, tensor: Tensor, shape: Shape, dtype: torch.dtype) -> No
         raise ValueError(f"the tensor {name} holds numbers that are not finite")
     if name.endswith(".scale") and tensor.numel() and float(tensor.min()) <= 0:
         raise ValueError(f"the scales {name} are not all above 0")
-    if tensor.dtype == torch.int8 and tensor.numel() and int(tensor.min()) == -128:
+    if tensor.dtype == torch.int8 and tensor.numel() and tensor.numpy().min() == -128:
         raise ValueError(f"the tensor {name} holds -128, which no 8-bit weight is")
 
 
@@ -157,13 +177,7 @@ def check_int8(config: Any, shape: Any, tensors: Mapping[str, Tensor], embedding
         whole = f"{parent}.{below.get(own, own)}"
         before = joined[whole].rows if whole in joined else 0
         joined[whole] = Matrix(whole, before + rows, columns, bias)
-    wanted = {name: torch.empty(of, device="meta") for name, of in decoder.vectors.items()}
-    for name, rows, columns, bias in joined.values():
-        wanted[f"{name}.weight"] = torch.empty((rows, columns), dtype=torch.int8, device="meta")
-        wanted[f"{name}.scale"] = torch.empty(rows, device="meta")
-        if bias:
-            wanted[f"{name}.bias"] = torch.empty(rows, device="meta")
-    check(tensors, wanted)
+    check(tensors, floats(decoder.vectors) | in_8_bits(joined.values()))
 
 
 def check_sizes(network: nn.Module, tensors: Mapping[str, Shape]) -> None:
