@@ -246,13 +246,129 @@ def test_a_relative_place_is_taken_from_where_one_stands(tmp_path, monkeypatch):
     assert said(tmp_path / "b") == "relative"
 
 
-def test_a_link_to_a_folder_stays_a_link(target):
+def test_a_link_in_the_folders_place_is_left_alone(target):
     link = target.parent / "link"
     link.symlink_to("best")
-    replace(link, "new")
+    with pytest.raises(StorageError, match="is a link"):
+        replace(link, "new")
     assert link.is_symlink()
-    assert said(target) == said(link) == "new"
+    assert said(target) == "old"
+    assert files.open_folder(link) is None
     assert names(target.parent) == ["best", "link"]
+
+
+def test_a_link_on_the_way_to_a_folder_is_followed(target, tmp_path):
+    (tmp_path / "elsewhere").symlink_to("place")
+    replace(tmp_path / "elsewhere" / "best", "new")
+    assert said(target) == "new"
+    assert names(target.parent) == ["best"]
+
+
+@pytest.mark.parametrize("inner", ["notes.txt", "deeper/notes.txt"])
+def test_a_folder_that_holds_anything_else_is_left_alone(target, inner):
+    path = target / inner
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("a person's")
+    with pytest.raises(StorageError, match="which was not written with it"):
+        replace(target, "new")
+    assert path.read_text() == "a person's"
+    assert said(target) == "old"
+
+
+def test_a_sealed_folder_within_it_and_what_a_kill_has_left_go_with_it(target):
+    replace(target / "index", "within")
+    (target / ".index.new").mkdir()
+    (target / ".index.new" / "half").write_text("half")
+    replace(target, "new")
+    assert said(target) == "new"
+    assert names(target) == ["inner", "manifest.json", "text.txt"]
+
+
+def test_a_folder_of_nobodys_manifest_is_left_alone(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "one.jpg").write_bytes(b"x")
+    with pytest.raises(StorageError, match=r"one\.jpg"):
+        replace(tmp_path / "photos", "new")
+    assert names(tmp_path / "photos") == ["one.jpg"]
+
+
+@pytest.mark.parametrize("way", ["new", "old"])
+def test_a_link_among_the_names_that_are_worked_with_is_not_followed(target, tmp_path, way):
+    (tmp_path / "canary").mkdir()
+    (tmp_path / "canary" / "file").write_text("keep")
+    (target.parent / f".best.{way}").symlink_to(tmp_path / "canary")
+    with pytest.raises(StorageError):
+        replace(target, "new")
+    assert names(tmp_path / "canary") == ["file"]
+    assert said(target) == "old"
+
+
+# What a stranger's manifest may say
+
+
+def reseal(folder: Path, **entries) -> None:
+    manifest = files.read_json(folder / files.MANIFEST)
+    manifest["files"] |= entries
+    files.write_json(folder / files.MANIFEST, manifest)
+
+
+@pytest.mark.parametrize(
+    "name", ["/dev/zero", "../outside", "inner/../text.txt", "./text.txt", "", ".", "..", "a\\b", "c:x", "text.txt/"]
+)
+def test_a_manifest_that_names_a_file_elsewhere_does_not_verify(target, name):
+    (target.parent / "outside").write_text("secret")
+    reseal(target, **{name: {"bytes": 6, "sha256": files.file_hash(target.parent / "outside")}})
+    assert files.verified(target) is None
+
+
+@pytest.mark.parametrize("kind", ["link", "linked folder", "pipe", "folder"])
+def test_only_regular_files_verify(target, kind):
+    entry = {"bytes": 0, "sha256": "0"}
+    (target / "odd").mkdir() if kind == "folder" else None
+    if kind == "pipe":
+        os.mkfifo(target / "odd")
+    elif kind == "link":
+        (target / "odd").symlink_to("text.txt")
+        entry = {"bytes": 3, "sha256": files.file_hash(target / "text.txt")}
+    elif kind == "linked folder":
+        (target / "odd").symlink_to("inner")
+        entry = {"bytes": 2048, "sha256": files.file_hash(target / "inner" / "more.bin")}
+    reseal(target, **{"odd/more.bin" if kind == "linked folder" else "odd": entry})
+    assert files.verified(target) is None
+
+
+def test_a_pipe_for_a_manifest_is_not_waited_for(target):
+    (target / files.MANIFEST).unlink()
+    os.mkfifo(target / files.MANIFEST)
+    assert files.verified(target) is None
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a": NaN}', "9" * 5000, '{"a": 1', "\x00"])
+def test_json_that_is_none_is_one_kind_of_error(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ValueError, match=r"^[^\n]+$"):
+        files.read_json(tmp_path / "a.json")
+
+
+def test_a_file_beyond_its_bound_is_not_read(tmp_path):
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(ValueError, match="larger than 1,000 bytes"):
+        files.read_bytes(tmp_path / "sparse", 1000)
+
+
+def test_lines_are_appended_and_never_through_a_link(tmp_path):
+    files.append(tmp_path / "log", "one\n")
+    files.append(tmp_path / "log", "二\n")
+    assert (tmp_path / "log").read_text("utf-8") == "one\n二\n"
+    (tmp_path / "link").symlink_to("log")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "dangling", "pipe"):
+        with pytest.raises(StorageError, match="left alone"):
+            files.append(tmp_path / name, "more\n")
+    assert (tmp_path / "log").read_text("utf-8") == "one\n二\n"
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_a_folder_below_a_file_is_refused(tmp_path):

@@ -1,6 +1,9 @@
-"""In what precision a model is opened: 8-bit weights are kept beside the run, and made anew when the run's change."""
+"""In what precision a model is opened: 8-bit weights are kept in the cache, and made anew when the run's change."""
 
 from __future__ import annotations
+
+import os
+import shutil
 
 import pytest
 import torch
@@ -8,7 +11,7 @@ from tiny_presets import small
 
 from arasuji import api, device, files
 from arasuji.corpus import prepare
-from arasuji.errors import OptionError, StorageError
+from arasuji.errors import OptionError, RunError, StorageError
 from arasuji.models._int8_decoder import Int8Decoder
 
 
@@ -17,6 +20,18 @@ def corpus(tmp_path_factory):
     from importlib import resources
 
     return prepare([resources.files("arasuji.data") / "starter.jsonl"], tmp_path_factory.mktemp("corpus") / "c")
+
+
+@pytest.fixture(autouse=True)
+def kept(tmp_path, monkeypatch):
+    """Where 8-bit weights are kept."""
+    monkeypatch.setenv("ARASUJI_HOME", str(tmp_path / "home"))
+    return tmp_path / "home" / "int8"
+
+
+def manifest_in(kept):
+    (path,) = kept.glob("*/manifest.json")
+    return path
 
 
 @pytest.fixture
@@ -34,12 +49,12 @@ def written(trained) -> list[str]:
     return [sample.text for sample in api.generate(trained, ["After years", ""], n=3, sampling=sampling)]
 
 
-def test_8_bit_weights_are_made_once_and_write_the_same_again(run):
+def test_8_bit_weights_are_made_once_and_write_the_same_again(run, kept):
     first = api.load(run, "int8")
     assert in_int8(first)
-    made = (run / "int8" / "manifest.json").stat().st_mtime_ns
+    made = manifest_in(kept).stat().st_mtime_ns
     again = api.load(run, "int8")
-    assert (run / "int8" / "manifest.json").stat().st_mtime_ns == made
+    assert manifest_in(kept).stat().st_mtime_ns == made
     assert written(first) == written(again)
     assert again.facts == first.facts == api.load(run).facts
 
@@ -54,20 +69,49 @@ def test_8_bit_weights_follow_the_run(run, corpus):
 
 
 @pytest.mark.parametrize("damage", ["block-000.safetensors", "manifest.json"])
-def test_damaged_8_bit_weights_are_made_again(run, damage):
+def test_damaged_8_bit_weights_are_made_again(run, kept, damage):
     expected = written(api.load(run, "int8"))
-    (run / "int8" / damage).write_bytes(b"nothing")
+    path = manifest_in(kept).with_name(damage)
+    path.write_bytes(b"nothing")
     assert written(api.load(run, "int8")) == expected
+    assert path.read_bytes() != b"nothing"
 
 
-def test_a_run_that_may_not_be_written_is_opened_all_the_same(run, monkeypatch):
+def test_a_run_is_only_read_by_who_writes_with_it(run):
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    api.load(run, "int8")
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+def test_a_copy_with_the_same_sizes_and_times_is_verified_before_it_is_believed(run):
+    """As an archive of somebody else's that is unpacked over a run."""
+    api.load(run, "int8")
+    weights = run / "best" / "model.safetensors"
+    at = weights.stat()
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    os.utime(weights, ns=(at.st_atime_ns, at.st_mtime_ns))
+    with pytest.raises(RunError, match="damaged"):
+        api.load(run, "int8")
+
+
+def test_8_bit_weights_of_runs_that_are_gone_go_too(run, kept, tmp_path):
+    shutil.copytree(run, tmp_path / "other")
+    api.load(run, "int8")
+    shutil.rmtree(run)
+    api.load(tmp_path / "other", "int8")
+    assert manifest_in(kept).parent.name.startswith("other-")
+
+
+def test_where_nothing_may_be_kept_a_run_is_opened_all_the_same(run, kept, monkeypatch):
     def refused(target):
         raise StorageError(f"cannot write {target}")
 
     monkeypatch.setattr(files, "new_folder", refused)
     trained = api.load(run, "int8")
     assert in_int8(trained)
-    assert not (run / "int8").exists()
+    assert not kept.exists()
     assert written(trained)
 
 

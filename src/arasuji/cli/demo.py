@@ -12,7 +12,7 @@ from typer import Option
 
 from arasuji.cli import compare
 from arasuji.cli.terminal import COLUMNS, progress_bar
-from arasuji.speech import say
+from arasuji.speech import say, shown
 
 if TYPE_CHECKING:
     from arasuji.generation.decode import Sample
@@ -65,6 +65,8 @@ def _train(preset: str, settings: tuple[str, ...], out: Path, name: str, minutes
     from arasuji.training.shown import show
 
     folder = out / name
+    if folder.is_symlink():
+        raise RunError(f"{folder} is a link, and is left alone: say another --out")
     if (folder / MANIFEST).exists():
         if RunDirectory(folder).manifest["corpus"]["folder"] != str((out / "corpus").resolve()):
             raise RunError(f"{folder} is a run of yours: say another --out")
@@ -100,7 +102,7 @@ def _side_by_side(both: list[TrainedModel], samples: list[list[Sample]]) -> None
     for trained in both:
         columns.add_column(trained.name, ratio=1, overflow="fold")
     for row in zip(*samples, strict=True):
-        columns.add_row(*(sample.text for sample in row))
+        columns.add_row(*(shown(sample.text) for sample in row))
     Console(highlight=False, markup=False, width=COLUMNS).print(columns)
 
 

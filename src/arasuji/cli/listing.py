@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from pathlib import Path
 from typing import Annotated, Any
@@ -120,12 +119,12 @@ def runs(folder: Annotated[Path, Argument(metavar="[DIR]", help="Where runs are 
 def _run_row(path: Path) -> list[str] | None:
     """What there is to say about a run; None for a folder that is something else, such as a corpus."""
     from arasuji.errors import RunError
-    from arasuji.files import MANIFEST
+    from arasuji.files import MANIFEST, read_json
     from arasuji.runs import RunDirectory, best_of
 
     try:
-        manifest = json.loads((path / MANIFEST).read_text("utf-8"))
-        if "experiment" not in manifest:
+        manifest = read_json(path / MANIFEST)
+        if not isinstance(manifest, dict) or "experiment" not in manifest:
             return None
         manifest = RunDirectory(path).manifest
         best = best_of(path)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from arasuji.speech import say
+from arasuji.cli.shown import in_json
+from arasuji.speech import say, shown
 
 ACCENT = "red"
 COLUMNS = 80
@@ -17,7 +18,7 @@ COLUMNS = 80
 
 def show_json(value: dict[str, Any]) -> None:
     """The one object of `--json`."""
-    print(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    print(in_json(json.dumps(value, ensure_ascii=False, allow_nan=False)))
 
 
 def table(title: str, headers: Sequence[str], rows: Sequence[Sequence[Any]], left: int = 1) -> None:
@@ -30,7 +31,7 @@ def table(title: str, headers: Sequence[str], rows: Sequence[Sequence[Any]], lef
     for i, header in enumerate(headers):
         made.add_column(header, justify="left" if i < left else "right", overflow="fold")
     for row in rows:
-        made.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+        made.add_row(*(f"{cell:,}" if isinstance(cell, int) else shown(str(cell)) for cell in row))
     console = Console(highlight=False, markup=False)
     if title:
         print(title)
@@ -42,7 +43,7 @@ def wrapped(text: str, label: str = "") -> str:
     from rich.console import Console
     from rich.text import Text
 
-    lines = Text(" ".join(text.split())).wrap(Console(), COLUMNS - len(label), overflow="fold")
+    lines = Text(shown(" ".join(text.split()))).wrap(Console(), COLUMNS - len(label), overflow="fold")
     return "\n".join((" " * len(label) if i else label) + line.plain for i, line in enumerate(lines))
 
 
@@ -50,9 +51,9 @@ def clipped(text: str, columns: int) -> str:
     """The beginning of a text, in one line of so many columns."""
     from rich.text import Text
 
-    shown = Text(" ".join(text.split()))
-    shown.truncate(columns, overflow="ellipsis")
-    return shown.plain
+    line = Text(shown(" ".join(text.split())))
+    line.truncate(columns, overflow="ellipsis")
+    return line.plain
 
 
 class Flowing:
@@ -64,6 +65,7 @@ class Flowing:
 
     def add(self, text: str) -> None:
         """Print all whole words; the last one waits for its end."""
+        text = shown(text)
         if not self.width:
             print(text, end="", flush=True)
             return
@@ -88,9 +90,9 @@ class Flowing:
             return
         if self.column and self.column + len(self.gap + self.word) > self.width > 0:
             self._break()
-        shown = (self.gap if self.column else "") + self.word
-        print(shown, end="")
-        self.column, self.gap, self.word = self.column + len(shown), "", ""
+        part = (self.gap if self.column else "") + self.word
+        print(part, end="")
+        self.column, self.gap, self.word = self.column + len(part), "", ""
 
     def _break(self) -> None:
         print()
@@ -124,8 +126,8 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
         task = bar.add_task("", total=None)
 
         def show(what: str, done: int, total: int) -> None:
-            if bar.tasks[0].description != what:
-                bar.reset(task, description=what)
+            if bar.tasks[0].description != shown(what):
+                bar.reset(task, description=shown(what))
             bar.update(task, completed=done, total=total)
 
         yield show
@@ -140,5 +142,5 @@ def working(what: str) -> Iterator[None]:
     from rich.console import Console
     from rich.text import Text
 
-    with Console(stderr=True).status(Text(what)):  # a name may hold what rich would take for markup
+    with Console(stderr=True).status(Text(shown(what))):  # a name may hold what rich would take for markup
         yield

@@ -20,7 +20,7 @@ from typing import Any
 from arasuji import arguments
 from arasuji.corpus.record import Record, Records
 from arasuji.errors import CorpusError, OptionError
-from arasuji.files import MANIFEST, disk_errors, new_file, new_folder, open_folder, seal
+from arasuji.files import MANIFEST, disk_errors, new_file, new_folder, open_folder, read_json, seal
 
 __all__ = [
     "MINIMUM_DOCUMENTS",
@@ -81,7 +81,7 @@ class Corpus:
     def load(cls, folder: Path | str) -> Corpus:
         """Open what `prepare` wrote. Raises CorpusError where it is missing, damaged, or not a corpus."""
         folder = arguments.path(folder)
-        opened = open_folder(folder.resolve())
+        opened = open_folder(folder.resolve(), *(f"{name}.jsonl" for name in SPLITS))
         if opened is None:
             raise CorpusError(_why_unreadable(folder))
         found, manifest = opened
@@ -94,10 +94,10 @@ class Corpus:
             rules = tuple(RuleCount(**{**count, "example": _pair(count["example"])}) for count in manifest["rules"])
             return cls(
                 **splits,
-                hash=manifest["hash"],
+                hash=str(manifest["hash"]),
                 rules=rules,
                 seed=manifest["seed"],
-                notes=tuple(manifest["notes"]),
+                notes=tuple(map(str, manifest["notes"])),
             )
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             message = f"{folder} was written by another version of arasuji: make it again with `arasuji prepare`"
@@ -219,7 +219,7 @@ def _check_replaceable(folder: Path) -> None:
 def is_corpus(folder: Path) -> bool:
     """Whether the manifest says so, be the rest damaged or not."""
     try:
-        return bool(json.loads((folder / MANIFEST).read_text("utf-8"))["kind"] == KIND)
+        return bool(read_json(folder / MANIFEST)["kind"] == KIND)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

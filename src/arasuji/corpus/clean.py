@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 
 # Imported for their rules, which enter the registry as the modules are read.
 from arasuji import arguments
+from arasuji.config import read_toml
 from arasuji.corpus import Progress, RuleCount, article, dedupe, language, markers, mend, sieve  # noqa: F401
 from arasuji.corpus.near import SIMILARITY
 from arasuji.corpus.record import Record, Records
@@ -66,10 +66,7 @@ def load_rules(name: str) -> RuleSet:
     path = known.get(name, arguments.path(name))
     if not path.is_file():
         raise OptionError(f"no rule set {name!r}: {nearest(name, known)} (or the path of a TOML file)")
-    try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise OptionError(f"rule set {path} cannot be read: {error}") from error
+    table = read_toml(path, "the rule set")
     entries = table.get("rule", [])
     unknown = set(table) - {"description", "rule"}
     if unknown or not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):

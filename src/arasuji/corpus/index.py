@@ -18,10 +18,12 @@ import numpy as np
 from arasuji.corpus import INDEX, Corpus
 from arasuji.corpus.script import words_of
 from arasuji.errors import StorageError
-from arasuji.files import new_folder, open_folder, seal
+from arasuji.files import new_folder, open_folder, read_json, seal
 
 LAYOUT = 1
 """Raised when words are told apart in another way, or kept in another."""
+WORD_BYTES = 2**30
+"""The most that the different words may take."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +50,36 @@ class TrainingWords:
 def training_words(folder: Path) -> TrainingWords:
     """Of the corpus in `folder`, as it was kept there or as it is read now."""
     corpus = Corpus.load(folder)
-    found = open_folder(folder / INDEX)
+    found = open_folder(folder.resolve() / INDEX, "words.json", "numbers.npy", "starts.npy")
     if found and found[1].get("of") == [LAYOUT, corpus.hash]:
-        words = json.loads((found[0] / "words.json").read_text("utf-8"))
-        numbers, starts = (np.load(found[0] / f"{name}.npy", allow_pickle=False) for name in ("numbers", "starts"))
-        return TrainingWords({word: i for i, word in enumerate(words)}, numbers, starts)
+        with suppress(OSError, ValueError, TypeError):  # of a stranger
+            return _kept(found[0], len(corpus.train))
     made = _read(corpus)
-    with suppress(StorageError), new_folder(folder / INDEX) as target:  # where nothing may be written, each time anew
+    with (
+        suppress(StorageError),
+        new_folder(folder.resolve() / INDEX) as target,
+    ):  # where nothing may be written, each time anew
         (target / "words.json").write_text(json.dumps(list(made.number_of), ensure_ascii=False), "utf-8")
         np.save(target / "numbers.npy", made.numbers)
         np.save(target / "starts.npy", made.starts)
         seal(target, {"of": [LAYOUT, corpus.hash]})
     return made
+
+
+def _kept(folder: Path, texts: int) -> TrainingWords:
+    """What is kept in a folder. Raises ValueError where it is not the numbers of so many texts."""
+    words = read_json(folder / "words.json", WORD_BYTES)
+    # A header may claim any size; to be mapped, the file must have it.
+    numbers, starts = (np.array(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in ("numbers", "starts"))
+    number_of = {str(word): i for i, word in enumerate(words)}
+    kinds = str(numbers.dtype), str(starts.dtype)
+    if kinds != ("int32", "int64") or numbers.ndim != 1 or starts.shape != (texts + 1,):
+        raise ValueError("these are no numbers of words")
+    if starts[0] != 0 or starts[-1] != len(numbers) or (np.diff(starts) < 0).any() or len(number_of) < len(words):
+        raise ValueError("the texts overlap, or a word stands twice")
+    if len(numbers) and not (numbers.min() >= 0 and numbers.max() < len(words)):
+        raise ValueError("a number is beyond the words")
+    return TrainingWords(number_of, numbers, starts)
 
 
 def _read(corpus: Corpus) -> TrainingWords:

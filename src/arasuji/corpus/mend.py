@@ -20,7 +20,7 @@ _TAG_NAMES = (
     "a|abbr|b|big|blockquote|br|center|cite|code|dd|del|div|dl|dt|em|font|h[1-6]|hr|i|img|ins|li|ol|p|pre|q|s|small|"
     "span|strike|strong|sub|sup|table|tbody|td|th|tr|tt|u|ul"
 )
-_TAG = re.compile(rf"<(/?)({_TAG_NAMES})(?:\s+[\w-]+\s*=[^<>]*)?\s*/?>", re.IGNORECASE)
+_TAG = re.compile(rf"<(/?)({_TAG_NAMES})(?:\s+[\w-]+\s*=[^<>]*|\s*/?)>", re.IGNORECASE)
 _COMMENT = re.compile(r"<!--[^<>]*-->")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _BREAKING = {"br", "p", "div", "li", "tr", "hr", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6"}

@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any, overload
 
 from arasuji.errors import CorpusError
+from arasuji.files import parse_json
 
 READ_AHEAD = 1 << 18
 """Bytes read at once where records are read in order."""
@@ -68,7 +69,16 @@ class Records(Sequence[Record]):
         with self._lock:
             self._file.seek(self._starts[place])
             line = self._file.readline()
-        return Record(**json.loads(line.decode()))
+        return self._record(line)
+
+    def _record(self, line: bytes) -> Record:
+        try:
+            record = Record(**parse_json(line))
+            if not isinstance(record.text, str) or not isinstance(record.metadata, dict):
+                raise TypeError("its text is no text")
+        except (ValueError, TypeError) as error:
+            raise CorpusError(f"{self._file.name} holds a line that is no record: make the corpus again") from error
+        return record
 
     def __iter__(self) -> Iterator[Record]:
         place = 0
@@ -79,7 +89,7 @@ class Records(Sequence[Record]):
             if not lines:
                 raise CorpusError(f"{self._file.name} was cut short while it was read: make the corpus again")
             for line in lines:
-                yield Record(**json.loads(line.decode()))
+                yield self._record(line)
             place += len(lines)
             if self.watch:
                 self.watch(place)

@@ -23,7 +23,7 @@ MEASURABLE = 100  # from so many documents on, the test split holds at least MIN
 MINIMUM_TEST = 20  # documents: below it, an interval around a score says nothing
 MINIMUM = 3  # documents, in any held-out split
 
-_SUBTITLE = re.compile(r"\s*(?::\s|：|\s[-–—~]\s).*", re.DOTALL)
+_SUBTITLE = re.compile(r"(?<!\s)\s*(?::\s|：|\s[-–—~]\s).*", re.DOTALL)
 _ROUND = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 # What a title says beside the name of its series, in letters without accents.
 _PARTS = (

@@ -59,6 +59,8 @@ class LanguageModel(nn.Module, ABC):
 
     context_length: int | None = None
     """The most tokens a row can hold, the end token before it included; None where there is no limit."""
+    vocabulary_size: int
+    """The tokens that it has a score for: those of its tokenizer, and in some models rows that no token has."""
 
     @abstractmethod
     def forward(self, ids: Tensor, targets: Tensor, state: Any = None) -> tuple[Tensor, Any]:

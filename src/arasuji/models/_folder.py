@@ -6,9 +6,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-from safetensors.torch import load_file, save_file
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors.torch import save_file
 from torch import Tensor
+
+from arasuji.files import read_json
+from arasuji.models._checked import LARGEST, read_tensors
+
+
+class Saved(BaseModel):
+    """What `config.json` holds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    vocabulary_size: int = Field(ge=1, le=LARGEST)
+    options: dict[str, Any]
 
 
 def save(folder: Path, config: BaseModel, vocabulary_size: int, tensors: dict[str, Tensor]) -> None:
@@ -19,6 +31,6 @@ def save(folder: Path, config: BaseModel, vocabulary_size: int, tensors: dict[st
 
 
 def load(folder: Path) -> tuple[dict[str, Any], int, dict[str, Tensor]]:
-    """Options, vocabulary size and tensors, as `save` wrote them."""
-    saved = json.loads((folder / "config.json").read_text("utf-8"))
-    return saved["options"], saved["vocabulary_size"], load_file(folder / "model.safetensors")
+    """Options, vocabulary size and tensors, as `save` wrote them; what they hold is the family's to check."""
+    saved = Saved.model_validate(read_json(folder / "config.json"))
+    return saved.options, saved.vocabulary_size, read_tensors(folder / "model.safetensors")

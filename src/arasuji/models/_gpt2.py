@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from arasuji.models._cache import Reading
+from arasuji.models._checked import Decoder, Matrix, Shape
 from arasuji.models._layers import attention, dropout, linear
 
 JOINED: dict[str, tuple[str, ...]] = {}
@@ -16,6 +17,8 @@ JOINED: dict[str, tuple[str, ...]] = {}
 LAYERS, LAST, POSITIONS = "h", "ln_f", "wpe"
 BLOCK = ("ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
 """The parts of a block, in the order of their use."""
+PREFIX, TURNED = "transformer", True
+"""What transformers' names begin with, and whether matrices are stored turned."""
 
 
 def serves(config: Any) -> bool:
@@ -27,6 +30,25 @@ def serves(config: Any) -> bool:
         and not config.scale_attn_by_inverse_layer_idx
         and not config.add_cross_attention
     )
+
+
+def decoder(config: Any) -> Decoder:
+    """The tensors that a configuration wants. Raises ValueError where it is none of such a model."""
+    width, heads, count = config.n_embd, config.n_head, config.n_layer
+    inner = 4 * width if config.n_inner is None else config.n_inner
+    if min(width, heads, count, inner, config.n_positions, config.vocab_size) < 1 or width % heads:
+        raise ValueError(f"n_head = {heads}, n_embd = {width} and n_layer = {count} make no model")
+    if config.max_position_embeddings != config.n_positions or not 0 < config.layer_norm_epsilon < 1:
+        raise ValueError("its positions or its layer_norm_epsilon make no model")
+    vectors: dict[str, Shape] = {"wpe.weight": (config.n_positions, width)}
+    matrices = []
+    for block in (f"h.{i}" for i in range(count)):
+        sizes = {"attn.c_attn": (3 * width, width), "attn.c_proj": (width, width), "mlp.c_fc": (inner, width),
+                 "mlp.c_proj": (width, inner)}  # fmt: skip
+        matrices += [Matrix(f"{block}.{name}", *size, True) for name, size in sizes.items()]
+        vectors |= {f"{block}.{norm}.{part}": (width,) for norm in ("ln_1", "ln_2") for part in ("weight", "bias")}
+    vectors |= {f"ln_f.{part}": (width,) for part in ("weight", "bias")}
+    return Decoder("wte", width, config.vocab_size, matrices, vectors)
 
 
 def hidden(model: Any, ids: Tensor, reading: Reading | None = None) -> Tensor:

@@ -38,31 +38,6 @@ def quantized(weight: Tensor) -> Quantized:
     return Quantized((weight.float() / scale[:, None]).round_().to(torch.int8).contiguous(), scale)
 
 
-def tensor_in(
-    tensors: dict[str, Tensor], name: str, shape: tuple[int, ...], kind: torch.dtype = torch.float32
-) -> Tensor:
-    """A copy of one of a file's tensors, which must have this shape and type and hold numbers: compiled loops look at
-    nothing again.
-
-    Raises:
-        RunError: it is missing, or not so.
-    """
-    tensor = tensors.get(name)
-    if tensor is None or tensor.shape != shape or tensor.dtype != kind or not tensor.isfinite().all():
-        found = "missing" if tensor is None else f"{str(tensor.dtype)[6:]} {list(tensor.shape)}"
-        wanted = f"{str(kind)[6:]} {list(shape)}, all finite"
-        raise RunError(f"the 8-bit weights are damaged: {name} is {found}, not {wanted}; remove their folder")
-    return tensor.clone()
-
-
-def matrix_in(tensors: dict[str, Tensor], name: str, shape: tuple[int, int]) -> tuple[Quantized, Tensor | None]:
-    """A matrix (E, D) of a file, and its bias (E,) where it has one."""
-    weight = tensor_in(tensors, f"{name}.weight", shape, torch.int8)
-    scale = tensor_in(tensors, f"{name}.scale", shape[:1])
-    bias = tensor_in(tensors, f"{name}.bias", shape[:1]) if f"{name}.bias" in tensors else None
-    return Quantized(weight, scale), bias
-
-
 class Int8Matrix:
     """x W^T + b in whole numbers, summed in 32 bits, exactly; x (n, D), W (E, D), b (E,).
 
@@ -74,8 +49,8 @@ class Int8Matrix:
         self.shape = matrix.weight.shape
         if self.shape[1] > WIDEST:
             raise RunError(f"a matrix of {self.shape[1]} columns has no 8-bit form, {WIDEST} at most: say fp32")
-        self.tiles, self.scale = tiled(matrix.weight), matrix.scale.contiguous()
-        self.bias = torch.zeros(self.shape[0]) if bias is None else bias.contiguous()
+        self.tiles, self.scale = tiled(matrix.weight), matrix.scale.clone()  # the file that it is in may be replaced
+        self.bias = torch.zeros(self.shape[0]) if bias is None else bias.clone()
         self.arrays = self.tiles.numpy(), self.scale.numpy(), sums_of(self.tiles).numpy(), self.bias.numpy()
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -7,23 +7,23 @@ text or whole prompts: a prompt that is read at once gives the same, to the last
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
-from safetensors.torch import load_file, save_file
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from safetensors.torch import save_file
 from torch import Tensor
 
 from arasuji import device
-from arasuji.errors import RunError
+from arasuji.files import read_json
 from arasuji.models import LanguageModel, _kernels, _team
 from arasuji.models._cache import GROWTH, CacheState, rounded
+from arasuji.models._checked import LARGEST, Matrix, check, floats, in_8_bits, read_tensors
 from arasuji.models._head import nats_of, priced
-from arasuji.models._int8 import Int8Matrix, matrix_in, quantized, tensor_in, work
+from arasuji.models._int8 import Int8Matrix, Quantized, quantized, work
 from arasuji.models._llama import rotations
 
 CONFIG = "int8.json"
@@ -40,7 +40,7 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     vocabulary: int = Field(ge=1)
-    context: int = Field(ge=2)
+    context: int = Field(ge=2, le=LARGEST)
     """The most tokens of a row."""
     layers: int = Field(ge=1)
     width: int = Field(ge=1)
@@ -61,16 +61,23 @@ class Shape(BaseModel):
     tied: bool
     """The output layer is the embedding."""
 
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        if self.heads % self.kv_heads or (self.rope_theta and self.head_size % 2):
+            raise ValueError(f"{self.kv_heads} keys for {self.heads} heads of {self.head_size} do not fit together")
+        return self
+
     @property
-    def matrices(self) -> dict[str, tuple[int, int]]:
-        """Rows and columns of a block's matrices."""
+    def matrices(self) -> dict[str, Matrix]:
+        """A block's matrices."""
         queries = self.heads * self.head_size
-        return {
+        shapes = {
             "qkv": (queries + 2 * self.kv_heads * self.head_size, self.width),
             "out": (self.width, queries),
             "up": (self.inner * (2 if self.gated else 1), self.width),
             "down": (self.width, self.inner),
         }
+        return {name: Matrix(name, *shape, bias=True) for name, shape in shapes.items()}
 
 
 class Int8Decoder(LanguageModel):
@@ -78,7 +85,8 @@ class Int8Decoder(LanguageModel):
 
     def __init__(self, shape: Shape, rest: dict[str, Any], blocks: _kernels.Blocks) -> None:
         super().__init__()
-        self.shape, self.blocks, self.context_length = shape, blocks, shape.context
+        self.shape, self.blocks = shape, blocks
+        self.context_length, self.vocabulary_size = shape.context, shape.vocabulary
         self.embedding: Int8Matrix = rest["embedding"]
         self.head: Int8Matrix = rest["head"]
         self.positions: Tensor | None = rest["positions"]
@@ -131,9 +139,9 @@ class Int8Decoder(LanguageModel):
         return x
 
     def _room(self, rows: int) -> _kernels.Room:
-        blocks, shapes = self.blocks, self.shape.matrices
+        blocks, matrices = self.blocks, self.shape.matrices
         normed, sizes = work(rows, blocks.qkv[0].shape[2])
-        widths = shapes["qkv"][0], shapes["out"][1], shapes["up"][0]
+        widths = matrices["qkv"].rows, matrices["out"].columns, matrices["up"].rows
         qkv, read, inner = (np.empty((rows, width), np.float32) for width in widths)
         read_levels, inner_levels = (work(rows, matrix[0].shape[2])[0] for matrix in (blocks.out, blocks.down))
         return _kernels.Room(sizes, normed, qkv, read, read_levels, inner, inner_levels)
@@ -210,38 +218,39 @@ def _flat(parts: dict[str, dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def load(folder: Path) -> Int8Decoder:
-    """What `save` wrote.
-
-    Raises:
-        RunError: a tensor is missing, or does not fit the shape that the folder states.
-    """
-    shape = Shape(**json.loads((folder / CONFIG).read_text("utf-8")))
-    tensors = load_file(folder / REST)
-    table = shape.vocabulary, shape.width
-    embedding = Int8Matrix(*matrix_in(tensors, "embedding", table))
-    rest = {
-        "embedding": embedding,
-        "head": embedding if shape.tied else Int8Matrix(*matrix_in(tensors, "head", table)),
-        "last": _norm_in(tensors, "last", shape.width),
-        "positions": None if shape.rope_theta else tensor_in(tensors, "positions.weight", (shape.context, shape.width)),
-    }
-    files = [folder / BLOCK.format(number) for number in range(len(list(folder.glob("block-*.safetensors"))))]
-    if len(files) != shape.layers:
-        raise RunError(f"{folder} has {len(files)} of {shape.layers} layers: remove the folder, it is made again")
+    """What `save` wrote. Raises ValueError where the tensors are not those of the shape that the folder states."""
+    shape = Shape(**read_json(folder / CONFIG))
+    paths = [folder / BLOCK.format(number) for number in range(len(list(folder.glob("block-*.safetensors"))))]
+    if len(paths) != shape.layers:
+        raise ValueError(f"there are {len(paths)} blocks, not {shape.layers:,}")
+    tables = [Matrix(name, shape.vocabulary, shape.width, bias=True) for name in ("embedding", "head")]
+    vectors: dict[str, tuple[int, ...]] = {"last.weight": (shape.width,), "last.bias": (shape.width,)}
+    if shape.rope_theta is None:
+        vectors["positions.weight"] = shape.context, shape.width
+    tensors = read_tensors(folder / REST)
+    check(tensors, in_8_bits(tables[:1] if shape.tied else tables) | floats(vectors))
+    rest: dict[str, Any] = {"last": _vectors_in(tensors, "last"), "positions": tensors.get("positions.weight")}
+    rest["embedding"] = _matrix_in(tensors, "embedding")
+    rest["head"] = rest["embedding"] if shape.tied else _matrix_in(tensors, "head")
+    norms = {f"{norm}.{part}": (shape.width,) for norm in NORMS for part in ("weight", "bias")}
+    wanted = in_8_bits(shape.matrices.values()) | floats(norms)
     parts: dict[str, tuple[Any, ...]] = {}
-    for number, file in enumerate(files):
-        tensors = load_file(file)
+    for number, path in enumerate(paths):
+        tensors = read_tensors(path)
+        check(tensors, wanted)
         for part in PARTS:
-            if part in NORMS:
-                arrays = tuple(vector.numpy() for vector in _norm_in(tensors, part, shape.width))
-            else:
-                arrays = Int8Matrix(*matrix_in(tensors, part, shape.matrices[part])).arrays
-            if number == 0:
+            norm = (vector.numpy() for vector in _vectors_in(tensors, part)) if part in NORMS else None
+            arrays = tuple(norm or _matrix_in(tensors, part).arrays)
+            if number == 0:  # what all layers have becomes one array
                 parts[part] = tuple(np.empty((shape.layers, *array.shape), array.dtype) for array in arrays)
             for whole, array in zip(parts[part], arrays, strict=True):
                 whole[number] = array
     return Int8Decoder(shape, rest, _kernels.Blocks(**parts))
 
 
-def _norm_in(tensors: dict[str, Tensor], name: str, width: int) -> tuple[Tensor, Tensor]:
-    return tensor_in(tensors, f"{name}.weight", (width,)), tensor_in(tensors, f"{name}.bias", (width,))
+def _matrix_in(tensors: dict[str, Tensor], name: str) -> Int8Matrix:
+    return Int8Matrix(Quantized(tensors[f"{name}.weight"], tensors[f"{name}.scale"]), tensors[f"{name}.bias"])
+
+
+def _vectors_in(tensors: dict[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
+    return tensors[f"{name}.weight"], tensors[f"{name}.bias"]

@@ -3,7 +3,6 @@ remembers."""
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from arasuji import device
 from arasuji.models import LanguageModel, _kernels, _team
 from arasuji.models._head import AdaptiveSoftmax, nats_of, priced
-from arasuji.models._int8 import Int8Matrix, matrix_in, quantized, work
+from arasuji.models._int8 import Int8Matrix, Quantized, quantized, work
 
 
 def tensors_of(model: Any) -> dict[str, Tensor]:
@@ -48,29 +47,20 @@ class Int8Lstm(LanguageModel):
     def __init__(
         self, config: Any, scale: float, vocabulary_size: int, tensors: dict[str, Tensor], state: type
     ) -> None:
-        """`config` is the LSTM's, `scale` what an embedding is multiplied with.
-
-        Raises:
-            RunError: a tensor is missing, or does not fit the configuration.
-        """
+        """`config` is the LSTM's, which the tensors fit; `scale` is what an embedding is multiplied with."""
         super().__init__()
         self.scale, self.vocabulary_size, self.state = scale, vocabulary_size, state
 
-        def matrix(name: str, rows: int, columns: int) -> Int8Matrix:
-            return Int8Matrix(*matrix_in(tensors, name, (rows, columns)))
+        def matrix(name: str) -> Int8Matrix:
+            matrix = Quantized(tensors[f"{name}.weight"], tensors[f"{name}.scale"])
+            return Int8Matrix(matrix, tensors.get(f"{name}.bias"))
 
-        self.hidden_size = size = config.hidden
-        self.embedding = matrix("embedding", vocabulary_size, config.embedding)
-        self.layers = [
-            matrix(f"layers.{i}", 4 * size, (size if i else config.embedding) + size) for i in range(config.layers)
-        ]
-        ends = [*(start for start in config.cutoffs if start < vocabulary_size), vocabulary_size]
-        clusters = list(pairwise(ends))
-        self.head = matrix("head", ends[0] + len(clusters), size)
-        self.tail = []
-        for i, (start, end) in enumerate(clusters):
-            between = len(tensors.get(f"tail.{i}.1.weight", torch.empty(0, 0)).t())
-            self.tail.append((matrix(f"tail.{i}.0", between, size), matrix(f"tail.{i}.1", end - start, between)))
+        self.hidden_size = config.hidden
+        self.embedding = matrix("embedding")
+        self.layers = [matrix(f"layers.{i}") for i in range(config.layers)]
+        self.head = matrix("head")
+        clusters = sum(start < vocabulary_size for start in config.cutoffs)
+        self.tail = [(matrix(f"tail.{i}.0"), matrix(f"tail.{i}.1")) for i in range(clusters)]
 
     def _scores(self, rows: Tensor) -> Tensor:
         """(n, D) -> (n, V): logits, or logarithms of probabilities from an adaptive softmax."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from arasuji.models._cache import Reading
+from arasuji.models._checked import Decoder, Matrix, Shape
 from arasuji.models._layers import attention, linear, product_type, rms_norm, rotated, swiglu
 
 JOINED = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")}
@@ -22,6 +24,8 @@ BLOCK = (
     "mlp.down_proj",
 )
 """The parts of a block, in the order of their use, where matrices are joined."""
+PREFIX, TURNED = "model", False
+"""What transformers' names begin with, and whether matrices are stored turned."""
 
 
 def serves(config: Any) -> bool:
@@ -31,6 +35,29 @@ def serves(config: Any) -> bool:
         and config.hidden_act == "silu"
         and config.rope_parameters["rope_type"] == "default"
     )
+
+
+def decoder(config: Any) -> Decoder:
+    """The tensors that a configuration wants. Raises ValueError where it is none of such a model."""
+    width, inner, count, size = config.hidden_size, config.intermediate_size, config.num_hidden_layers, config.head_dim
+    many, few = heads(config)
+    if min(width, inner, count, size, many, few, config.vocab_size, config.max_position_embeddings) < 1:
+        raise ValueError("a size of its configuration is less than 1")
+    if many % few or size % 2:
+        raise ValueError(f"{many} heads of {size} with {few} keys make no model")
+    if not (0 < config.rms_norm_eps < 1 and 1 <= config.rope_parameters["rope_theta"] < math.inf):
+        raise ValueError("its rms_norm_eps or its rope_theta makes no model")
+    vectors: dict[str, Shape] = {}
+    matrices = []
+    for block in (f"layers.{i}" for i in range(count)):
+        attend = {"q_proj": (many * size, width), "k_proj": (few * size, width), "v_proj": (few * size, width),
+                  "o_proj": (width, many * size)}  # fmt: skip
+        widen = {"gate_proj": (inner, width), "up_proj": (inner, width), "down_proj": (width, inner)}
+        matrices += [Matrix(f"{block}.self_attn.{n}", *of, bool(config.attention_bias)) for n, of in attend.items()]
+        matrices += [Matrix(f"{block}.mlp.{n}", *of, bool(config.mlp_bias)) for n, of in widen.items()]
+        vectors |= {f"{block}.{norm}.weight": (width,) for norm in ("input_layernorm", "post_attention_layernorm")}
+    vectors["norm.weight"] = (width,)
+    return Decoder("embed_tokens", width, config.vocab_size, matrices, vectors)
 
 
 def hidden(model: Any, ids: Tensor, reading: Reading | None = None) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -13,6 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from arasuji.errors import OptionError
 from arasuji.models import LanguageModel, Vocabulary, _folder
+from arasuji.models._checked import Matrix, Shape, check, floats, in_8_bits
 from arasuji.models._head import AdaptiveSoftmax, priced, softmax_nats
 
 
@@ -21,11 +23,11 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    embedding: int = Field(100, ge=1)
+    embedding: int = Field(100, ge=1, le=2**16)
     """Size of a token's vector."""
-    hidden: int = Field(512, ge=1)
+    hidden: int = Field(512, ge=1, le=2**16)
     """Size of each layer's state."""
-    layers: int = Field(3, ge=1)
+    layers: int = Field(3, ge=1, le=64)
     """Layers of LSTM, one above the other."""
     dropout: float = Field(0.3, ge=0, lt=1)
     """Share of the last layer's outputs dropped before the linear layer, in training."""
@@ -33,7 +35,7 @@ class Config(BaseModel):
     """Share dropped between layers, in training (Zaremba et al. 2014); needs two layers."""
     tie_weights: bool = False
     """The linear layer shares the embedding's matrix (Press and Wolf 2017); needs embedding = hidden."""
-    cutoffs: list[Annotated[int, Field(ge=1)]] = []
+    cutoffs: list[Annotated[int, Field(ge=1)]] = Field([], max_length=64)
     """Where the clusters of an adaptive softmax begin (Grave et al. 2017), in tokens by falling frequency: many words
     then cost little. Those beyond the vocabulary are left out; none is the full softmax."""
 
@@ -110,6 +112,10 @@ class Lstm(LanguageModel):
         return softmax_nats(rows, wanted, self.linear.weight, self.linear.bias)
 
     def state_from(self, tensors: dict[str, Tensor]) -> LstmState:
+        shapes = {tuple(part.shape) for part in (tensors["hidden"], tensors["cell"])}
+        (layers, _, size) = shapes.pop() if len(shapes) == 1 else (0, 0, 0)
+        if (layers, size) != (self.config.layers, self.config.hidden):
+            raise OptionError("the checkpoint's state does not fit this model; were its options changed?")
         return LstmState(tensors["hidden"], tensors["cell"])
 
     def save(self, folder: Path) -> None:
@@ -128,11 +134,12 @@ def load(folder: Path, precision: torch.dtype = torch.float32) -> LanguageModel:
     options, vocabulary_size, weights = _folder.load(folder)
     config = Config(**options)
     if precision == torch.int8:
-        from arasuji.models._int8_lstm import (
-            Int8Lstm,  # its import takes a moment, and the first time seconds to compile
-        )
+        # Its import takes a moment, and the first time seconds to compile.
+        from arasuji.models._int8_lstm import Int8Lstm
 
+        check(weights, in_8_bits(_matrices(config, vocabulary_size)))
         return Int8Lstm(config, _scale(config), vocabulary_size, weights, LstmState).eval()
+    check(weights, floats(_shapes(config, vocabulary_size)))
     model = Lstm(config, vocabulary_size)
     if model.config.tie_weights:  # stored once
         weights["linear.weight"] = weights["embedding.weight"]
@@ -147,6 +154,43 @@ def quantize(folder: Path, target: Path) -> None:
     model = load(folder)
     assert isinstance(model, Lstm)
     _folder.save(target, model.config, model.vocabulary_size, tensors_of(model))
+
+
+def _shapes(config: Config, vocabulary_size: int) -> dict[str, Shape]:
+    """The tensors that `Lstm.save` writes."""
+    size = config.hidden
+    shapes: dict[str, Shape] = {"embedding.weight": (vocabulary_size, config.embedding)}
+    for layer in range(config.layers):
+        read = size if layer else config.embedding
+        shapes |= {f"lstm.weight_ih_l{layer}": (4 * size, read), f"lstm.weight_hh_l{layer}": (4 * size, size)}
+        shapes |= {f"lstm.bias_{kind}_l{layer}": (4 * size,) for kind in ("ih", "hh")}
+    for name, rows, columns, bias in _outputs(config, vocabulary_size):
+        place = f"linear.{name}" if name != "linear" else name
+        shapes |= {} if config.tie_weights else {f"{place}.weight": (rows, columns)}
+        shapes |= {f"{place}.bias": (rows,)} if bias else {}
+    return shapes
+
+
+def _matrices(config: Config, vocabulary_size: int) -> list[Matrix]:
+    """The layers that `tensors_of` writes in 8 bits."""
+    size = config.hidden
+    reads = [config.embedding, *[size] * (config.layers - 1)]
+    layers = [Matrix(f"layers.{i}", 4 * size, read + size, True) for i, read in enumerate(reads)]
+    head, *tail = _outputs(config, vocabulary_size)
+    embedding = Matrix("embedding", vocabulary_size, config.embedding, False)
+    return [embedding, *layers, head._replace(name="head"), *tail]
+
+
+def _outputs(config: Config, vocabulary_size: int) -> list[Matrix]:
+    """The layers of the output, those of an adaptive softmax as torch makes them."""
+    starts = [start for start in config.cutoffs if start < vocabulary_size]
+    if not starts:
+        return [Matrix("linear", vocabulary_size, config.hidden, True)]
+    found = [Matrix("head", starts[0] + len(starts), config.hidden, True)]
+    for i, (start, end) in enumerate(pairwise([*starts, vocabulary_size])):
+        inner = config.hidden // 4 ** (i + 1)
+        found += [Matrix(f"tail.{i}.0", inner, config.hidden, False), Matrix(f"tail.{i}.1", end - start, inner, False)]
+    return found
 
 
 def _scale(config: Config) -> float:

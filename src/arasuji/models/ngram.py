@@ -17,6 +17,7 @@ from torch import Tensor
 
 from arasuji.errors import OptionError
 from arasuji.models import IGNORED, LanguageModel, Vocabulary, _folder
+from arasuji.models._checked import check_one
 
 NOTHING = -1
 """Stands before the first token of a row; no run contains it."""
@@ -198,8 +199,15 @@ class Ngram(LanguageModel):
         return {"read": self.read, "counted": torch.tensor(self.counted)}
 
     def restore(self, learned: dict[str, Tensor]) -> None:
-        self.read = learned["read"]
-        self.count(int(learned["counted"]))
+        read, counted = learned["read"], learned["counted"]
+        check_one("read", read, (read.numel(),), torch.int64)
+        check_one("counted", counted, (), torch.int64)
+        if read.numel() and not (read.min() >= NOTHING and read.max() < self.vocabulary_size):
+            raise ValueError("the tensor read holds tokens beyond the vocabulary")
+        if not 0 <= counted <= len(read):
+            raise ValueError("more tokens are counted than were read")
+        self.read = read
+        self.count(int(counted))
 
     def size(self) -> dict[str, int]:
         runs = sum(len(keys) for keys in self.keys)

@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from arasuji.errors import BaseModelError, OptionError
-from arasuji.models import LanguageModel, Vocabulary, _foreign, _gpt2, _llama
+from arasuji.files import read_json
+from arasuji.models import LanguageModel, Vocabulary, _checked, _foreign, _gpt2, _llama
 from arasuji.models._cache import CacheState, Reading
 from arasuji.models._head import priced, softmax_nats
 
@@ -27,17 +27,17 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    layers: int = Field(12, ge=1)
+    layers: int = Field(12, ge=1, le=1024)
     """Blocks of attention and feed-forward."""
-    heads: int = Field(12, ge=1)
+    heads: int = Field(12, ge=1, le=2**16)
     """Attention heads in a block; divides `width`."""
-    width: int = Field(768, ge=1)
+    width: int = Field(768, ge=1, le=2**16)
     """Size of a token's vector."""
-    context_length: int = Field(1024, ge=2)
+    context_length: int = Field(1024, ge=2, le=2**20)
     """The most tokens of a text."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Share of activations dropped in training."""
-    lora_rank: int = Field(0, ge=0)
+    lora_rank: int = Field(0, ge=0, le=2**16)
     """Rank of the low-rank updates (LoRA, Hu et al. 2021) that are trained in place of the weights; 0 trains all
     weights."""
     lora_alpha: float = Field(32, gt=0)
@@ -53,6 +53,7 @@ class Transformer(LanguageModel):
         super().__init__()
         self.network = network
         self.context_length: int = self._inner().config.max_position_embeddings
+        self.vocabulary_size = len(self.head.weight)
 
     def _inner(self) -> Any:
         """The `...ForCausalLM` itself, LoRA layers included, without peft's wrapper."""
@@ -158,6 +159,7 @@ def _new_gpt2(config: Config, tokenizer: Vocabulary) -> Any:
 def _open(folder: Path, precision: torch.dtype) -> Any:
     from transformers import AutoModelForCausalLM
 
+    _check_fit(folder)
     try:
         network, loaded = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -167,12 +169,15 @@ def _open(folder: Path, precision: torch.dtype) -> Any:
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+    except Exception as error:  # transformers, safetensors and the hub's library raise whatever they stumble over
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BaseModelError(f"transformers cannot open {folder} as a causal language model: {reason}") from error
     if loaded["missing_keys"]:
         missing = sorted(loaded["missing_keys"])[0]
         raise BaseModelError(f"{folder} is no whole causal language model: its weights lack {missing}")
+    for name, weights in network.named_parameters():
+        if not torch.isfinite(weights.sum(dtype=torch.float32)):
+            raise BaseModelError(f"{folder}: {name} holds numbers that are not finite")
     config = network.config
     strange = [
         name
@@ -183,6 +188,25 @@ def _open(folder: Path, precision: torch.dtype) -> Any:
         kind = config.model_type + (f" with {strange[0]}" if strange else "")
         raise BaseModelError(f"{folder}: the architecture {kind} is not served; GPT-2 and Llama shapes are")
     return network
+
+
+def _check_fit(folder: Path) -> None:
+    """Refuse a configuration that its weights do not fit, before transformers takes memory for it."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        tensors = _checked.shapes_in(folder)
+        _checked.check_config(read_json(folder / "config.json", follow=True), tensors)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        shape = _shape_of(config)
+        if shape:
+            _checked.check_floats(config, shape, tensors)
+            return
+        with torch.device("meta"):
+            network = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+        _checked.check_sizes(network, tensors)
+    except Exception as error:
+        raise _checked.refused(folder, error) from error
 
 
 def _with_lora(network: Any, config: Config) -> Any:

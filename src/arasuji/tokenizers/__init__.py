@@ -1,4 +1,4 @@
-"""The contract of a tokenizer, and the registry: every module of this folder.
+"""The contract of a tokenizer, and the registry: every module of this folder without a leading underscore.
 
 A tokenizer is one file. It exports
 
@@ -80,7 +80,7 @@ def _shared(one: str, other: str) -> int:
 
 def names() -> list[str]:
     """The tokenizers there are."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__))
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
 def kind(name: str) -> Any:

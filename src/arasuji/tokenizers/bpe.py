@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from arasuji.errors import OptionError
 from arasuji.tokenizers import Tokenizer
+from arasuji.tokenizers._checked import check, check_ids, door
 
 END, PAD = "<|endoftext|>", "<|pad|>"
 
@@ -21,7 +22,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    size: int = Field(8192, ge=300)
+    size: int = Field(8192, ge=300, le=2**22)
     """Tokens in the vocabulary: 256 bytes, the end, the pad, and merges learnt from the training split."""
 
 
@@ -75,4 +76,8 @@ def build(config: Config, texts: Iterable[str], base: Path | None = None) -> Bpe
 
 def load(folder: Path) -> Bpe:
     """Read back what `save` wrote."""
-    return Bpe(hf.Tokenizer.from_file(str(folder / "tokenizer.json")))
+    with door(folder):
+        check(folder / "tokenizer.json")
+        made = Bpe(hf.Tokenizer.from_file(str(folder / "tokenizer.json")))
+        check_ids(list(made.inner.get_vocab().values()), made.vocabulary_size, [made.end_id, made.pad_id])
+        return made

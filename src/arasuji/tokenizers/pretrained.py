@@ -13,7 +13,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from arasuji.errors import BaseModelError, OptionError
+from arasuji.files import read_json
 from arasuji.tokenizers import Tokenizer
+from arasuji.tokenizers._checked import check, check_ids, door
 
 ENDS = ("<|endoftext|>", "<|end_of_text|>", "</s>")
 """What parted the documents that such models were pretrained on; a chat model's own eos ends turns, not texts."""
@@ -78,7 +80,8 @@ class Saved(Tokenizer):
     def __init__(self, folder: Path) -> None:
         import tokenizers
 
-        facts = json.loads((folder / FACTS).read_text("utf-8"))
+        facts = read_json(folder / FACTS)
+        check(folder / FILE)
         self.end_id, self.pad_id, self.vocabulary_size = (facts[n] for n in ("end_id", "pad_id", "vocabulary_size"))
         self._special: list[int] = facts["never_written"]
         self.folder = folder
@@ -86,6 +89,8 @@ class Saved(Tokenizer):
         self.inner.encode_special_tokens = True  # as the plain text that they are
         self.inner.no_truncation()
         self.inner.no_padding()
+        named = [self.end_id, self.pad_id, *self._special]
+        check_ids(list(self.inner.get_vocab().values()), self.vocabulary_size, named)
 
     @property
     def never_written(self) -> list[int]:
@@ -117,17 +122,17 @@ def load(folder: Path) -> Tokenizer:
     """Read back what `save` wrote, or what came with a pretrained model."""
     if not (folder / FACTS).exists():
         return Pretrained(_open(folder))
-    try:
+    with door(folder):
         return Saved(folder)
-    except Exception as error:  # tokenizers raises bare Exceptions for damaged files
-        raise BaseModelError(f"cannot open the tokenizer in {folder}: {error}") from error
 
 
 def _open(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
-    try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # transformers and tokenizers raise bare Exceptions for damaged files
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BaseModelError(f"transformers cannot open the tokenizer in {folder}: {reason}") from error
+    with door(folder):
+        if (folder / FILE).exists():
+            check(folder / FILE)
+        inner = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        ids = list(inner.get_vocab().values())
+        check_ids(ids, max(ids, default=-1) + 1, list(inner.all_special_ids))
+        return inner

@@ -13,7 +13,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from arasuji.errors import OptionError
+from arasuji.files import read_json
 from arasuji.tokenizers import Tokenizer
+from arasuji.tokenizers._checked import FILE_BYTES, door
 
 END, UNKNOWN, PAD = "<end>", "<unk>", "<pad>"
 """No text holds these as words: NLTK cuts at the brackets."""
@@ -141,4 +143,10 @@ def build(config: Config, texts: Iterable[str], base: Path | None = None) -> Wor
 
 def load(folder: Path) -> Word:
     """Read back what `save` wrote."""
-    return Word(json.loads((folder / "words.json").read_text("utf-8")))
+    with door(folder):
+        words = read_json(folder / "words.json", FILE_BYTES)
+        if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
+            raise ValueError("words.json holds no list of words")
+        if len(set(words)) < len(words) or not {END, UNKNOWN, PAD} <= set(words):
+            raise ValueError(f"words.json holds a word twice, or lacks {END}, {UNKNOWN} or {PAD}")
+        return Word(words)

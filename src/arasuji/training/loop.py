@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor
 
 from arasuji import processes
@@ -149,17 +150,23 @@ class Trainer:
         before = len(tensors["generator.cpu"])
         if before != processes.count():
             raise RunError(f"the run was started with {before} process{'es' * (before > 1)}: continue it with as many")
-        values = dict(saved["progress"])
-        self.progress = Progress(**{**values, "plateau": Plateau(**values["plateau"])})
+        self.progress = TypeAdapter(Progress).validate_python(saved["progress"])
+        counts = [value for value in asdict(self.progress).values() if isinstance(value, int | float)]
+        if not all(count >= 0 for count in counts) or not max(self.progress.step, self.progress.epoch) < 2**40:
+            raise ValueError("its position is none that a run comes to")
         self.model.restore(part("model."))
         if self.optimizer:
             state: dict[int, dict[str, Tensor]] = {}
             for name, tensor in part("optimizer.").items():
                 index, _, key = name.partition(".")
                 state.setdefault(int(index), {})[key] = tensor
+            _check_moments(self.optimizer, state)
             self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
         carried = {n: t.to(here()) for n, t in own("state.").items()}
         self.state = self.model.state_from(carried) if carried else None
+        if self.state is not None:  # as many rows as a batch has
+            rows = self.config.batch_size // processes.count()
+            self.state = self.state.select(torch.arange(rows, device=here()))
         set_generators(own("generator."))
 
     def run(self) -> Iterator[Event]:
@@ -254,3 +261,17 @@ class Trainer:
         else:
             at.waited += 1
         return Validated(at.step, bits, best, at_stop)
+
+
+def _check_moments(optimizer: torch.optim.Optimizer, state: dict[int, dict[str, Tensor]]) -> None:
+    """Raise ValueError unless these are Adam's two moments of each parameter: its fused loop checks no shapes."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    if state and state.keys() != set(range(len(parameters))):
+        raise ValueError("the optimizer's moments are not those of this model")
+    for index, values in state.items():
+        of = parameters[index].shape
+        shapes = {"step": torch.Size([]), "exp_avg": of, "exp_avg_sq": of}
+        if {name: tensor.shape for name, tensor in values.items()} != shapes:
+            raise ValueError("the optimizer's moments do not fit this model")
+        if any(tensor.dtype != torch.float32 for tensor in values.values()):
+            raise ValueError("the optimizer's moments are not float32")

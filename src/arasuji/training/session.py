@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor
 
 from arasuji import arguments, bases, device, forks, models, processes, tokenizers
@@ -138,14 +139,20 @@ def _plan(work: _Work, saved: Checkpoint | None, max_steps: int | None, deadline
         seconds = work.validation_seconds()
         plan = make_plan(work.model, work.batches_of(0), config, work.bf16, seconds, max_steps, deadline)
         return _main_says(plan)
+    per_epoch = -(-len(work.batches_of(0)) // config.accumulate)
     with as_written(Path("the run's last checkpoint")):
-        plan = Plan(**saved[1]["plan"])
+        plan = TypeAdapter(Plan).validate_python(saved[1]["plan"])
+        if plan.steps_per_epoch != per_epoch or not 1 <= plan.steps <= per_epoch * config.epochs:
+            raise ValueError(f"its plan is not one of {config.epochs:,} epochs of {per_epoch:,} steps")
+        if plan.validate_every < 1:
+            raise ValueError("its plan validates every 0 steps")
     return plan if max_steps is None else replace(plan, steps=min(max_steps, plan.steps_per_epoch * config.epochs))
 
 
 def _check_alike(corpus: Corpus, saved: Checkpoint | None) -> None:
     """All processes have the same texts, and have seen the run folder as it was before one of them writes."""
-    step = saved[1]["progress"]["step"] if saved else -1
+    with as_written(Path("the run's last checkpoint")):
+        step = int(saved[1]["progress"]["step"]) if saved else -1
     if not processes.alike([int(corpus.hash[:12], 16), step]):
         raise RunError("the processes do not see the same corpus and run folder: put both on a disk that all share")
 
@@ -179,6 +186,8 @@ def _opened(
     out = run.path
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file; say another --out")
+    if (out / "tensorboard").is_symlink():
+        raise RunError(f"{out}/tensorboard is a link, which nothing is written through: remove it")
     if not out.exists() or all(path.name.startswith(".") for path in out.iterdir()):
         base = arguments.path(chosen.base)
         if chosen.base and base.is_dir():  # the run may be continued from another folder

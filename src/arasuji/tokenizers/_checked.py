@@ -1,0 +1,94 @@
+"""A saved tokenizer is anyone's: what could run for ever, grow without end or panic is refused before it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from arasuji.errors import ArasujiError, BaseModelError
+from arasuji.files import read_json
+
+FILE_BYTES = 2**26
+"""The most that a tokenizer.json may hold; the largest vocabularies take half of it."""
+_ENDINGS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+_REST = r"[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_UPPER, _LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+PATTERNS = {
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",  # GPT-2
+    rf"{_ENDINGS}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+{_REST}",  # GPT-4, Llama 3
+    rf"{_ENDINGS}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+{_REST}",  # Qwen 2
+    rf"{_ENDINGS}|[^\r\n\p{{L}}\p{{N}}]?[\p{{L}}\p{{M}}]+|\p{{N}}| ?[^\s\p{{L}}\p{{M}}\p{{N}}]+{_REST}",  # Qwen 3.5
+    rf"[^\r\n\p{{L}}\p{{N}}]?{_UPPER}*{_LOWER}+|[^\r\n\p{{L}}\p{{N}}]?{_UPPER}+{_LOWER}*|\p{{N}}"
+    rf"| ?[^\s\p{{L}}\p{{N}}]+{_REST.replace('n]', 'n/]', 1)}",  # Mistral's Tekken
+    rf"[^\r\n\p{{L}}\p{{N}}]?{_UPPER}*{_LOWER}+{_ENDINGS}?|[^\r\n\p{{L}}\p{{N}}]?{_UPPER}+{_LOWER}*{_ENDINGS}?"
+    rf"|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+{_REST.replace('n]', 'n/]', 1)}",  # GPT-4o
+    r"\p{N}{1,3}",
+    r"\p{N}",
+    r"\d",
+    r"\s",
+    r"[\r\n]",
+    r" {2,}",
+    r"\s+$",
+}
+"""How known tokenizers split a text. Another pattern may take longer than anybody lives for one text."""
+MOST_PARTS = 16
+MOST_LETTERS = 8
+"""What a normaliser or a decoder may put in place of something, so that a text does not grow without end."""
+STAGES = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
+
+
+@contextmanager
+def door(folder: Path) -> Iterator[None]:
+    """Whatever a tokenizer's file makes the library stumble over is one line; its panics are no Exceptions."""
+    try:
+        yield
+    except (ArasujiError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        raise BaseModelError(f"cannot open the tokenizer in {folder}: {reason}") from error
+
+
+def check(path: Path) -> None:
+    """Raise ValueError where a tokenizer.json splits texts by an unknown pattern or makes them longer and longer, and
+    OSError or ValueError where it is no such file."""
+    content = read_json(path, FILE_BYTES, follow=True)
+    if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
+        raise ValueError(f"{path.name} is no tokenizer")
+    for stage in STAGES:
+        parts = list(_parts(content.get(stage)))
+        if len(parts) > MOST_PARTS:
+            raise ValueError(f"its {stage} has {len(parts)} parts")
+        for part in parts:
+            pattern = part.get("pattern")
+            if isinstance(pattern, dict) and "Regex" in pattern and pattern["Regex"] not in PATTERNS:
+                raise ValueError(
+                    f"it splits texts by an unknown pattern, which might never end: {pattern['Regex']!r:.60}"
+                )
+            for key in ("content", "prepend", "replacement"):
+                if len(str(part.get(key, ""))) > MOST_LETTERS:
+                    raise ValueError(f"its {stage} puts in {len(str(part[key]))} characters at once")
+        if sum(part.get("type") == "Replace" and len(str(part.get("content"))) > 1 for part in parts) > 2:
+            raise ValueError(f"its {stage} makes texts longer and longer")
+
+
+def _parts(value: Any) -> Iterator[dict[str, Any]]:
+    """The parts of a stage, which may hold others."""
+    if isinstance(value, dict):
+        if "type" in value:
+            yield value
+        for inner in value.values():
+            yield from _parts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _parts(inner)
+
+
+def check_ids(ids: list[int], size: int, named: list[int]) -> None:
+    """Raise ValueError where a vocabulary's ids, or those that are `named`, reach beyond its size or are scattered."""
+    if not ids or min(ids) < 0 or max(ids) >= size or size > 2 * len(ids) + 1000:
+        raise ValueError(f"its {len(ids):,} tokens have ids that are not those of a vocabulary of {size:,}")
+    if not all(isinstance(i, int) and 0 <= i < size for i in named):
+        raise ValueError(f"it names tokens beyond its vocabulary of {size:,}")
