@@ -297,10 +297,12 @@ def test_a_link_among_the_names_that_are_worked_with_is_not_followed(target, tmp
     (tmp_path / "canary").mkdir()
     (tmp_path / "canary" / "file").write_text("keep")
     (target.parent / f".best.{way}").symlink_to(tmp_path / "canary")
-    with pytest.raises(StorageError):
-        replace(target, "new")
+    replace(target, "new")
     assert names(tmp_path / "canary") == ["file"]
-    assert said(target) == "old"
+    assert said(target) == "new"
+    files.seal(tmp_path / "canary", {"said": "canary"})
+    (target / "text.txt").write_text("damaged")
+    assert files.open_folder(target) is None
 
 
 # What a stranger's manifest may say

@@ -220,7 +220,7 @@ def _works(folder: Path, kind: str) -> dict[Path, bool]:
     named = re.compile(rf"\.{re.escape(folder.name)}(?:\.(.+)-([0-9]{{1,9}})-[0-9a-f]+)?\.{kind}")
     found = {}
     for path in sorted(folder.parent.glob(f".*.{kind}")):
-        if match := named.fullmatch(path.name):
+        if (match := named.fullmatch(path.name)) and not path.is_symlink():
             found[path] = _at_work(path, *match.groups())
     return found
 

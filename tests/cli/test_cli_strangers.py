@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from arasuji.cli import shown
+from arasuji.cli.shown import in_json
+from arasuji.speech import shown
 
 ESCAPES = "\x1b]0;owned\x07\x1b[31m\x9b2J\u202egnp.exe\u2066\r\x7f\x00"
 OBEYED = [*map(chr, (*range(9), *range(11, 32), *range(127, 160))), *"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2069"]
@@ -22,11 +23,11 @@ def plain(outcome) -> str:
 
 
 def test_every_control_character_is_shown_and_no_other_one_is_touched():
-    assert not any(set(shown.shown(letter)) & set(OBEYED) for letter in OBEYED)
-    assert shown.shown("\x1b[31m \x9b \u202e") == "\\x1b[31m \\x9b \\u202e"
+    assert not any(set(shown(letter)) & set(OBEYED) for letter in OBEYED)
+    assert shown("\x1b[31m \x9b \u202e") == "\\x1b[31m \\x9b \\u202e"
     text = "a\tb\nc 日本 émile \u200f שלום \U0001f600 \\x1b"
-    assert shown.shown(text) == text
-    assert json.loads(shown.in_json(json.dumps({"text": ESCAPES}, ensure_ascii=False)))["text"] == ESCAPES
+    assert shown(text) == text
+    assert json.loads(in_json(json.dumps({"text": ESCAPES}, ensure_ascii=False)))["text"] == ESCAPES
 
 
 def test_a_column_is_named_without_its_escape_sequences(arasuji_, tmp_path):
@@ -46,8 +47,8 @@ def test_texts_are_shown_by_the_doctor_and_in_examples(arasuji_, starter, tmp_pa
 
 
 def test_prompts_are_shown_on_the_terminal_and_kept_in_json_and_files(arasuji_, run, tmp_path):
-    prompt = "After\x1b]0;owned\x07 years\u202e"
-    assert "After\\x1b]0;owned\\x07 years" in plain(arasuji_("generate", run, prompt))
+    prompt = "After\x9b]0;owned\x07 years\u202e"  # BEL becomes a space, as the default rules make it in texts
+    assert "After\\x9b]0;owned years\\u202e" in plain(arasuji_("generate", run, prompt))
     outcome = arasuji_("generate", run, prompt, "--json", "--out", tmp_path / "texts.jsonl")
     plain(outcome)
     assert outcome.json["samples"][0]["prompt"] == prompt

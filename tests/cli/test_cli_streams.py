@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,15 +65,16 @@ def test_the_home_folder_is_meant_wherever_a_path_is_taken(arasuji_, starter, ru
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.jsonl").write_bytes(starter.read_bytes())
+    (tmp_path / "few.jsonl").write_bytes(b"".join(starter.read_bytes().splitlines(keepends=True)[:5]))
     (tmp_path / "run").symlink_to(run)
     assert arasuji_("prepare", "~/mine.jsonl", "--out=~/corpora/mine", "--explain=~/gone.jsonl").code == 0
     assert arasuji_("generate", "~/run", "A", "--out=~/texts.txt").code == 0
-    assert arasuji_("evaluate", "~/run", "--texts=~/mine.jsonl", "--json").code == 0
+    assert arasuji_("evaluate", "~/run", "--texts=~/few.jsonl", "--json").code == 0
     assert arasuji_("inspect", "~/corpora/mine", "--out=~/report.html").code == 0
     api.prepare("~/mine.jsonl", "~/corpora/other", keep="title")
     assert api.Corpus.load("~/corpora/other").hash
     assert {path.name for path in tmp_path.iterdir() if path.name[0] != "."} == {
-        "mine.jsonl", "run", "corpora", "gone.jsonl", "texts.txt", "report.html"
+        "mine.jsonl", "few.jsonl", "run", "corpora", "gone.jsonl", "texts.txt", "report.html"
     }  # fmt: skip
     assert arguments.name("gpt2") == "gpt2"
 
@@ -110,7 +112,7 @@ def test_a_moved_corpus_is_missed_with_the_option_that_names_its_place(arasuji_,
     manifest = json.loads((run / "manifest.json").read_text("utf-8"))
     moved = tmp_path / "run"
     moved.mkdir()
-    (moved / "best").symlink_to(run / "best")
+    shutil.copytree(run / "best", moved / "best")
     manifest["corpus"]["folder"] = str(tmp_path / "gone")
     (moved / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     for line in (["evaluate", moved], ["compare", moved, run]):

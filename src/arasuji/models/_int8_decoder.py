@@ -153,6 +153,11 @@ class Int8Decoder(LanguageModel):
             return self.head(F.layer_norm(hidden, weight.shape, weight, bias, self.shape.epsilon))
         return self.head(F.rms_norm(hidden, weight.shape, weight, self.shape.epsilon))
 
+    def size(self) -> dict[str, int]:
+        arrays = [array for part in self.blocks for array in part]
+        tables = {id(table): table for table in (self.embedding, self.head)}.values()
+        return {"parameters": sum(array.size for array in arrays) + sum(t.tiles.numel() for t in tables), "trained": 0}
+
     def save(self, folder: Path) -> None:
         raise TypeError("8-bit weights are made of a saved model, and not saved again")
 

@@ -103,6 +103,10 @@ class Int8Lstm(LanguageModel):
         _, state = self._read(ids, lengths, state)
         return self._scores(state.hidden[-1]), state
 
+    def size(self) -> dict[str, int]:
+        matrices = [self.embedding, *self.layers, self.head, *(part for pair in self.tail for part in pair)]
+        return {"parameters": sum(matrix.tiles.numel() for matrix in matrices), "trained": 0}
+
     def save(self, folder: Path) -> None:
         raise TypeError("8-bit weights are made of a saved model, and not saved again")
 

@@ -9,7 +9,7 @@ A row that a matrix is multiplied with is kept as whole numbers, `levels`; one l
 from __future__ import annotations
 
 import math
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numba
@@ -59,6 +59,7 @@ LEAST, MOST = np.float32(-87), np.float32(88)
 """Exponentials are taken between these, where float32 holds them."""
 
 
+@cache
 def multiplication(way: str) -> Any:
     """The product of rows with a piece of a matrix, its whole numbers added up in a way that `_vectors` knows."""
     dot = dot_by(way)

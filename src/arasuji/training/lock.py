@@ -19,7 +19,8 @@ class RunLock:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock = FileLock(folder / ".lock")
+        self._file = folder / ".lock"
+        self._lock = FileLock(self._file)
 
     def take(self) -> None:
         """Make the folder the caller's own. Raises RunError where another training has it."""
@@ -30,6 +31,9 @@ class RunLock:
             try:
                 with suppress(NotImplementedError):  # a file system without locks
                     self._lock.acquire(timeout=0)
+                    if not self._file.exists():  # it was another's, who let go of it just now
+                        self._lock.release()
+                        raise Timeout(str(self._file))
             except Timeout as error:
                 raise RunError(
                     f"another training writes {self.folder} now; wait for it, or say another --out"
@@ -41,4 +45,7 @@ class RunLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._lock.release()
+        if self._lock.is_locked:
+            with suppress(OSError):  # Windows removes no file that is open; it is locked anew all the same
+                self._file.unlink()
+            self._lock.release()
