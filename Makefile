@@ -2,11 +2,13 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+START := $(shell date +%s)
 
 .PHONY: demo test format docs bench-train bench-write bench-endurance
 
+# What is left of ten minutes when the environment stands.
 demo: $(STAMP)
-	$(VENV)/bin/arasuji demo
+	$(VENV)/bin/arasuji demo --minutes $$(echo "$(START) $$(date +%s)" | awk '{print ($$1 + 585 - $$2) / 60}')
 
 test: $(STAMP)
 	$(VENV)/bin/ruff format --check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import time
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,14 +19,28 @@ if TYPE_CHECKING:
     from arasuji.generation.decode import Sample
     from arasuji.runs import TrainedModel
 
-LSTM_MINUTES, TRANSFORMER_MINUTES = 1.0, 5.0
+LSTM_SHARE, TRANSFORMER_SHARE = 0.12, 0.55
+"""Of the time that is left when a training begins; the rest is for writing and comparing."""
+LSTM_MOST, TRANSFORMER_MOST = 1.0, 5.0
+"""Minutes after which more training shows no more."""
+LEAST = 0.5
+"""Minutes that a training gets all the same."""
 LSTM_SETTINGS = ("size=2000", "embedding=256", "hidden=256", "layers=1", "epochs=40", "batch_size=8", "validations=1")
 TRANSFORMER_SETTINGS = ("validation_documents=12", "epochs=3")
 
 
-def demo(out: Annotated[Path, Option(help="The folder for the corpus and the two runs")] = Path("demo")) -> None:
+def demo(
+    out: Annotated[Path, Option(help="The folder for the corpus and the two runs")] = Path("demo"),
+    minutes: Annotated[float, Option(help="Minutes that all of it may take, about")] = 9.5,
+) -> None:
     """Prepare the starter corpus, train an LSTM, fine-tune a transformer, write with both, compare."""
     from arasuji import api
+
+    end = time.monotonic() + 60 * minutes
+
+    def part(share: float, most: float) -> float:
+        """Minutes for a training: a share of what is left."""
+        return min(most, max(LEAST, share * (end - time.monotonic()) / 60))
 
     say("1. prepare: the starter corpus, original synopses written for this project (CC0)")
     with resources.as_file(resources.files("arasuji.data") / "starter.jsonl") as source:
@@ -34,11 +49,11 @@ def demo(out: Annotated[Path, Option(help="The folder for the corpus and the two
     for note in corpus.notes:
         say(f"   {note}")
     say("\n2. train: a small LSTM, from nothing")
-    lstm = _train("lstm-small", LSTM_SETTINGS, out, "lstm", LSTM_MINUTES)
+    lstm = _train("lstm-small", LSTM_SETTINGS, out, "lstm", part(LSTM_SHARE, LSTM_MOST))
     base = _base()
     say(f"\n3. fine-tune: {base} with LoRA")
     settings = (*TRANSFORMER_SETTINGS, f"base={base}")
-    transformer = _train("pretrained-lora", settings, out, base, TRANSFORMER_MINUTES)
+    transformer = _train("pretrained-lora", settings, out, base, part(TRANSFORMER_SHARE, TRANSFORMER_MOST))
     say("\n4. write: the article's eight prompts, both models, the same seeds")
     both = [lstm, transformer]
     samples = [list(api.generate(trained, api.PROMPTS)) for trained in both]
@@ -49,8 +64,8 @@ def demo(out: Annotated[Path, Option(help="The folder for the corpus and the two
     with progress_bar() as progress:
         report = api.compare(names, out / "corpus", samples=len(corpus.test), seeds=1, progress=progress)
     report["meta"]["command"] = f"arasuji demo --out {shlex.quote(str(out))}"
-    compare.show(report)
     compare.save(report, out / "report.html")
+    compare.show(report)
     print(f"the texts are in samples.txt, the runs in {out}, the comparison in {out / 'report.html'}")
     print(f"next       arasuji generate {out / base} 'A lighthouse keeper' -n 3")
 

@@ -32,6 +32,7 @@ BLOCK = "block-{:03}.safetensors"
 """A file a block: a file that is open counts as memory, so they are small."""
 PARTS = _kernels.Blocks._fields
 NORMS = ("first", "second")
+NO_ROWS = torch.empty(0, dtype=torch.int64)
 
 
 class Shape(BaseModel):
@@ -96,22 +97,22 @@ class Int8Decoder(LanguageModel):
         columns = torch.arange(ids.shape[1])
         lengths = ((targets >= 0) * (columns + 1)).amax(1).clamp_(min=1)  # pads after the last target are not read
         hidden = torch.zeros(*ids.shape, self.shape.width)
-        hidden[columns < lengths[:, None]] = self._read(ids, lengths, self._empty(len(ids)))
+        hidden[columns < lengths[:, None]], _ = self._read(ids, lengths, self._empty(len(ids)), NO_ROWS)
         nats = priced(hidden, targets, lambda rows, wanted: nats_of(self._scores(rows), wanted), self.head.shape[0])
         return nats, None
 
     @device.one_thread()
     def step(self, ids: Tensor, lengths: Tensor, state: CacheState | None = None) -> tuple[Tensor, CacheState]:
         state = state or self._empty(len(ids))
-        hidden = self._read(ids, lengths, state)
-        return self._scores(hidden[lengths.cumsum(0) - 1]), state
+        _, scores = self._read(ids, lengths, state, lengths.cumsum(0) - 1)
+        return scores, state
 
     def _empty(self, rows: int) -> CacheState:
         return CacheState.empty(rows, self.shape.context, torch.device("cpu"), bits=True)
 
-    def _read(self, ids: Tensor, lengths: Tensor, state: CacheState) -> Tensor:
-        """What the last norm reads, (n, D), of the first lengths[b] tokens of each row of ids (B, T), row after row.
-        They follow those of the state."""
+    def _read(self, ids: Tensor, lengths: Tensor, state: CacheState, wanted: Tensor) -> tuple[Tensor, Tensor]:
+        """Read the first lengths[b] tokens of each row of ids (B, T), which follow those of the state: what the last
+        norm reads of them, (n, D), row after row; and the scores (m, V) after those that are `wanted`, (m,)."""
         shape, columns = self.shape, torch.arange(ids.shape[1])
         real = columns < lengths[:, None]
         positions = (state.lengths[:, None] + columns)[real]
@@ -131,12 +132,16 @@ class Int8Decoder(LanguageModel):
         if shape.rope_theta is not None:
             cos, sin = (part.numpy() for part in rotations(positions, shape.head_size, shape.rope_theta))
         cache = state.keys[0].unflatten(1, (shape.layers, 2, shape.kv_heads)).numpy()
+        scores = np.empty((len(wanted), shape.vocabulary), np.float32)
+        last = tuple(part[None].numpy() for part in self.last)
+        head = self.head.arrays
+        output = _kernels.Output(wanted.numpy(), last, head, *work(len(wanted), head[0].shape[1]), scores)
         _team.run(
-            _kernels.decoder, _kernels.PHASES * shape.layers,
+            _kernels.decoder, _kernels.PHASES * shape.layers + 2,
             x.numpy(), slots.numpy(), positions.numpy(), cos, sin, cache, self.blocks,
-            shape.centred, shape.epsilon, shape.gated, self._room(len(x)),
+            shape.centred, shape.epsilon, shape.gated, self._room(len(x)), output,
         )  # fmt: skip
-        return x
+        return x, torch.from_numpy(output.scores)
 
     def _room(self, rows: int) -> _kernels.Room:
         blocks, matrices = self.blocks, self.shape.matrices

@@ -359,6 +359,22 @@ class Blocks(NamedTuple):
     down: Any
 
 
+class Output(NamedTuple):
+    """The rows of which scores are wanted, and what makes them."""
+
+    rows: Any
+    """(m,)."""
+    norm: Any
+    """The last norm, (1, D) twice."""
+    matrix: Any
+    """The output layer."""
+    levels: Any
+    sizes: Any
+    """Room for the rows' levels."""
+    scores: Any
+    """(m, V), to be written."""
+
+
 class Room(NamedTuple):
     """What n rows need on their way through the blocks."""
 
@@ -383,12 +399,23 @@ PHASES = 10
 
 
 @compiled
-def _norm(board: Any, phase: int, x: Any, norm: Any, layer: int, centred: bool, epsilon: float, room: Any) -> None:
-    """One phase: the norm of rows x (n, D), as levels."""
-    for row in pieces(board, phase, len(x)):
+def _norm(
+    board: Any,
+    phase: int,
+    x: Any,
+    rows: Any,
+    norm: Any,
+    layer: int,
+    centred: bool,
+    epsilon: float,
+    levels: Any,
+    sizes: Any,
+) -> None:
+    """One phase: the norm of some rows (m,) of x (n, D), as levels (m, D / 32, 32)."""
+    for i in pieces(board, phase, len(rows)):
         normed = np.empty(x.shape[1], np.float32)
-        normalize(x[row], norm[0][layer], norm[1][layer], centred, epsilon, normed)
-        room.sizes[row] = quantize(normed, room.normed[row].reshape(-1))
+        normalize(x[rows[i]], norm[0][layer], norm[1][layer], centred, epsilon, normed)
+        sizes[i] = quantize(normed, levels[i].reshape(-1))
 
 
 @compiled
@@ -411,9 +438,10 @@ def decoder(
     epsilon: float,
     gated: bool,
     room: Any,
+    output: Any,
 ) -> None:
-    """New tokens through the blocks of a decoder. x (n, D), which is written over, is of a token in a slot and column
-    each, (n,).
+    """New tokens through a decoder, and the scores after some of them. x (n, D), which is written over, is of a token in
+    a slot and column each, (n,).
 
     cos and sin (n, size / 2) turn queries and keys, or are (n, 0). cache (slots, L, 2, K, columns, size), bits of
     bfloat16, has the keys and values of all earlier tokens of these slots, and gets those of the new ones; a token
@@ -422,9 +450,10 @@ def decoder(
     """
     kv_heads, size = cache.shape[3], cache.shape[5]
     shared = room.read.shape[1] // size // kv_heads
+    everything = np.arange(len(x))
     for layer in range(cache.shape[1]):
         phase = layer * PHASES
-        _norm(board, phase, x, weights.first, layer, centred, epsilon, room)
+        _norm(board, phase, x, everything, weights.first, layer, centred, epsilon, room.normed, room.sizes)
         product(board, phase + 1, room.normed, room.sizes, _of(weights.qkv, layer), False, room.qkv)
         for row in pieces(board, phase + 2, len(x)):
             keep(room.qkv[row], cos[row], sin[row], cache[slots[row], layer], columns[row])
@@ -437,10 +466,13 @@ def decoder(
                 attend(query, cos[row], sin[row], keys, values, columns[row] + 1, out)
         quantize_all(board, phase + 4, room.read, room.read_levels, room.sizes)
         product(board, phase + 5, room.read_levels, room.sizes, _of(weights.out, layer), True, x)
-        _norm(board, phase + 6, x, weights.second, layer, centred, epsilon, room)
+        _norm(board, phase + 6, x, everything, weights.second, layer, centred, epsilon, room.normed, room.sizes)
         product(board, phase + 7, room.normed, room.sizes, _of(weights.up, layer), False, room.inner)
         for row in pieces(board, phase + 8, len(x)):
             active = np.empty(room.inner.shape[1] // (2 if gated else 1), np.float32)
             activate(room.inner[row], gated, active)
             room.sizes[row] = quantize(active, room.inner_levels[row].reshape(-1))
         product(board, phase + 9, room.inner_levels, room.sizes, _of(weights.down, layer), True, x)
+    phase = cache.shape[1] * PHASES
+    _norm(board, phase, x, output.rows, output.norm, 0, centred, epsilon, output.levels, output.sizes)
+    product(board, phase + 1, output.levels, output.sizes, output.matrix, False, output.scores)
