@@ -440,8 +440,8 @@ def decoder(
     room: Any,
     output: Any,
 ) -> None:
-    """New tokens through a decoder, and the scores after some of them. x (n, D), which is written over, is of a token in
-    a slot and column each, (n,).
+    """New tokens through a decoder, and the scores after some of them. x (n, D), which is written over, is of a token
+    in a slot and column each, (n,).
 
     cos and sin (n, size / 2) turn queries and keys, or are (n, 0). cache (slots, L, 2, K, columns, size), bits of
     bfloat16, has the keys and values of all earlier tokens of these slots, and gets those of the new ones; a token
