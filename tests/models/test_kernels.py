@@ -143,9 +143,12 @@ def test_an_lstm_remembers_as_torchs_does(seed, rows, size, inputs, large):
     cell = forget.sigmoid() * cells[some] + enter.sigmoid() * new.tanh()
     expected = hidden.clone(), cells.clone()
     expected[0][some], expected[1][some] = out.sigmoid() * cell.tanh(), cell
-    both, y = np.empty((rows, inputs + size), np.float32), np.empty((rows, 4 * size), np.float32)
-    parts = (part.numpy() for part in (below, some, cells, hidden))
-    _team.run(_kernels.lstm, 3, *parts, both, *work(rows, layer.tiles.shape[1]), layer.arrays, y)
+    both, gates = np.empty((rows, inputs + size), np.float32), np.empty((rows, 4 * size), np.float32)
+    room = _kernels.LstmRoom(both, *work(rows, layer.tiles.shape[1]), gates)
+    none = _kernels.Output(np.empty(0, np.int64), layer.arrays, *work(0, 1), np.empty((0, 4 * size), np.float32))
+    others = tuple(array[:0, None] for array in layer.arrays)
+    parts = below.numpy(), some.numpy(), cells[None].numpy(), hidden[None].numpy()
+    _team.run(_kernels.lstm, 5, *parts, layer.arrays, others, room, room, none)
     torch.testing.assert_close((hidden, cells), expected, rtol=1e-5, atol=1e-5)
 
 

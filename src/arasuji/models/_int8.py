@@ -19,6 +19,7 @@ from arasuji.models._kernels import COLUMNS, LARGEST
 from arasuji.models._vectors import BLOCK
 
 TINY = torch.finfo(torch.float32).tiny
+NO_ROWS = torch.empty(0, dtype=torch.int64)
 WIDEST = (2**31 - 1) // (LARGEST * (LARGEST + 128))
 """So many products of whole numbers have a sum in 32 bits, whatever they are."""
 

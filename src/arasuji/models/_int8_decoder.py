@@ -23,7 +23,7 @@ from arasuji.models import LanguageModel, _kernels, _team
 from arasuji.models._cache import GROWTH, CacheState, rounded
 from arasuji.models._checked import LARGEST, Matrix, check, floats, in_8_bits, read_tensors
 from arasuji.models._head import nats_of, priced
-from arasuji.models._int8 import Int8Matrix, Quantized, quantized, work
+from arasuji.models._int8 import NO_ROWS, Int8Matrix, Quantized, quantized, work
 from arasuji.models._llama import rotations
 
 CONFIG = "int8.json"
@@ -32,7 +32,6 @@ BLOCK = "block-{:03}.safetensors"
 """A file a block: a file that is open counts as memory, so they are small."""
 PARTS = _kernels.Blocks._fields
 NORMS = ("first", "second")
-NO_ROWS = torch.empty(0, dtype=torch.int64)
 
 
 class Shape(BaseModel):
@@ -135,11 +134,11 @@ class Int8Decoder(LanguageModel):
         scores = np.empty((len(wanted), shape.vocabulary), np.float32)
         last = tuple(part[None].numpy() for part in self.last)
         head = self.head.arrays
-        output = _kernels.Output(wanted.numpy(), last, head, *work(len(wanted), head[0].shape[1]), scores)
+        output = _kernels.Output(wanted.numpy(), head, *work(len(wanted), head[0].shape[1]), scores)
         _team.run(
             _kernels.decoder, _kernels.PHASES * shape.layers + 2,
             x.numpy(), slots.numpy(), positions.numpy(), cos, sin, cache, self.blocks,
-            shape.centred, shape.epsilon, shape.gated, self._room(len(x)), output,
+            shape.centred, shape.epsilon, shape.gated, self._room(len(x)), last, output,
         )  # fmt: skip
         return x, torch.from_numpy(output.scores)
 

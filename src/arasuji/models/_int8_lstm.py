@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from arasuji import device
 from arasuji.models import LanguageModel, _kernels, _team
 from arasuji.models._head import AdaptiveSoftmax, nats_of, priced
-from arasuji.models._int8 import Int8Matrix, Quantized, quantized, work
+from arasuji.models._int8 import NO_ROWS, Int8Matrix, Quantized, quantized, work
+from arasuji.models._vectors import BLOCK
 
 
 def tensors_of(model: Any) -> dict[str, Tensor]:
@@ -57,14 +58,18 @@ class Int8Lstm(LanguageModel):
 
         self.hidden_size = config.hidden
         self.embedding = matrix("embedding")
-        self.layers = [matrix(f"layers.{i}") for i in range(config.layers)]
+        self.first = matrix("layers.0")
+        above = [matrix(f"layers.{i}").arrays for i in range(1, config.layers)]
+        none = [array[:0, None] for array in self.first.arrays]
+        self.others = tuple(np.stack(part) for part in zip(*above, strict=True)) if above else tuple(none)
+        self.depth = config.layers
         self.head = matrix("head")
         clusters = sum(start < vocabulary_size for start in config.cutoffs)
         self.tail = [(matrix(f"tail.{i}.0"), matrix(f"tail.{i}.1")) for i in range(clusters)]
 
-    def _scores(self, rows: Tensor) -> Tensor:
-        """(n, D) -> (n, V): logits, or logarithms of probabilities from an adaptive softmax."""
-        first = self.head(rows)
+    def _scores(self, rows: Tensor, first: Tensor) -> Tensor:
+        """(n, D), and what the first output layer says of it -> (n, V): logits, or logarithms of probabilities from an
+        adaptive softmax."""
         if not self.tail:
             return first
         first = first.log_softmax(-1)
@@ -78,42 +83,62 @@ class Int8Lstm(LanguageModel):
     def _read(self, ids: Tensor, lengths: Tensor, state: Any) -> tuple[Tensor, Any]:
         """What the output layer reads at each token, (B, T, D), anything at pads, and the state after each row's last
         one."""
-        shape = len(self.layers), len(ids), self.hidden_size
-        state = self.state(torch.zeros(shape), torch.zeros(shape)) if state is None else state
-        hidden, cells = (part.clone(memory_format=torch.contiguous_format) for part in (state.hidden, state.cell))
-        read = self.embedding.rows(ids.flatten()).view(*ids.shape, -1) * self.scale
-        outputs = read.new_empty(*ids.shape, self.hidden_size)
+        state = self._copied(state, len(ids))
+        outputs = torch.empty(*ids.shape, self.hidden_size)
         for column in range(ids.shape[1]):
             rows = (lengths > column).nonzero()[:, 0]
-            below = read[rows, column]
-            for layer, remembered, cell in zip(self.layers, hidden, cells, strict=True):
-                _step(layer, below, rows, remembered, cell)
-                below = remembered[rows]
-            outputs[rows, column] = below
-        return outputs, self.state(hidden, cells)
+            self._token(ids[rows, column], rows, state, NO_ROWS)
+            outputs[rows, column] = state.hidden[-1, rows]
+        return outputs, state
+
+    def _copied(self, state: Any, rows: int) -> Any:
+        """A state that may be written over."""
+        if state is None:
+            return self.state(*(torch.zeros(self.depth, rows, self.hidden_size) for _ in range(2)))
+        kept = torch.contiguous_format
+        return self.state(state.hidden.clone(memory_format=kept), state.cell.clone(memory_format=kept))
+
+    def _token(self, ids: Tensor, rows: Tensor, state: Any, wanted: Tensor) -> Tensor:
+        """Read a token each, ids (n,), in `rows` (n,) of the state, which is written over. Returns what the first
+        output layer says (m, ...) of the rows that are `wanted`, (m,)."""
+        below = (self.embedding.rows(ids) * self.scale).numpy()
+        scores = np.empty((len(wanted), self.head.shape[0]), np.float32)
+        head = self.head.arrays
+        output = _kernels.Output(wanted.numpy(), head, *work(len(wanted), head[0].shape[1]), scores)
+        _team.run(
+            _kernels.lstm, 3 * self.depth + 2, below, rows.numpy(), state.cell.numpy(), state.hidden.numpy(),
+            self.first.arrays, self.others, self._room(len(ids), below.shape[1]),
+            self._room(len(ids), self.hidden_size), output,
+        )  # fmt: skip
+        return torch.from_numpy(scores)
+
+    def _room(self, rows: int, inputs: int) -> _kernels.LstmRoom:
+        width = inputs + self.hidden_size
+        both, gates = (np.empty((rows, size), np.float32) for size in (width, 4 * self.hidden_size))
+        return _kernels.LstmRoom(both, *work(rows, -(-width // BLOCK)), gates)
 
     def forward(self, ids: Tensor, targets: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         outputs, state = self._read(ids, torch.full(ids.shape[:1], ids.shape[1]), state)
         return priced(
-            outputs, targets, lambda rows, wanted: nats_of(self._scores(rows), wanted), self.vocabulary_size
+            outputs,
+            targets,
+            lambda rows, wanted: nats_of(self._scores(rows, self.head(rows)), wanted),
+            self.vocabulary_size,
         ), state
 
     @device.one_thread()
     def step(self, ids: Tensor, lengths: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        _, state = self._read(ids, lengths, state)
-        return self._scores(state.hidden[-1]), state
+        if ids.shape[1] > 1:
+            _, state = self._read(ids, lengths, state)
+            return self._scores(state.hidden[-1], self.head(state.hidden[-1])), state
+        state, rows = self._copied(state, len(ids)), torch.arange(len(ids))
+        first = self._token(ids[:, 0], rows, state, rows)
+        return self._scores(state.hidden[-1], first), state
 
     def size(self) -> dict[str, int]:
-        matrices = [self.embedding, *self.layers, self.head, *(part for pair in self.tail for part in pair)]
-        return {"parameters": sum(matrix.tiles.numel() for matrix in matrices), "trained": 0}
+        matrices = [self.embedding, self.first, self.head, *(part for pair in self.tail for part in pair)]
+        whole = sum(matrix.tiles.numel() for matrix in matrices) + self.others[0].size
+        return {"parameters": whole, "trained": 0}
 
     def save(self, folder: Path) -> None:
         raise TypeError("8-bit weights are made of a saved model, and not saved again")
-
-
-def _step(layer: Int8Matrix, below: Tensor, rows: Tensor, hidden: Tensor, cells: Tensor) -> None:
-    """One token (n, C) through a layer, which writes over `rows` (n,) of hidden and cells, (B, D)."""
-    count, (gates, inputs) = len(rows), layer.shape
-    both, y = np.empty((count, inputs), np.float32), np.empty((count, gates), np.float32)
-    tensors = (part.numpy() for part in (below, rows, cells, hidden))
-    _team.run(_kernels.lstm, 3, *tensors, both, *work(count, layer.tiles.shape[1]), layer.arrays, y)

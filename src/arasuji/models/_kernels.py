@@ -243,26 +243,79 @@ def linear(board: Any, rows: Any, levels: Any, sizes: Any, matrix: Any, y: Any) 
 
 
 @compiled
-def lstm(
-    board: Any, below: Any, rows: Any, cells: Any, hidden: Any, both: Any, levels: Any, sizes: Any, matrix: Any, y: Any
-) -> None:
-    """One token through a layer (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000, gates in
-    torch's order): what it reads, `below` (n, C), changes rows (n,) of what it remembers, hidden and cells (B, D).
+def _of(matrix: Any, layer: int) -> Any:
+    tiles, scales, offsets, bias = matrix
+    return tiles[layer], scales[layer], offsets[layer], bias[layer]
 
-    both (n, C + D), levels, sizes and y (n, 4 D) are room to work in.
-    """
+
+class Output(NamedTuple):
+    """The rows of which scores are wanted, and what makes them."""
+
+    rows: Any
+    """(m,)."""
+    matrix: Any
+    """The output layer."""
+    levels: Any
+    sizes: Any
+    """Room for the rows' levels."""
+    scores: Any
+    """(m, V), to be written."""
+
+
+class LstmRoom(NamedTuple):
+    """What n rows need on their way through a layer that reads C numbers and remembers D."""
+
+    both: Any
+    """(n, C + D)."""
+    levels: Any
+    sizes: Any
+    gates: Any
+    """(n, 4 D)."""
+
+
+@compiled
+def _lstm_layer(
+    board: Any, phase: int, below: Any, at: Any, rows: Any, cells: Any, hidden: Any, matrix: Any, room: Any
+) -> None:
+    """Three phases: what a layer reads, rows `at` (n,) of below, changes `rows` (n,) of what it remembers, hidden and
+    cells (B, D) (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000, gates in torch's order)."""
     inputs, size = below.shape[1], cells.shape[1]
-    for i in pieces(board, 0, len(rows)):
-        both[i, :inputs], both[i, inputs:] = below[i], hidden[rows[i]]
-        sizes[i] = quantize(both[i], levels[i].reshape(-1))
-    product(board, 1, levels, sizes, matrix, False, y)
-    for i in pieces(board, 2, len(rows)):
-        gates, cell, out = y[i], cells[rows[i]], hidden[rows[i]]
+    for i in pieces(board, phase, len(rows)):
+        room.both[i, :inputs], room.both[i, inputs:] = below[at[i]], hidden[rows[i]]
+        room.sizes[i] = quantize(room.both[i], room.levels[i].reshape(-1))
+    product(board, phase + 1, room.levels, room.sizes, matrix, False, room.gates)
+    for i in pieces(board, phase + 2, len(rows)):
+        gates, cell, out = room.gates[i], cells[rows[i]], hidden[rows[i]]
         for d in range(size):
             enter, forget = _sigmoid(gates[d]), _sigmoid(gates[size + d])
             new = np.float32(2) * _sigmoid(np.float32(2) * gates[2 * size + d]) - np.float32(1)
             cell[d] = forget * cell[d] + enter * new
             out[d] = _sigmoid(gates[3 * size + d]) * (np.float32(2) * _sigmoid(np.float32(2) * cell[d]) - np.float32(1))
+
+
+@compiled
+def lstm(
+    board: Any,
+    below: Any,
+    rows: Any,
+    cells: Any,
+    hidden: Any,
+    first: Any,
+    others: Any,
+    first_room: Any,
+    room: Any,
+    output: Any,
+) -> None:
+    """One token through all layers, and the scores after it: what the first one reads, below (n, C), changes `rows`
+    (n,) of hidden and cells, (L, B, D). `others` are the matrices of the layers above it, as in `Blocks`."""
+    layers = len(cells)
+    _lstm_layer(board, 0, below, np.arange(len(rows)), rows, cells[0], hidden[0], first, first_room)
+    for layer in range(1, layers):
+        under, matrix = hidden[layer - 1], _of(others, layer - 1)
+        _lstm_layer(board, 3 * layer, under, rows, rows, cells[layer], hidden[layer], matrix, room)
+    for i in pieces(board, 3 * layers, len(output.rows)):
+        output.sizes[i] = quantize(hidden[layers - 1, output.rows[i]], output.levels[i].reshape(-1))
+    product(board, 3 * layers + 1, output.levels, output.sizes, output.matrix, False, output.scores)
 
 
 @compiled
@@ -359,22 +412,6 @@ class Blocks(NamedTuple):
     down: Any
 
 
-class Output(NamedTuple):
-    """The rows of which scores are wanted, and what makes them."""
-
-    rows: Any
-    """(m,)."""
-    norm: Any
-    """The last norm, (1, D) twice."""
-    matrix: Any
-    """The output layer."""
-    levels: Any
-    sizes: Any
-    """Room for the rows' levels."""
-    scores: Any
-    """(m, V), to be written."""
-
-
 class Room(NamedTuple):
     """What n rows need on their way through the blocks."""
 
@@ -419,12 +456,6 @@ def _norm(
 
 
 @compiled
-def _of(matrix: Any, layer: int) -> Any:
-    tiles, scales, offsets, bias = matrix
-    return tiles[layer], scales[layer], offsets[layer], bias[layer]
-
-
-@compiled
 def decoder(
     board: Any,
     x: Any,
@@ -438,6 +469,7 @@ def decoder(
     epsilon: float,
     gated: bool,
     room: Any,
+    last: Any,
     output: Any,
 ) -> None:
     """New tokens through a decoder, and the scores after some of them. x (n, D), which is written over, is of a token
@@ -445,8 +477,8 @@ def decoder(
 
     cos and sin (n, size / 2) turn queries and keys, or are (n, 0). cache (slots, L, 2, K, columns, size), bits of
     bfloat16, has the keys and values of all earlier tokens of these slots, and gets those of the new ones; a token
-    reads those of its slot up to its own column. Norms are layer norms (centred) or RMS norms; `gated` is for
-    `activate`.
+    reads those of its slot up to its own column. Norms are layer norms (centred) or RMS norms, the last one (1, D)
+    twice; `gated` is for `activate`.
     """
     kv_heads, size = cache.shape[3], cache.shape[5]
     shared = room.read.shape[1] // size // kv_heads
@@ -474,5 +506,5 @@ def decoder(
             room.sizes[row] = quantize(active, room.inner_levels[row].reshape(-1))
         product(board, phase + 9, room.inner_levels, room.sizes, _of(weights.down, layer), True, x)
     phase = cache.shape[1] * PHASES
-    _norm(board, phase, x, output.rows, output.norm, 0, centred, epsilon, output.levels, output.sizes)
+    _norm(board, phase, x, output.rows, last, 0, centred, epsilon, output.levels, output.sizes)
     product(board, phase + 1, output.levels, output.sizes, output.matrix, False, output.scores)
