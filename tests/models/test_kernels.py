@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arasuji.models import _kernels, _team, _vectors
+from arasuji.models import _kernels, _product, _team, _vectors
 from arasuji.models._int8 import work
 
 CASES = settings(deadline=None, max_examples=30, derandomize=True)
@@ -30,7 +30,7 @@ def drawn(seed, *shapes):
 
 def standing_for(levels, sizes):
     """The numbers (n, D or more) that rows of levels stand for."""
-    whole = torch.from_numpy(levels.astype(np.float32) - _kernels.ADDED)
+    whole = torch.from_numpy(levels.astype(np.float32) - _product.ADDED)
     return whole.flatten(1) * torch.from_numpy(sizes)[:, None]
 
 
@@ -46,16 +46,16 @@ def test_levels_stand_for_the_numbers_of_a_row(seed, rows, size, magnitude):
     x *= magnitude
     x[0, 0] = 0
     levels, sizes = work(rows, -(-size // 32))
-    levels[:] = _kernels.ADDED
+    levels[:] = _product.ADDED
     for i, row in enumerate(x):
-        sizes[i] = _kernels.quantize(row.numpy(), levels[i].reshape(-1))
+        sizes[i] = _product.quantize(row.numpy(), levels[i].reshape(-1))
     off = (standing_for(levels, sizes)[:, :size] - x).abs()
     assert (off <= 0.501 / 127 * x.abs().amax(1, keepdim=True)).all()
 
 
 @pytest.mark.parametrize("way", _vectors.possible())
 def test_each_way_to_multiply_on_this_machine_gives_what_64_bits_give(way):
-    assert _kernels.exact(_kernels.multiplication(way), way)
+    assert _product.exact(_product.multiply, way)
 
 
 @pytest.mark.parametrize("way", _vectors.WAYS)
@@ -66,27 +66,27 @@ def test_a_product_that_saturates_is_refused(way):
     def product(levels, sizes, matrix, first, last, add, y):
         tiles, scales, _, bias = matrix
         weights = tiles.swapaxes(1, 2).reshape(-1, tiles.shape[1] * 32).astype(np.int64)[: y.shape[1]]
-        rows = levels.reshape(len(y), -1).astype(np.int64) - _vectors.WAYS[way][2] + 128
+        rows = levels.reshape(len(y), -1).astype(np.int64) - _vectors.WAYS[way][1] + 128
         products = rows[:, None] * weights[None]
         pairs = products[..., ::2] + products[..., 1::2]
         if clipped:
             pairs = pairs.clip(-(2**15), 2**15 - 1)
         y[:] = (pairs.sum(-1) - 128 * weights.sum(1)) * (scales * sizes[:, None]) + bias
 
-    assert _kernels.exact(product, way)
+    assert _product.exact(product, way)
     clipped = True
-    assert not _kernels.exact(product, way)
+    assert not _product.exact(product, way)
 
 
 def test_a_way_that_is_not_exact_here_is_left_out(monkeypatch):
     refused = _vectors.possible()[0]
-    exact = _kernels.exact
-    monkeypatch.setattr(_kernels, "exact", lambda multiply, way: way != refused and exact(multiply, way))
+    exact = _product.exact
+    monkeypatch.setattr(_product, "exact", lambda multiply, way: way != refused and exact(multiply, way))
     if len(_vectors.possible()) > 1:
-        assert _kernels.proved()[0] == _vectors.possible()[1]
-    monkeypatch.setattr(_kernels, "exact", lambda multiply, way: False)
+        assert _product.proved() == _vectors.possible()[1]
+    monkeypatch.setattr(_product, "exact", lambda multiply, way: False)
     with pytest.raises(AssertionError, match="not exact"):
-        _kernels.proved()
+        _product.proved()
 
 
 def test_a_processor_that_is_not_of_intels_kind_multiplies_the_plain_way(monkeypatch):
@@ -111,18 +111,18 @@ def test_all_ways_give_the_same_to_the_last_bit_alone_and_among_others(seed, row
     tiles[:outputs, :inputs] = weight
     found = []
     for way in _vectors.possible():
-        _, kind, added = _vectors.WAYS[way]
+        kind, added = _vectors.WAYS[way]
         levels = np.full((rows, blocks * 32), added, kind)
         levels[:, :inputs] = (x.numpy() * 40).clip(-127, 127).round() + added
         offsets = tiles.sum(1, dtype=np.int32) * np.int32(added)
         shaped = np.ascontiguousarray(tiles.reshape(groups, 4, blocks, 32).swapaxes(1, 2))
         matrix = (shaped, scale.numpy(), offsets, bias.numpy())
-        multiply, sizes = _kernels.multiplication(way), np.linspace(0.5, 2, rows, dtype=np.float32)
+        sizes = np.linspace(0.5, 2, rows, dtype=np.float32)
         for some in [slice(0, rows), *(slice(i, i + 1) for i in (0, rows - 1))]:
             y = np.empty((some.stop - some.start, outputs), np.float32)
             part = levels[some].reshape(-1, blocks, 32)
             for first in range(0, groups, threads):  # in pieces
-                multiply(part, sizes[some], matrix, first, min(first + threads, groups), False, y)
+                _product.multiply(part, sizes[some], matrix, first, min(first + threads, groups), False, y)
             found.append((some, y))
     for some, y in found:
         assert np.array_equal(y, found[0][1][some])
@@ -246,7 +246,7 @@ def test_loops_run_from_several_threads_at_once():
 @pytest.mark.skipif(os.name != "posix", reason="makes folders that may not be written")
 def test_where_nothing_can_be_kept_the_loops_are_compiled_all_the_same(tmp_path):
     file = tmp_path / "kernels.py"
-    file.write_text(Path(_kernels.__file__).read_text("utf-8").split("NOTHING =")[0], "utf-8")
+    file.write_text(Path(_product.__file__).read_text("utf-8").split("NOTHING =")[0], "utf-8")
     (tmp_path / "__pycache__").write_text("in the way")
     program = "import sys, kernels; sys.exit(kernels.compiled.keywords['cache'])"
     home = {"HOME": "/proc/none", "XDG_CACHE_HOME": "/proc/none", "PYTHONPATH": str(tmp_path)}

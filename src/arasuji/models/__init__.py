@@ -120,7 +120,7 @@ class LanguageModel(nn.Module, ABC):
 
 def way_to_multiply() -> str:
     """How 8-bit matrices are multiplied on this machine: the quickest way that has proved to be exact here."""
-    return str(importlib.import_module(f"{__name__}._kernels").WAY)
+    return str(importlib.import_module(f"{__name__}._product").WAY)
 
 
 def families() -> list[str]:

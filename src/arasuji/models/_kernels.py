@@ -1,175 +1,21 @@
-"""The loops of an 8-bit model; on CPUs only.
-
-numba compiles them for the processor they run on: seconds at the first use after installing, later none. Each function
-with `board` is a loop that threads share (see `_team`); the others do a row or a piece of it.
-
-A row that a matrix is multiplied with is kept as whole numbers, `levels`; one level stands for `size` (see `_int8`).
-"""
+"""The loops of an 8-bit model between its products; on CPUs only. See `_product`."""
 
 from __future__ import annotations
 
 import math
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from numba.core.codegen import get_host_cpu_features
 
-from arasuji.models import _vectors
+from arasuji.models._product import compiled, product, quantize, quantize_all
 from arasuji.models._team import pieces
-from arasuji.models._vectors import BLOCK, WAYS, dot_by, nothing, store_totals
 
-LARGEST = 127
-COLUMNS = 4
-"""Rows of a matrix that are multiplied together, which are columns of the product; with as many rows of the other side,
-where there are as many. More sums would not fit in the registers."""
-NEAR = 32
-"""Rows that are multiplied with a piece of a matrix before others are, so that they stay in the cache."""
-PIECE_BYTES = 2**16
-"""Of a matrix that are a piece: microseconds for one row."""
-
-
-def _kept() -> bool:
-    """Whether there is a folder where what was compiled can be kept: beside this file, or in the user's cache."""
-    try:
-        numba.njit(cache=True)(_kept)
-    except RuntimeError:
-        return False
-    return True
-
-
-def _whole_vectors() -> None:
-    """LLVM uses half of the vectors of an Intel processor, with which a loop falls behind its memory by a quarter."""
-    features = get_host_cpu_features()
-    if numba.config.CPU_FEATURES is None and "+avx512bw" in features:  # type: ignore[attr-defined]
-        numba.config.CPU_FEATURES = f"{features},-prefer-256-bit"  # type: ignore[attr-defined]
-
-
-_whole_vectors()
-exactly: Any = partial(numba.njit, nogil=True, error_model="numpy", cache=_kept())
-"""Sums are taken in the order in which they are written: the same for a row alone and for one among others. Divisions
-are not checked for zero, as Python does: a loop that checks them cannot use vectors."""
-compiled: Any = partial(exactly, fastmath=True)
 within: Any = partial(numba.njit, fastmath=True, error_model="numpy", inline="always")
 
-NOTHING = np.float32(1e-30)
-"""A row of smaller numbers counts as zeros, since what divides it would not fit in float32."""
 LEAST, MOST = np.float32(-87), np.float32(88)
 """Exponentials are taken between these, where float32 holds them."""
-
-
-@cache
-def multiplication(way: str) -> Any:
-    """The product of rows with a piece of a matrix, its whole numbers added up in a way that `_vectors` knows."""
-    dot = dot_by(way)
-
-    @exactly
-    def four_rows(levels: Any, row: int, tiles: Any, group: int, whole: Any, column: int) -> None:
-        """Sixteen sums: of four rows, by a group of four columns."""
-        a0, a1, a2, a3 = nothing(), nothing(), nothing(), nothing()
-        b0, b1, b2, b3 = nothing(), nothing(), nothing(), nothing()
-        c0, c1, c2, c3 = nothing(), nothing(), nothing(), nothing()
-        d0, d1, d2, d3 = nothing(), nothing(), nothing(), nothing()
-        for block in range(tiles.shape[1]):
-            a0 = dot(a0, tiles, group, block, 0, levels, row)
-            a1 = dot(a1, tiles, group, block, 1, levels, row)
-            a2 = dot(a2, tiles, group, block, 2, levels, row)
-            a3 = dot(a3, tiles, group, block, 3, levels, row)
-            b0 = dot(b0, tiles, group, block, 0, levels, row + 1)
-            b1 = dot(b1, tiles, group, block, 1, levels, row + 1)
-            b2 = dot(b2, tiles, group, block, 2, levels, row + 1)
-            b3 = dot(b3, tiles, group, block, 3, levels, row + 1)
-            c0 = dot(c0, tiles, group, block, 0, levels, row + 2)
-            c1 = dot(c1, tiles, group, block, 1, levels, row + 2)
-            c2 = dot(c2, tiles, group, block, 2, levels, row + 2)
-            c3 = dot(c3, tiles, group, block, 3, levels, row + 2)
-            d0 = dot(d0, tiles, group, block, 0, levels, row + 3)
-            d1 = dot(d1, tiles, group, block, 1, levels, row + 3)
-            d2 = dot(d2, tiles, group, block, 2, levels, row + 3)
-            d3 = dot(d3, tiles, group, block, 3, levels, row + 3)
-        store_totals(whole, row, column, a0, a1, a2, a3)
-        store_totals(whole, row + 1, column, b0, b1, b2, b3)
-        store_totals(whole, row + 2, column, c0, c1, c2, c3)
-        store_totals(whole, row + 3, column, d0, d1, d2, d3)
-
-    @exactly
-    def one_row(levels: Any, row: int, tiles: Any, group: int, whole: Any, column: int) -> None:
-        a0, a1, a2, a3 = nothing(), nothing(), nothing(), nothing()
-        for block in range(tiles.shape[1]):
-            a0 = dot(a0, tiles, group, block, 0, levels, row)
-            a1 = dot(a1, tiles, group, block, 1, levels, row)
-            a2 = dot(a2, tiles, group, block, 2, levels, row)
-            a3 = dot(a3, tiles, group, block, 3, levels, row)
-        store_totals(whole, row, column, a0, a1, a2, a3)
-
-    @exactly
-    def multiply(levels: Any, sizes: Any, matrix: Any, first: int, last: int, add: bool, y: Any) -> None:
-        """Columns of y (n, E), 4 * first up to 4 * last, of levels (n, blocks, 32): written, or added to."""
-        tiles, scales, offsets, bias = matrix
-        whole = np.empty((len(y), (last - first) * COLUMNS), np.int32)
-        for start in range(0, len(y), NEAR):
-            stop = min(start + NEAR, len(y))
-            full = stop - (stop - start) % COLUMNS
-            for group in range(first, last):
-                for row in range(start, full, COLUMNS):
-                    four_rows(levels, row, tiles, group, whole, (group - first) * COLUMNS)
-                for row in range(full, stop):
-                    one_row(levels, row, tiles, group, whole, (group - first) * COLUMNS)
-        left, right = first * COLUMNS, min(last * COLUMNS, y.shape[1])
-        for row in range(len(y)):
-            for column in range(left, right):
-                value = np.float32(whole[row, column - left] - offsets[column]) * (scales[column] * sizes[row])
-                y[row, column] = value + bias[column] + (y[row, column] if add else np.float32(0))
-
-    return multiply
-
-
-def worst(width: int) -> tuple[Any, Any]:
-    """Rows and a matrix, (9, width) and (7, width) of whole numbers, whose products are the hardest to get right: all
-    at the ends of their range, of one sign or of both, and drawn at random."""
-    generator = np.random.default_rng(width)
-    rows = generator.integers(-LARGEST, LARGEST + 1, (9, width))
-    matrix = generator.integers(-LARGEST, LARGEST + 1, (7, width))
-    rows[:2], rows[2], rows[3] = [[LARGEST], [-LARGEST]], 0, 3
-    matrix[0], matrix[1], matrix[2], matrix[3, ::2] = LARGEST, -LARGEST, 1, LARGEST
-    return rows, matrix
-
-
-def exact(multiply: Any, way: str) -> bool:
-    """Whether a product gives what 64-bit whole numbers give, for few and many columns, odd numbers of them, one row
-    and several."""
-    _, kind, added = WAYS[way]
-    for width in (1, 31, 32, 33, 768, 2**14 + 1):
-        rows, matrix = worst(width)
-        blocks = -(-width // BLOCK)
-        levels = np.zeros((len(rows), blocks * BLOCK), kind)
-        levels[:, :width] = rows + added
-        tiles = np.zeros((2 * COLUMNS, blocks * BLOCK), np.int8)
-        tiles[: len(matrix), :width] = matrix
-        offsets = tiles.sum(1, dtype=np.int32) * np.int32(added)
-        tiles = np.ascontiguousarray(tiles.reshape(2, COLUMNS, blocks, BLOCK).swapaxes(1, 2))
-        ones, zeros = np.ones(len(matrix), np.float32), np.zeros(len(matrix), np.float32)
-        for count in (1, len(rows)):
-            y = np.empty((count, len(matrix)), np.float32)
-            levels_of = levels[:count].reshape(count, blocks, BLOCK)
-            multiply(levels_of, np.ones(count, np.float32), (tiles, ones, offsets, zeros), 0, 2, False, y)
-            if not np.array_equal(y, (rows[:count] @ matrix.T).astype(np.float32)):
-                return False
-    return True
-
-
-def proved() -> tuple[str, Any]:
-    """The quickest way to multiply that is exact on this machine, and the product by it."""
-    for way in _vectors.possible():
-        multiply = multiplication(way)
-        if exact(multiply, way):
-            return way, multiply
-    raise AssertionError("products of whole numbers are not exact on this processor")
-
-
-WAY, multiply = proved()
-_, LEVEL, ADDED = WAYS[WAY]
 
 
 @within
@@ -205,41 +51,6 @@ def _half(number: Any) -> Any:
 @within
 def _sigmoid(x: Any) -> Any:
     return np.float32(1) / (np.float32(1) + _exp(-x))
-
-
-@compiled
-def quantize(row: Any, levels: Any) -> Any:
-    """Put a row of numbers (D,) into levels (D or more,) of -127 to 127; returns how much one level is."""
-    most = NOTHING
-    for d in range(len(row)):
-        most = max(most, abs(row[d]))
-    share = np.float32(LARGEST) / most
-    for d in range(len(row)):
-        levels[d] = LEVEL(np.int32(np.rint(row[d] * share)) + ADDED)
-    return np.float32(1) / share
-
-
-@compiled
-def product(board: Any, phase: int, levels: Any, sizes: Any, matrix: Any, add: bool, y: Any) -> None:
-    """One phase: y (n, E) of levels (n, blocks, 32), written or added to."""
-    tiles = matrix[0]
-    groups = max(1, PIECE_BYTES // (tiles.shape[1] * BLOCK * COLUMNS))
-    for piece in pieces(board, phase, -(-len(tiles) // groups)):
-        multiply(levels, sizes, matrix, piece * groups, min((piece + 1) * groups, len(tiles)), add, y)
-
-
-@compiled
-def quantize_all(board: Any, phase: int, rows: Any, levels: Any, sizes: Any) -> None:
-    """One phase: rows (n, D) into levels (n, blocks, 32) and their sizes (n,)."""
-    for row in pieces(board, phase, len(rows)):
-        sizes[row] = quantize(rows[row], levels[row].reshape(-1))
-
-
-@compiled
-def linear(board: Any, rows: Any, levels: Any, sizes: Any, matrix: Any, y: Any) -> None:
-    """Rows (n, D) times a matrix."""
-    quantize_all(board, 0, rows, levels, sizes)
-    product(board, 1, levels, sizes, matrix, False, y)
 
 
 @compiled

@@ -81,13 +81,14 @@ def _pairs(builder: Any, sums: Any, weights: Any, levels: Any) -> Any:
 
 def _plain(builder: Any, sums: Any, weights: Any, levels: Any) -> Any:
     for part in range(4):
-        product = builder.mul(builder.sext(weights(part, SUMS), VECTOR), builder.sext(levels(16, part, SUMS), VECTOR))
+        product = builder.mul(builder.sext(weights(part, SUMS), VECTOR), builder.sext(levels(8, part, SUMS), VECTOR))
         sums = builder.add(sums, product)
     return sums
 
 
-WAYS = {"bytes": (_bytes, np.uint8, 128), "pairs": (_pairs, np.int16, 0), "plain": (_plain, np.int16, 0)}
-"""How `dot` is done, the type of the levels and what is added to them; the quickest first."""
+WAYS = {"bytes": (np.uint8, 128), "pairs": (np.int16, 0), "plain": (np.int8, 0)}
+"""The type of the levels, by which `dot` knows the way, and what is added to them; the quickest first."""
+PRODUCTS = {types.uint8: _bytes, types.int16: _pairs, types.int8: _plain}
 
 
 def possible() -> list[str]:
@@ -97,30 +98,25 @@ def possible() -> list[str]:
     return [*(["bytes"] if has_bytes else []), *(["pairs"] if "+avx2" in features else []), "plain"]
 
 
-def dot_by(way: str) -> Any:
-    """A function for compiled loops: dot(sums, weights, group, block, column, levels, row) -> sums.
+@intrinsic
+def dot(typing: Any, sums: Any, weights: Any, group: Any, block: Any, column: Any, levels: Any, row: Any) -> Any:
+    """Add 32 products to sums: of weights (groups, blocks, columns, 32) int8, and levels (rows, blocks, 32) of a way's
+    type."""
+    products = PRODUCTS[levels.dtype]
 
-    weights (groups, blocks, columns, 32) int8; levels (rows, blocks, 32) of the way's type.
-    """
-    products = WAYS[way][0]
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        sums, weights, group, block, column, levels, row = arguments
+        of_weights, of_levels = signature.args[1], signature.args[5]
 
-    @intrinsic
-    def dot(typing: Any, sums: Any, weights: Any, group: Any, block: Any, column: Any, levels: Any, row: Any) -> Any:
-        def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            sums, weights, group, block, column, levels, row = arguments
-            of_weights, of_levels = signature.args[1], signature.args[5]
+        def weight(part: int, size: int) -> Any:
+            return _numbers(context, builder, of_weights, weights, [group, block, column], 8, part, size)
 
-            def weight(part: int, size: int) -> Any:
-                return _numbers(context, builder, of_weights, weights, [group, block, column], 8, part, size)
+        def level(bits: int, part: int, size: int) -> Any:
+            return _numbers(context, builder, of_levels, levels, [row, block], bits, part, size)
 
-            def level(bits: int, part: int, size: int) -> Any:
-                return _numbers(context, builder, of_levels, levels, [row, block], bits, part, size)
+        return products(builder, sums, weight, level)
 
-            return products(builder, sums, weight, level)
-
-        return SUMS_TYPE(sums, weights, types.int64, types.int64, types.int64, levels, types.int64), code
-
-    return dot
+    return SUMS_TYPE(sums, weights, types.int64, types.int64, types.int64, levels, types.int64), code
 
 
 @intrinsic
