@@ -179,3 +179,13 @@ def test_other_architectures_say_that_they_have_none(tmp_path):
     Qwen2ForCausalLM(shape).save_pretrained(tmp_path / "base")
     with pytest.raises(BaseModelError, match="GPT-2 and Llama"):
         transformer.quantize(tmp_path / "base", tmp_path)
+
+
+def test_more_tokens_than_the_context_holds_are_refused(tmp_path):
+    gpt2().save_pretrained(tmp_path / "base")
+    (tmp_path / "int8").mkdir()
+    transformer.quantize(tmp_path / "base", tmp_path / "int8")
+    model = transformer.load(tmp_path / "int8", torch.int8)
+    _, state = model.step(*padded(rows_of(64)))
+    with pytest.raises(ValueError, match="context of 64"):
+        model.step(torch.tensor([[5]]), torch.tensor([1]), state)

@@ -118,6 +118,8 @@ class Int8Decoder(LanguageModel):
         slots = state.slots[:, None].expand_as(ids)[real]
         state.lengths = state.lengths + lengths
         needed = int(state.lengths.max())
+        if needed > shape.context:  # compiled loops would write past the end of what is kept
+            raise ValueError(f"{needed:,} tokens do not fit in a context of {shape.context:,}")
         if state.keys:
             state.make_room(needed)
         else:  # the layers' keys and values are one tensor, as if they were heads

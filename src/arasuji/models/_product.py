@@ -24,7 +24,7 @@ from arasuji.models._vectors import BLOCK, WAYS, dot, nothing, store_totals
 
 LARGEST = 127
 COLUMNS = 4
-"""Rows of a matrix that are multiplied together, which are columns of the product; with as many rows of the other side,
+"""Rows of a matrix that lie and are multiplied together, columns of the product; by as many rows of the other side,
 where there are as many. More sums would not fit in the registers."""
 NEAR = 32
 """Rows that are multiplied with a piece of a matrix before others are, so that they stay in the cache."""
