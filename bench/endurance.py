@@ -47,7 +47,7 @@ def long_text(folder: str) -> dict[str, Any]:
     import tokenizers  # noqa: F401
 
     from arasuji import api
-    from arasuji.models import _int8_decoder, transformer  # noqa: F401
+    from arasuji.models.int8 import decoder  # noqa: F401
 
     imports = held_bytes()
     trained = api.load(folder, "int8")

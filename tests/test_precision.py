@@ -12,7 +12,7 @@ from tiny_presets import small
 from arasuji import api, device, files
 from arasuji.corpus import prepare
 from arasuji.errors import OptionError, RunError, StorageError
-from arasuji.models._int8_decoder import Int8Decoder
+from arasuji.models.int8.decoder import Int8Decoder
 
 
 @pytest.fixture(scope="module")

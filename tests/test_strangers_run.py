@@ -19,8 +19,8 @@ from safetensors.torch import load_file, save_file
 from arasuji import api, files, models
 from arasuji.config import Experiment
 from arasuji.errors import ArasujiError, StorageError
-from arasuji.models import _int8_decoder
 from arasuji.models import transformer as decoders
+from arasuji.models.int8 import decoder
 from arasuji.runs import RunDirectory
 
 FAMILIES = ("lstm", "adaptive", "ngram", "transformer")
@@ -195,7 +195,7 @@ def test_8_bit_tensors_of_an_lstm_that_do_not_fit_are_refused(take, tmp_path, na
 
 @pytest.mark.parametrize("way", ["wider", "shorter", "gone", "other type", "nan", "no scale"])
 @pytest.mark.parametrize("shape", ["gpt2", "llama"])
-@pytest.mark.parametrize("file", [_int8_decoder.REST, _int8_decoder.BLOCK.format(0)])
+@pytest.mark.parametrize("file", [decoder.REST, decoder.BLOCK.format(0)])
 def test_8_bit_tensors_of_a_decoder_that_do_not_fit_are_refused(tmp_path, shape, way, file):
     (tmp_path / "light").mkdir()
     _decoder(shape, tmp_path / "base")
@@ -255,9 +255,9 @@ def test_an_8_bit_configuration_that_its_tensors_do_not_fit_is_refused(tmp_path,
     (tmp_path / "light").mkdir()
     _decoder("gpt2", tmp_path / "base")
     decoders.quantize(tmp_path / "base", tmp_path / "light")
-    content = json.loads((tmp_path / "light" / _int8_decoder.CONFIG).read_text())
+    content = json.loads((tmp_path / "light" / decoder.CONFIG).read_text())
     content[key] = value
-    (tmp_path / "light" / _int8_decoder.CONFIG).write_text(json.dumps(content))
+    (tmp_path / "light" / decoder.CONFIG).write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r"tensor|Shape|blocks|NaN|number"):
         decoders.load(tmp_path / "light", torch.int8)
 

@@ -277,14 +277,15 @@ def _opened(
         _check_alike(of, model, tokenizer)
         return model, tokenizer
 
-    if precision != torch.int8 or not hasattr(module, "quantize"):
+    quantize = module.quantize
+    if precision != torch.int8 or quantize is None:
         return both(folder, torch.float32 if precision == torch.int8 else precision)
     if light := _fresh_int8(place, folder):
         return both(light, precision)
 
     def make(target: Path) -> None:
         tokens.load(folder).save(target)
-        module.quantize(folder, target)
+        quantize(folder, target)
 
     try:
         _forget(place.parent)

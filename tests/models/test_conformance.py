@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from conftest import SMALL, small_model
@@ -138,6 +141,29 @@ def test_rows_that_leave_and_join_change_no_other(model, bpe, starter_texts):
 
 
 @torch.no_grad()
+def test_copies_of_a_row_go_their_own_ways(model, bpe, starter_texts):
+    ids, _ = rows([bpe.encode(starter_texts[7])[:12]], bpe)
+    _, state = model.step(ids, torch.tensor([ids.shape[1]]))
+    state = state.select(torch.tensor([0, 0, 0]))
+    ways = torch.arange(5, 5 + 3 * 40).view(3, 40)  # more tokens than a cache has free places for
+    for tokens in ways.unbind(1):
+        scores, state = model.step(tokens[:, None], torch.ones(3, dtype=torch.int64), state)
+    for row, way in enumerate(ways):
+        whole = torch.cat([ids[0], way])[None]
+        torch.testing.assert_close(scores[row], model.step(whole, torch.tensor([whole.shape[1]]))[0][0], **CLOSE)
+
+
+@torch.no_grad()
+def test_a_state_that_is_looked_at_is_not_used_up(model, bpe, starter_texts):
+    ids, _ = rows([bpe.encode(starter_texts[7])[:12]], bpe)
+    expected = step_whole(model, torch.cat([ids[0], torch.tensor([9])]))[-1]
+    _, state = model.step(ids, torch.tensor([ids.shape[1]]))
+    state.tensors()
+    state.detach()
+    torch.testing.assert_close(model.step(torch.tensor([[9]]), torch.tensor([1]), state)[0][0], expected, **CLOSE)
+
+
+@torch.no_grad()
 def test_a_states_tensors_bring_it_back(model, bpe, starter_texts):
     ids, targets = rows([bpe.encode(starter_texts[4])[:16]], bpe)
     _, carried = model(ids, targets)
@@ -193,3 +219,11 @@ def test_every_family_is_held_to_the_suite():
 def test_an_unknown_family_names_the_nearest():
     with pytest.raises(OptionError, match="did you mean 'lstm'"):
         models.family("lsmt")
+
+
+def test_what_trains_in_floats_neither_imports_nor_compiles_8_bit_loops():
+    program = (
+        "import sys, arasuji.models.lstm, arasuji.models.transformer, arasuji.training.session; print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert not [name for name in loaded if name.startswith(("numba", "llvmlite", "arasuji.models.int8"))]

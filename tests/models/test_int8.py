@@ -13,7 +13,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from arasuji.errors import BaseModelError
 from arasuji.models import lstm, transformer
-from arasuji.models._int8 import Int8Matrix, quantized
+from arasuji.models.int8.matrix import Int8Matrix, quantized
 
 
 def gpt2(**options):

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arasuji.models import _kernels, _product, _team, _vectors
-from arasuji.models._int8 import work
+from arasuji.models.int8 import kernels, product, team, vectors
+from arasuji.models.int8.matrix import work
 
 CASES = settings(deadline=None, max_examples=30, derandomize=True)
 SEEDS, ROWS = st.integers(0, 10**6), st.integers(1, 5)
@@ -30,7 +30,7 @@ def drawn(seed, *shapes):
 
 def standing_for(levels, sizes):
     """The numbers (n, D or more) that rows of levels stand for."""
-    whole = torch.from_numpy(levels.astype(np.float32) - _product.ADDED)
+    whole = torch.from_numpy(levels.astype(np.float32) - product.ADDED)
     return whole.flatten(1) * torch.from_numpy(sizes)[:, None]
 
 
@@ -46,53 +46,53 @@ def test_levels_stand_for_the_numbers_of_a_row(seed, rows, size, magnitude):
     x *= magnitude
     x[0, 0] = 0
     levels, sizes = work(rows, -(-size // 32))
-    levels[:] = _product.ADDED
+    levels[:] = product.ADDED
     for i, row in enumerate(x):
-        sizes[i] = _product.quantize(row.numpy(), levels[i].reshape(-1))
+        sizes[i] = product.quantize(row.numpy(), levels[i].reshape(-1))
     off = (standing_for(levels, sizes)[:, :size] - x).abs()
     assert (off <= 0.501 / 127 * x.abs().amax(1, keepdim=True)).all()
 
 
-@pytest.mark.parametrize("way", _vectors.possible())
+@pytest.mark.parametrize("way", vectors.possible())
 def test_each_way_to_multiply_on_this_machine_gives_what_64_bits_give(way):
-    assert _product.exact(_product.multiply, way)
+    assert product.exact(product.multiply, way)
 
 
-@pytest.mark.parametrize("way", _vectors.WAYS)
+@pytest.mark.parametrize("way", vectors.WAYS)
 def test_a_product_that_saturates_is_refused(way):
     """FBGEMM's, where the processor has no VNNI: one side without a sign, pairs of products added in 16 bits."""
     clipped = False
 
-    def product(levels, sizes, matrix, first, last, add, y):
+    def multiplied(levels, sizes, matrix, first, last, add, y):
         tiles, scales, _, bias = matrix
         weights = tiles.swapaxes(1, 2).reshape(-1, tiles.shape[1] * 32).astype(np.int64)[: y.shape[1]]
-        rows = levels.reshape(len(y), -1).astype(np.int64) - _vectors.WAYS[way][1] + 128
+        rows = levels.reshape(len(y), -1).astype(np.int64) - vectors.WAYS[way][1] + 128
         products = rows[:, None] * weights[None]
         pairs = products[..., ::2] + products[..., 1::2]
         if clipped:
             pairs = pairs.clip(-(2**15), 2**15 - 1)
         y[:] = (pairs.sum(-1) - 128 * weights.sum(1)) * (scales * sizes[:, None]) + bias
 
-    assert _product.exact(product, way)
+    assert product.exact(multiplied, way)
     clipped = True
-    assert not _product.exact(product, way)
+    assert not product.exact(multiplied, way)
 
 
 def test_a_way_that_is_not_exact_here_is_left_out(monkeypatch):
-    refused = _vectors.possible()[0]
-    exact = _product.exact
-    monkeypatch.setattr(_product, "exact", lambda multiply, way: way != refused and exact(multiply, way))
-    if len(_vectors.possible()) > 1:
-        assert _product.proved() == _vectors.possible()[1]
-    monkeypatch.setattr(_product, "exact", lambda multiply, way: False)
+    refused = vectors.possible()[0]
+    exact = product.exact
+    monkeypatch.setattr(product, "exact", lambda multiply, way: way != refused and exact(multiply, way))
+    if len(vectors.possible()) > 1:
+        assert product.proved() == vectors.possible()[1]
+    monkeypatch.setattr(product, "exact", lambda multiply, way: False)
     with pytest.raises(AssertionError, match="not exact"):
-        _product.proved()
+        product.proved()
 
 
 def test_a_processor_that_is_not_of_intels_kind_multiplies_the_plain_way(monkeypatch):
     """ARM, say, where LLVM makes NEON's instructions of it; torch's engine for 8 bits is another there, and unused."""
     monkeypatch.setattr(numba.config, "CPU_FEATURES", "+neon,+fp-armv8,+dotprod")
-    assert _vectors.possible() == ["plain"]
+    assert vectors.possible() == ["plain"]
 
 
 @CASES
@@ -110,8 +110,8 @@ def test_all_ways_give_the_same_to_the_last_bit_alone_and_among_others(seed, row
     tiles = np.zeros((groups * 4, blocks * 32), np.int8)
     tiles[:outputs, :inputs] = weight
     found = []
-    for way in _vectors.possible():
-        kind, added = _vectors.WAYS[way]
+    for way in vectors.possible():
+        kind, added = vectors.WAYS[way]
         levels = np.full((rows, blocks * 32), added, kind)
         levels[:, :inputs] = (x.numpy() * 40).clip(-127, 127).round() + added
         offsets = tiles.sum(1, dtype=np.int32) * np.int32(added)
@@ -122,7 +122,7 @@ def test_all_ways_give_the_same_to_the_last_bit_alone_and_among_others(seed, row
             y = np.empty((some.stop - some.start, outputs), np.float32)
             part = levels[some].reshape(-1, blocks, 32)
             for first in range(0, groups, threads):  # in pieces
-                _product.multiply(part, sizes[some], matrix, first, min(first + threads, groups), False, y)
+                product.multiply(part, sizes[some], matrix, first, min(first + threads, groups), False, y)
             found.append((some, y))
     for some, y in found:
         assert np.array_equal(y, found[0][1][some])
@@ -131,7 +131,7 @@ def test_all_ways_give_the_same_to_the_last_bit_alone_and_among_others(seed, row
 @CASES
 @given(seed=SEEDS, rows=ROWS, size=st.integers(1, 40), inputs=st.integers(1, 40), large=st.sampled_from([1.0, 1e4]))
 def test_an_lstm_remembers_as_torchs_does(seed, rows, size, inputs, large):
-    from arasuji.models._int8 import Int8Matrix, quantized
+    from arasuji.models.int8.matrix import Int8Matrix, quantized
 
     below, hidden, cells, weight, bias = drawn(
         seed, (rows, inputs), (rows + 2, size), (rows + 2, size), (4 * size, inputs + size), (4 * size,)
@@ -144,11 +144,11 @@ def test_an_lstm_remembers_as_torchs_does(seed, rows, size, inputs, large):
     expected = hidden.clone(), cells.clone()
     expected[0][some], expected[1][some] = out.sigmoid() * cell.tanh(), cell
     both, gates = np.empty((rows, inputs + size), np.float32), np.empty((rows, 4 * size), np.float32)
-    room = _kernels.LstmRoom(both, *work(rows, layer.tiles.shape[1]), gates)
-    none = _kernels.Output(np.empty(0, np.int64), layer.arrays, *work(0, 1), np.empty((0, 4 * size), np.float32))
+    room = kernels.LstmRoom(both, *work(rows, layer.tiles.shape[1]), gates)
+    none = kernels.Output(np.empty(0, np.int64), layer.arrays, *work(0, 1), np.empty((0, 4 * size), np.float32))
     others = tuple(array[:0, None] for array in layer.arrays)
     parts = below.numpy(), some.numpy(), cells[None].numpy(), hidden[None].numpy()
-    _team.run(_kernels.lstm, 5, *parts, layer.arrays, others, room, room, none)
+    team.run(kernels.lstm, 5, *parts, layer.arrays, others, room, room, none)
     torch.testing.assert_close((hidden, cells), expected, rtol=1e-5, atol=1e-5)
 
 
@@ -158,7 +158,7 @@ def test_norms_are_those_of_gpt2_and_llama(seed, size, centred):
     x, weight, shift = drawn(seed, (size,), (size,), (size,))
     shift *= centred
     found = torch.empty(size)
-    _kernels.normalize(*(part.numpy() for part in (x, weight, shift)), centred, 1e-5, found.numpy())
+    kernels.normalize(*(part.numpy() for part in (x, weight, shift)), centred, 1e-5, found.numpy())
     expected = F.layer_norm(x, (size,), weight, shift, 1e-5) if centred else F.rms_norm(x, (size,), weight, 1e-5)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
@@ -169,7 +169,7 @@ def test_activations_are_those_of_gpt2_and_llama(seed, size, gated, large):
     (y,) = drawn(seed, (size * (1 + gated),))
     y *= large
     found = torch.empty(size)
-    _kernels.activate(y.numpy(), gated, found.numpy())
+    kernels.activate(y.numpy(), gated, found.numpy())
     expected = F.silu(y[:size]) * y[size:] if gated else F.gelu(y, approximate="tanh")
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5 * large)
 
@@ -197,12 +197,12 @@ def test_attention_reads_what_is_kept_of_a_row_and_the_new_token(seed, before, k
     expected = F.scaled_dot_product_attention(query[:, None], *seen.repeat_interleave(shared, 1))[:, 0]
     bits, mixed = kept.view(torch.int16).numpy(), qkv.clone().numpy()
     cos, sin = angles.cos().numpy(), angles.sin().numpy()
-    _kernels.keep(mixed, cos, sin, bits, before)
+    kernels.keep(mixed, cos, sin, bits, before)
     found = torch.empty(heads, size)
     for head in range(heads):
         keys, values = bits[:, head // shared]
         one = mixed[head * size : (head + 1) * size]
-        _kernels.attend(one, cos, sin, keys, values, before + 1, found[head].numpy())
+        kernels.attend(one, cos, sin, keys, values, before + 1, found[head].numpy())
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(kept[:, :, before].float(), new.bfloat16().float(), rtol=0.01, atol=1e-6)
 
@@ -210,13 +210,13 @@ def test_attention_reads_what_is_kept_of_a_row_and_the_new_token(seed, before, k
 @numba.njit(nogil=True)
 def counted(board, done):
     for phase in range(len(done)):
-        for piece in _team.pieces(board, phase, done.shape[1]):
+        for piece in team.pieces(board, phase, done.shape[1]):
             done[phase, piece] += 1
 
 
 def test_each_piece_is_done_once_and_a_thread_that_comes_late_does_nothing():
     done = np.zeros((50, 13), np.int64)
-    board = np.zeros((50, _team.WIDTH), np.int64)
+    board = np.zeros((50, team.WIDTH), np.int64)
     threads = [threading.Thread(target=counted, args=[board, done]) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -232,7 +232,7 @@ def test_loops_run_from_several_threads_at_once():
     def several():
         for _ in range(50):
             done = np.zeros((5, 7), np.int64)
-            _team.run(counted, 5, done)
+            team.run(counted, 5, done)
             found.append(bool((done == 1).all()))
 
     threads = [threading.Thread(target=several) for _ in range(3)]
@@ -246,7 +246,7 @@ def test_loops_run_from_several_threads_at_once():
 @pytest.mark.skipif(os.name != "posix", reason="makes folders that may not be written")
 def test_where_nothing_can_be_kept_the_loops_are_compiled_all_the_same(tmp_path):
     file = tmp_path / "kernels.py"
-    file.write_text(Path(_product.__file__).read_text("utf-8").split("NOTHING =")[0], "utf-8")
+    file.write_text(Path(product.__file__).read_text("utf-8").split("NOTHING =")[0], "utf-8")
     (tmp_path / "__pycache__").write_text("in the way")
     program = "import sys, kernels; sys.exit(kernels.compiled.keywords['cache'])"
     home = {"HOME": "/proc/none", "XDG_CACHE_HOME": "/proc/none", "PYTHONPATH": str(tmp_path)}

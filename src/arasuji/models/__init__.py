@@ -1,13 +1,7 @@
 """The contract of a model family, and the registry: every module of this folder without a leading underscore.
 
-A family is one file. It exports
-
-    Config                               a pydantic model of its options; unknown ones are errors
-    build(config, tokenizer, base)       a new model; `base` is a verified folder of pretrained weights, or None
-    load(folder, precision)              a saved model, ready to write and to score
-    quantize(folder, target)             optional: writes it with 8-bit weights, for `load(target, torch.int8)`
-
-Nothing above this folder knows which family it holds.
+A family is one file, which declares what it can do as `FAMILY`, a `Family`. Nothing above this folder knows which
+families it holds.
 """
 
 from __future__ import annotations
@@ -15,10 +9,13 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor, nn
 
 from arasuji.config import TrainConfig
@@ -31,16 +28,21 @@ IGNORED = -100
 
 
 class State(Protocol):
-    """What a model remembers of the tokens it has read: one slot a row."""
+    """What a model remembers of the tokens that it has read, row by row.
+
+    `LanguageModel.step`, `select` and `join` use up every state that they are given: its memory may be written over,
+    and only the state that they return may be used afterwards. `detach` and `tensors` leave it as it is.
+    """
 
     def select(self, rows: Tensor) -> Self:
-        """The state of some rows, in the order given; `rows` (n,) int64, repeats allowed."""
+        """The state of some rows, in the order given; `rows` (n,) int64. A row may be repeated: each copy then goes its
+        own way."""
 
     def join(self, other: Self) -> Self:
-        """The rows of this state followed by those of the other."""
+        """The rows of this state followed by those of the other. Both are used up."""
 
     def detach(self) -> Self:
-        """The same values, cut from the graph."""
+        """The same values, cut from the graph of gradients."""
 
     def tensors(self) -> dict[str, Tensor]:
         """All of it as named tensors, for a checkpoint; `LanguageModel.state_from` reads them back."""
@@ -75,8 +77,8 @@ class LanguageModel(nn.Module, ABC):
     def step(self, ids: Tensor, lengths: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Read lengths[b] >= 1 new tokens of row b; ids (B, T) padded on the right, lengths (B,).
 
-        Returns the scores (logits) of each row's next token (B, V) float32, which the caller may write over, and the
-        new state.
+        Uses up `state`. Returns the scores (logits) of each row's next token (B, V) float32, which the caller may write
+        over, and the new state.
         """
 
     @abstractmethod
@@ -118,18 +120,35 @@ class LanguageModel(nn.Module, ABC):
         }
 
 
+@dataclass(frozen=True)
+class Family:
+    """What a family of models can do. What is optional is None where it cannot."""
+
+    Config: type[BaseModel]
+    """Its options; unknown ones are errors."""
+    build: Callable[[Any, Vocabulary, Path | None], LanguageModel]
+    """(config, tokenizer, base) -> a new model. `base` is a verified folder of pretrained weights, or None."""
+    load: Callable[[Path, torch.dtype], LanguageModel]
+    """(folder, precision) -> a saved model, in evaluation mode."""
+    quantize: Callable[[Path, Path], None] | None = None
+    """(folder, target): write a saved model with 8-bit weights into another folder, for `load(target, torch.int8)`.
+
+    Raises BaseModelError where this model has no 8-bit form."""
+
+
 def way_to_multiply() -> str:
     """How 8-bit matrices are multiplied on this machine: the quickest way that has proved to be exact here."""
-    return str(importlib.import_module(f"{__name__}._product").WAY)
+    return str(importlib.import_module(f"{__name__}.int8.product").WAY)
 
 
 def families() -> list[str]:
     """The names of the families there are."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.ispkg and not m.name.startswith("_"))
 
 
-def family(name: str) -> Any:
-    """The module of a family."""
+def family(name: str) -> Family:
+    """A family by its name."""
     if name not in families():
         raise OptionError(f"unknown model family {name!r}; {nearest(name, families())}")
-    return importlib.import_module(f"{__name__}.{name}")
+    found: Family = importlib.import_module(f"{__name__}.{name}").FAMILY
+    return found

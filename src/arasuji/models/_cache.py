@@ -22,7 +22,7 @@ GROWTH = 2
 
 @dataclass
 class CacheState:
-    """The state of an attention decoder. What `select`, `join` and `LanguageModel.step` are given is used up."""
+    """The state of an attention decoder. `select`, `join` and `LanguageModel.step` change it in place and return it."""
 
     keys: list[Tensor]
     """One a layer, (slots, K, columns, size); in 8 bits one tensor has the keys and values of all layers."""
@@ -35,7 +35,7 @@ class CacheState:
     limit: int
     """The most tokens of a row."""
     bits: bool
-    """Whether keys and values are the bits of bfloat16, int16, as `_int8_decoder` reads them: a row only as far as it
+    """Whether keys and values are the bits of bfloat16, int16, as `int8.decoder` reads them: a row only as far as it
     goes. What is free is then never read, so it need not be written, and takes no memory."""
 
     @classmethod

@@ -1,7 +1,7 @@
 """A saved model is anyone's: its tensors are held to its configuration here, before memory is taken or a loop is run.
 
-The loops of `_kernels` check no bounds, and transformers makes whatever a configuration says. So every shape, type and
-range that they rely on is checked first, and what is read is bounded by the files that hold it.
+The loops of `int8.kernels` check no bounds, and transformers makes whatever a configuration says. So every shape, type
+and range that they rely on is checked first, and what is read is bounded by the files that hold it.
 """
 
 from __future__ import annotations

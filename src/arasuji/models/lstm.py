@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from arasuji.errors import OptionError
-from arasuji.models import LanguageModel, Vocabulary, _folder
+from arasuji.models import Family, LanguageModel, Vocabulary, _folder
 from arasuji.models._checked import Matrix, Shape, check, floats, in_8_bits
 from arasuji.models._head import AdaptiveSoftmax, priced, softmax_nats
 
@@ -135,7 +135,7 @@ def load(folder: Path, precision: torch.dtype = torch.float32) -> LanguageModel:
     config = Config(**options)
     if precision == torch.int8:
         # Its import takes a moment, and the first time seconds to compile.
-        from arasuji.models._int8_lstm import Int8Lstm
+        from arasuji.models.int8.lstm import Int8Lstm
 
         check(weights, in_8_bits(_matrices(config, vocabulary_size)))
         return Int8Lstm(config, _scale(config), vocabulary_size, weights, LstmState).eval()
@@ -149,11 +149,14 @@ def load(folder: Path, precision: torch.dtype = torch.float32) -> LanguageModel:
 
 def quantize(folder: Path, target: Path) -> None:
     """Write the LSTM of a folder into another one, its matrices in 8 bits."""
-    from arasuji.models._int8_lstm import tensors_of
+    from arasuji.models.int8.lstm import tensors_of
 
     model = load(folder)
     assert isinstance(model, Lstm)
     _folder.save(target, model.config, model.vocabulary_size, tensors_of(model))
+
+
+FAMILY = Family(Config, build, load, quantize)
 
 
 def _shapes(config: Config, vocabulary_size: int) -> dict[str, Shape]:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from arasuji.errors import OptionError
-from arasuji.models import IGNORED, LanguageModel, Vocabulary, _folder
+from arasuji.models import IGNORED, Family, LanguageModel, Vocabulary, _folder
 from arasuji.models._checked import check_one
 
 NOTHING = -1
@@ -231,3 +231,6 @@ def load(folder: Path, precision: torch.dtype = torch.float32) -> Ngram:
     model = Ngram(Config(**options), vocabulary_size)
     model.restore(counted)
     return model.eval()
+
+
+FAMILY = Family(Config, build, load)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from arasuji.errors import BaseModelError, OptionError
 from arasuji.files import read_json
-from arasuji.models import LanguageModel, Vocabulary, _checked, _foreign, _gpt2, _llama
+from arasuji.models import Family, LanguageModel, Vocabulary, _checked, _foreign, _gpt2, _llama
 from arasuji.models._cache import CacheState, Reading
 from arasuji.models._head import priced, softmax_nats
 
@@ -109,9 +109,9 @@ def build(config: Config, tokenizer: Vocabulary, base: Path | None = None) -> Tr
 def load(folder: Path, precision: torch.dtype = torch.float32) -> LanguageModel:
     """A saved or pretrained model, in evaluation mode; for torch.int8 a folder that `quantize` has written."""
     if precision == torch.int8:
-        from arasuji.models import _int8_decoder  # its import takes a moment, and the first time seconds to compile
+        from arasuji.models.int8 import decoder  # its import takes a moment, and the first time seconds to compile
 
-        return _int8_decoder.load(folder).eval()
+        return decoder.load(folder).eval()
     return Transformer(_open(folder, precision)).eval()
 
 
@@ -121,13 +121,16 @@ def quantize(folder: Path, target: Path) -> None:
     Raises:
         BaseModelError: its architecture is left to transformers, which does not read them.
     """
-    from arasuji.models import _int8_decoder
+    from arasuji.models.int8 import decoder
 
     network = _open(folder, torch.float32)
     shape = _shape_of(network.config)
     if shape is None:
         raise BaseModelError(f"{folder}: 8-bit weights are for GPT-2 and Llama shapes")
-    _int8_decoder.save(network, shape, target)
+    decoder.save(network, shape, target)
+
+
+FAMILY = Family(Config, build, load, quantize)
 
 
 def _shape_of(config: Any) -> Any:

@@ -1,9 +1,9 @@
 """Products of rows with 8-bit matrices; on CPUs only.
 
-numba compiles these loops, and those of `_kernels`, for the processor they run on: seconds at the first use after
-installing, later none. Each function with `board` is a loop that threads share (see `_team`).
+numba compiles these loops, and those of `kernels`, for the processor they run on: seconds at the first use after
+installing, later none. Each function with `board` is a loop that threads share (see `team`).
 
-A row that a matrix is multiplied with is kept as whole numbers, `levels`; one level stands for `size` (see `_int8`).
+A row that a matrix is multiplied with is kept as whole numbers, `levels`; one level stands for `size` (see `matrix`).
 """
 
 from __future__ import annotations
@@ -18,22 +18,21 @@ import numba
 import numpy as np
 from numba.core.codegen import get_host_cpu_features
 
-from arasuji.models import _vectors
-from arasuji.models._team import pieces
-from arasuji.models._vectors import BLOCK, WAYS, dot, nothing, store_totals
+from arasuji.models.int8 import vectors
+from arasuji.models.int8.team import pieces
+from arasuji.models.int8.vectors import BLOCK, WAYS, dot, nothing, store_totals
 
 LARGEST = 127
 COLUMNS = 4
-"""Rows of a matrix that lie and are multiplied together, columns of the product; by as many rows of the other side,
-where there are as many. More sums would not fit in the registers."""
+"""Columns of a product that are computed together: 4 rows of the matrix lie side by side. They are multiplied with 4
+rows of the other factor at a time, since more than 16 sums would not fit in the registers."""
 NEAR = 32
-"""Rows that are multiplied with a piece of a matrix before others are, so that they stay in the cache."""
+"""Rows of the other factor that are multiplied with one piece of the matrix before the next rows are, so that the piece
+stays in the cache."""
 PIECE_BYTES = 2**16
-"""Of a matrix that are a piece: microseconds for one row."""
-
-
-LOOPS = ("_product", "_kernels", "_team")
-"""Files with compiled functions."""
+"""Bytes of a matrix that a thread takes at a time. One row is multiplied with them within microseconds."""
+LOOPS = ("product", "kernels", "team")
+"""Files of this folder with compiled functions."""
 
 
 def _kept() -> bool:
@@ -48,7 +47,7 @@ def _kept() -> bool:
 def _forget_others(folder: Path) -> None:
     """Remove what was compiled of other versions: numba looks at the file of a function alone, and not at those of the
     functions that became part of it."""
-    sources = sorted(path for path in Path(__file__).parent.glob("_*.py"))
+    sources = sorted(path for path in Path(__file__).parent.glob("*.py"))
     version = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
     mark = folder / "loops.sha256"
     with suppress(OSError):
@@ -61,7 +60,8 @@ def _forget_others(folder: Path) -> None:
 
 
 def _whole_vectors() -> None:
-    """LLVM uses half of the vectors of an Intel processor, with which a loop falls behind its memory by a quarter."""
+    """Let numba use whole vectors in all its loops of this process: by default LLVM uses half of those of an Intel
+    processor, and a loop then reads memory at three quarters of its speed."""
     features = get_host_cpu_features()
     if numba.config.CPU_FEATURES is None and "+avx512bw" in features:  # type: ignore[attr-defined]
         numba.config.CPU_FEATURES = f"{features},-prefer-256-bit"  # type: ignore[attr-defined]
@@ -174,7 +174,7 @@ def exact(multiply: Any, way: str) -> bool:
 
 def proved() -> str:
     """The quickest way to add up products that is exact on this machine."""
-    for way in _vectors.possible():
+    for way in vectors.possible():
         if exact(multiply, way):
             return way
     raise AssertionError("products of whole numbers are not exact on this processor")

@@ -1,7 +1,7 @@
 """A GPT-2 or Llama with 8-bit matrices, for writing on a CPU: how it is made from a transformers model, kept in a
 folder, and opened without transformers, whose import takes seconds.
 
-All new tokens go through the blocks in one compiled loop (`_kernels.decoder`), whether they are the next one of each
+All new tokens go through the blocks in one compiled loop (`kernels.decoder`), whether they are the next one of each
 text or whole prompts: a prompt that is read at once gives the same, to the last bit, as one read token by token.
 """
 
@@ -19,18 +19,19 @@ from torch import Tensor
 
 from arasuji import device
 from arasuji.files import read_json
-from arasuji.models import LanguageModel, _kernels, _team
+from arasuji.models import LanguageModel
 from arasuji.models._cache import GROWTH, CacheState, rounded
 from arasuji.models._checked import LARGEST, Matrix, check, floats, in_8_bits, read_tensors
 from arasuji.models._head import nats_of, priced
-from arasuji.models._int8 import NO_ROWS, Int8Matrix, Quantized, quantized, work
 from arasuji.models._llama import rotations
+from arasuji.models.int8 import kernels, team
+from arasuji.models.int8.matrix import NO_ROWS, Int8Matrix, Quantized, quantized, work
 
 CONFIG = "int8.json"
 REST = "int8.safetensors"
 BLOCK = "block-{:03}.safetensors"
 """A file a block: a file that is open counts as memory, so they are small."""
-PARTS = _kernels.Blocks._fields
+PARTS = kernels.Blocks._fields
 NORMS = ("first", "second")
 
 
@@ -83,7 +84,7 @@ class Shape(BaseModel):
 class Int8Decoder(LanguageModel):
     """See `LanguageModel` for the shapes."""
 
-    def __init__(self, shape: Shape, rest: dict[str, Any], blocks: _kernels.Blocks) -> None:
+    def __init__(self, shape: Shape, rest: dict[str, Any], blocks: kernels.Blocks) -> None:
         super().__init__()
         self.shape, self.blocks = shape, blocks
         self.context_length, self.vocabulary_size = shape.context, shape.vocabulary
@@ -136,21 +137,21 @@ class Int8Decoder(LanguageModel):
         scores = np.empty((len(wanted), shape.vocabulary), np.float32)
         last = tuple(part[None].numpy() for part in self.last)
         head = self.head.arrays
-        output = _kernels.Output(wanted.numpy(), head, *work(len(wanted), head[0].shape[1]), scores)
-        _team.run(
-            _kernels.decoder, _kernels.PHASES * shape.layers + 2,
+        output = kernels.Output(wanted.numpy(), head, *work(len(wanted), head[0].shape[1]), scores)
+        team.run(
+            kernels.decoder, kernels.PHASES * shape.layers + 2,
             x.numpy(), slots.numpy(), positions.numpy(), cos, sin, cache, self.blocks,
             shape.centred, shape.epsilon, shape.gated, self._room(len(x)), last, output,
         )  # fmt: skip
         return x, torch.from_numpy(output.scores)
 
-    def _room(self, rows: int) -> _kernels.Room:
+    def _room(self, rows: int) -> kernels.Room:
         blocks, matrices = self.blocks, self.shape.matrices
         normed, sizes = work(rows, blocks.qkv[0].shape[2])
         widths = matrices["qkv"].rows, matrices["out"].columns, matrices["up"].rows
         qkv, read, inner = (np.empty((rows, width), np.float32) for width in widths)
         read_levels, inner_levels = (work(rows, matrix[0].shape[2])[0] for matrix in (blocks.out, blocks.down))
-        return _kernels.Room(sizes, normed, qkv, read, read_levels, inner, inner_levels)
+        return kernels.Room(sizes, normed, qkv, read, read_levels, inner, inner_levels)
 
     def _scores(self, hidden: Tensor) -> Tensor:
         """(n, D) -> (n, V)."""
@@ -256,7 +257,7 @@ def load(folder: Path) -> Int8Decoder:
                 parts[part] = tuple(np.empty((shape.layers, *array.shape), array.dtype) for array in arrays)
             for whole, array in zip(parts[part], arrays, strict=True):
                 whole[number] = array
-    return Int8Decoder(shape, rest, _kernels.Blocks(**parts))
+    return Int8Decoder(shape, rest, kernels.Blocks(**parts))
 
 
 def _matrix_in(tensors: dict[str, Tensor], name: str) -> Int8Matrix:

@@ -1,4 +1,4 @@
-"""The loops of an 8-bit model between its products; on CPUs only. See `_product`."""
+"""The loops of an 8-bit model between its products; on CPUs only. See `product`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-from arasuji.models._product import compiled, product, quantize, quantize_all
-from arasuji.models._team import pieces
+from arasuji.models.int8.product import compiled, product, quantize, quantize_all
+from arasuji.models.int8.team import pieces
 
 within: Any = partial(numba.njit, fastmath=True, error_model="numpy", inline="always")
 

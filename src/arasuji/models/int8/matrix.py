@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from arasuji.errors import RunError
-from arasuji.models import _product, _team
-from arasuji.models._product import COLUMNS, LARGEST
-from arasuji.models._vectors import BLOCK
+from arasuji.models.int8 import product, team
+from arasuji.models.int8.product import COLUMNS, LARGEST
+from arasuji.models.int8.vectors import BLOCK
 
 TINY = torch.finfo(torch.float32).tiny
 NO_ROWS = torch.empty(0, dtype=torch.int64)
@@ -42,7 +42,7 @@ def quantized(weight: Tensor) -> Quantized:
 class Int8Matrix:
     """x W^T + b in whole numbers, summed in 32 bits, exactly; x (n, D), W (E, D), b (E,).
 
-    W is kept in the order in which `_product.multiply` reads it: `tiles` (E / 4, D / 32, 4, 32), zeros where E and D
+    W is kept in the order in which `product.multiply` reads it: `tiles` (E / 4, D / 32, 4, 32), zeros where E and D
     are no multiples.
     """
 
@@ -58,7 +58,7 @@ class Int8Matrix:
         """(n, D) float32 -> (n, E) float32."""
         rows = x.float().contiguous().numpy()
         y = np.empty((len(rows), self.shape[0]), np.float32)
-        _team.run(_product.linear, 2, rows, *work(len(rows), self.tiles.shape[1]), self.arrays, y)
+        team.run(product.linear, 2, rows, *work(len(rows), self.tiles.shape[1]), self.arrays, y)
         return torch.from_numpy(y)
 
     def rows(self, ids: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class Int8Matrix:
 
 def work(rows: int, blocks: int) -> tuple[Any, Any]:
     """Room for rows as whole numbers: levels (n, blocks, 32) and the size of a level in each row (n,)."""
-    return np.empty((rows, blocks, BLOCK), _product.LEVEL), np.empty(rows, np.float32)
+    return np.empty((rows, blocks, BLOCK), product.LEVEL), np.empty(rows, np.float32)
 
 
 def tiled(weight: Tensor) -> Tensor:
@@ -81,4 +81,4 @@ def tiled(weight: Tensor) -> Tensor:
 
 def sums_of(tiles: Tensor) -> Tensor:
     """What is to be taken off each product of a row, (E,) int32, since something was added to the levels."""
-    return tiles.sum((-3, -1), dtype=torch.int32).flatten(-2) * _product.ADDED
+    return tiles.sum((-3, -1), dtype=torch.int32).flatten(-2) * product.ADDED

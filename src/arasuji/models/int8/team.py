@@ -22,7 +22,7 @@ from llvmlite import ir
 from numba.core import types
 
 from arasuji import device
-from arasuji.models._vectors import element, intrinsic
+from arasuji.models.int8.vectors import element, intrinsic
 
 TAKEN, DONE, WIDTH = 0, 8, 16
 """Where a phase's two counts stand in its row of the board: apart, since threads that write one cache line wait."""

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from arasuji import device
-from arasuji.models import LanguageModel, _kernels, _team
+from arasuji.models import LanguageModel
 from arasuji.models._head import AdaptiveSoftmax, nats_of, priced
-from arasuji.models._int8 import NO_ROWS, Int8Matrix, Quantized, quantized, work
-from arasuji.models._vectors import BLOCK
+from arasuji.models.int8 import kernels, team
+from arasuji.models.int8.matrix import NO_ROWS, Int8Matrix, Quantized, quantized, work
+from arasuji.models.int8.vectors import BLOCK
 
 
 def tensors_of(model: Any) -> dict[str, Tensor]:
@@ -104,18 +105,18 @@ class Int8Lstm(LanguageModel):
         below = (self.embedding.rows(ids) * self.scale).numpy()
         scores = np.empty((len(wanted), self.head.shape[0]), np.float32)
         head = self.head.arrays
-        output = _kernels.Output(wanted.numpy(), head, *work(len(wanted), head[0].shape[1]), scores)
-        _team.run(
-            _kernels.lstm, 3 * self.depth + 2, below, rows.numpy(), state.cell.numpy(), state.hidden.numpy(),
+        output = kernels.Output(wanted.numpy(), head, *work(len(wanted), head[0].shape[1]), scores)
+        team.run(
+            kernels.lstm, 3 * self.depth + 2, below, rows.numpy(), state.cell.numpy(), state.hidden.numpy(),
             self.first.arrays, self.others, self._room(len(ids), below.shape[1]),
             self._room(len(ids), self.hidden_size), output,
         )  # fmt: skip
         return torch.from_numpy(scores)
 
-    def _room(self, rows: int, inputs: int) -> _kernels.LstmRoom:
+    def _room(self, rows: int, inputs: int) -> kernels.LstmRoom:
         width = inputs + self.hidden_size
         both, gates = (np.empty((rows, size), np.float32) for size in (width, 4 * self.hidden_size))
-        return _kernels.LstmRoom(both, *work(rows, -(-width // BLOCK)), gates)
+        return kernels.LstmRoom(both, *work(rows, -(-width // BLOCK)), gates)
 
     def forward(self, ids: Tensor, targets: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         outputs, state = self._read(ids, torch.full(ids.shape[:1], ids.shape[1]), state)
