@@ -21,11 +21,13 @@ from arasuji import arguments, device, models, tokenizers
 from arasuji.arguments import AnyPath
 from arasuji.config import Experiment, SamplingConfig, TrainConfig, checked, load_experiment, override
 from arasuji.corpus import Corpus, Record, prepare
+from arasuji.documents import beginning_of
 from arasuji.errors import OptionError, PromptError
 from arasuji.evaluation.charge import Charge
 from arasuji.evaluation.compare import compare
 from arasuji.evaluation.score import Score, score
-from arasuji.generation.decode import Piece, Request, Sample, as_text, check_length, decode
+from arasuji.generation.decode import Piece, Request, Sample, as_text, decode
+from arasuji.generation.engine import check_length
 from arasuji.inspection import Inspection
 from arasuji.inspection.examine import examine as inspect
 from arasuji.runs import RunDirectory, TrainedModel, open_model
@@ -178,30 +180,22 @@ def write(
     """Write `n` texts for each prompt, events as they come: text i of the call is seeded with `seed + i`.
 
     The first `skip` texts are left out, and the others are what they would be. Prompts are taken as there is room.
+
+    Raises:
+        PromptError: a prompt cannot be continued. All other texts are written first.
     """
     if n < 1 or skip < 0 or not 0 <= seed < 2**63:
         raise OptionError(f"n {n}, seed {seed}, skip {skip}: at least 1 text, a seed and texts to skip from 0 on")
     trained = _opened(trained)
-    beginnings = (_encodable(prompt) for prompt in arguments.texts(prompts) for _ in range(n))
+    beginnings = (prompt for prompt in arguments.texts(prompts) for _ in range(n))
     requests = islice((Request(prompt, seed + i) for i, prompt in enumerate(beginnings)), skip, None)
     return decode(trained.model, trained.tokenizer, requests, sampling or trained.sampling, pieces)
-
-
-def _encodable(prompt: str) -> str:
-    """The prompt, where UTF-8 can hold it: a shell hands over other bytes as lone surrogates."""
-    if not isinstance(prompt, str):
-        raise PromptError(f"a prompt is a text, and not {prompt!r}")
-    try:
-        prompt.encode()
-    except UnicodeEncodeError as error:
-        raise PromptError(f"the prompt {prompt!r} holds bytes that are not UTF-8") from error
-    return prompt
 
 
 def check_prompts(trained: TrainedModel, prompts: Iterable[str] | str) -> None:
     """Raise PromptError for the first prompt that the model cannot continue, before anything is written."""
     for prompt in arguments.texts(prompts):
-        check_length(trained.model, prompt, trained.tokenizer.encode(as_text(_encodable(prompt))))
+        check_length(trained.model, trained.tokenizer, beginning_of(as_text(prompt), trained.tokenizer))
 
 
 def generate(
@@ -215,12 +209,16 @@ def generate(
     """`write`, whole samples only, in the order of the prompts."""
     ready: dict[int, Sample] = {}
     following = 0
-    for event in write(trained, prompts, n, seed, sampling, skip=skip):
-        if isinstance(event, Sample):
-            ready[event.index] = event
-        while following in ready:
-            yield ready.pop(following)
-            following += 1
+    try:
+        for event in write(trained, prompts, n, seed, sampling, skip=skip):
+            if isinstance(event, Sample):
+                ready[event.index] = event
+            while following in ready:
+                yield ready.pop(following)
+                following += 1
+    except PromptError:
+        yield from (ready[index] for index in sorted(ready))  # texts after the one that cannot be written
+        raise
 
 
 def evaluate(

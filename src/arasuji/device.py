@@ -20,7 +20,7 @@ from arasuji import processes
 from arasuji.errors import OptionError
 
 Precision = Literal["auto", "fp32", "bf16", "int8"]
-_outside = threading.local()
+_own = threading.local()
 
 
 def here() -> torch.device:
@@ -119,6 +119,17 @@ def tokens_at_once(frozen: bool) -> int:
     return 1100 if frozen else 768
 
 
+class _Threads:
+    """How many threads torch has outside of `one_thread`. A thread of Python's that begins while another one is in it
+    inherits torch's latest number, so what a new thread says is not believed."""
+
+    def __init__(self) -> None:
+        self.lock, self.inside, self.outside = threading.Lock(), 0, 0
+
+
+_threads = _Threads()
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Within this torch computes with one thread, and only loops of our own with several (`threads`).
@@ -126,19 +137,25 @@ def one_thread() -> Iterator[None]:
     For small operations between two loops: the threads of torch (OpenMP) look out for their next work for milliseconds
     after each, on the cores that our loops then lack; and where another program holds a core, they wait for each other.
     """
-    before, outer = torch.get_num_threads(), getattr(_outside, "threads", None)
-    _outside.threads = outer or before
+    with _threads.lock:
+        if not _threads.inside and (hasattr(_own, "depth") or not _threads.outside):
+            _threads.outside = torch.get_num_threads()
+        _threads.inside += 1
+    _own.depth = getattr(_own, "depth", 0) + 1
     torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
-        _outside.threads = outer
+        _own.depth -= 1
+        with _threads.lock:
+            _threads.inside -= 1
+            if not _own.depth:
+                torch.set_num_threads(_threads.outside)
 
 
 def threads() -> int:
     """How many threads a loop of our own may use: as many as torch, outside of `one_thread`."""
-    return getattr(_outside, "threads", None) or torch.get_num_threads()
+    return _threads.outside if _threads.inside else torch.get_num_threads()
 
 
 def tune_memory() -> None:

@@ -22,16 +22,8 @@ from transformers import (
 
 from arasuji.config import SamplingConfig
 from arasuji.generation import sampling
-from arasuji.generation.sampling import (
-    Candidates,
-    draw,
-    forbid_repeated_ngrams,
-    keep_min_p,
-    keep_top_p,
-    penalize_repetition,
-    shaped,
-    uniform,
-)
+from arasuji.generation.processors import NoRepeatedNgrams, RepetitionPenalty, processors_of
+from arasuji.generation.sampling import Candidates, candidates, draw, keep_min_p, keep_top_p, uniform
 
 ROWS, VOCABULARY, LENGTH, END = 6, 40, 12, 0
 
@@ -45,19 +37,46 @@ def written_of(seed: int, vocabulary: int = 6, length: int = LENGTH) -> torch.Te
     return torch.randint(1, vocabulary, (ROWS, length), generator=torch.Generator().manual_seed(seed))
 
 
-def spread(candidates: Candidates, vocabulary: int = VOCABULARY) -> torch.Tensor:
+def spread(found: Candidates, vocabulary: int = VOCABULARY) -> torch.Tensor:
     """The candidates' scores at their places among all tokens: (B, V), -inf elsewhere."""
-    return torch.full((ROWS, vocabulary), float("-inf")).scatter(-1, candidates.ids, candidates.scores)
+    return torch.full((ROWS, vocabulary), float("-inf")).scatter(-1, found.ids, found.scores)
+
+
+def processed(scores, written, new, make):
+    """The scores after each row has read its tokens, by processors that `make` gives anew for each row."""
+    scores = scores.clone()
+    for row, tokens, count in zip(scores, written, new, strict=True):
+        for processor in make():
+            for token in tokens:
+                processor.read(token)
+            processor(row, count)
+    return scores
+
+
+def shaped(scores, written, new, config, end_id, never):
+    """What each row chooses among, all steps together."""
+    scores = scores.clone()
+    scores[:, never] = float("-inf")
+    scores = processed(scores, written, new, lambda: processors_of(config, end_id))
+    return candidates(scores, config, end_id)
+
+
+def penalty(by):
+    return lambda s, w: processed(s, w, [0] * ROWS, lambda: [RepetitionPenalty(by)])
+
+
+def no_ngrams(size):
+    return lambda s, w: processed(s, w, [0] * ROWS, lambda: [NoRepeatedNgrams(size)])
 
 
 SINGLE = {
-    "repetition 1.3": (lambda s, w: penalize_repetition(s, w, 1.3), RepetitionPenaltyLogitsProcessor(1.3)),
-    "repetition 0.7": (lambda s, w: penalize_repetition(s, w, 0.7), RepetitionPenaltyLogitsProcessor(0.7)),
-    "runs of 1": (lambda s, w: forbid_repeated_ngrams(s, w, 1), NoRepeatNGramLogitsProcessor(1)),
-    "runs of 2": (lambda s, w: forbid_repeated_ngrams(s, w, 2), NoRepeatNGramLogitsProcessor(2)),
-    "runs of 3": (lambda s, w: forbid_repeated_ngrams(s, w, 3), NoRepeatNGramLogitsProcessor(3)),
-    "runs as long as the text": (lambda s, w: forbid_repeated_ngrams(s, w, 12), NoRepeatNGramLogitsProcessor(12)),
-    "runs longer than the text": (lambda s, w: forbid_repeated_ngrams(s, w, 20), NoRepeatNGramLogitsProcessor(20)),
+    "repetition 1.3": (penalty(1.3), RepetitionPenaltyLogitsProcessor(1.3)),
+    "repetition 0.7": (penalty(0.7), RepetitionPenaltyLogitsProcessor(0.7)),
+    "1-grams": (no_ngrams(1), NoRepeatNGramLogitsProcessor(1)),
+    "2-grams": (no_ngrams(2), NoRepeatNGramLogitsProcessor(2)),
+    "3-grams": (no_ngrams(3), NoRepeatNGramLogitsProcessor(3)),
+    "n-grams as long as the text": (no_ngrams(12), NoRepeatNGramLogitsProcessor(12)),
+    "n-grams longer than the text": (no_ngrams(20), NoRepeatNGramLogitsProcessor(20)),
     "top-p 0.9": (lambda s, w: keep_top_p(s, 0.9), TopPLogitsWarper(0.9)),
     "top-p 0.3": (lambda s, w: keep_top_p(s, 0.3), TopPLogitsWarper(0.3)),
     "top-p 1e-6": (lambda s, w: keep_top_p(s, 1e-6), TopPLogitsWarper(1e-6)),
@@ -158,7 +177,7 @@ def test_all_steps_together_equal_transformers_composition(config, seed, new, so
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sampling, "SORTED", sorted_up_to)  # how the likeliest are found changes nothing
         ours = spread(shaped(scores, written.tolist(), [new] * ROWS, config, END, never))
-    expected = theirs_of(config, LENGTH - new, never)(written, scores_of(seed))  # ours are written over
+    expected = theirs_of(config, LENGTH - new, never)(written, scores)
     if config.temperature == 0:  # the likeliest are enough
         expected = expected.masked_fill(expected < expected.topk(2).values[:, -1:], float("-inf"))
     torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-6)
@@ -174,6 +193,35 @@ def test_rows_of_different_lengths_are_shaped_as_each_alone():
         alone = shaped(scores[i : i + 1], written[i : i + 1], new[i : i + 1], config, END, [1])
         torch.testing.assert_close(together.scores[i : i + 1], alone.scores, rtol=0, atol=0)
         assert torch.equal(together.ids[i : i + 1], alone.ids)
+
+
+@settings(deadline=None, max_examples=100, derandomize=True)
+@given(
+    before=st.lists(st.integers(1, 5), max_size=12),
+    one=st.lists(st.integers(1, 5), max_size=6),
+    other=st.lists(st.integers(1, 5), max_size=6),
+    size=st.integers(1, 4),
+)
+def test_a_processor_that_forks_reads_on_alone(before, one, other, size):
+    config = SamplingConfig(min_length=2, repetition_penalty=1.5, no_repeat_ngram_size=size)
+
+    def scores(processors):
+        row = scores_of(0)[0].clone()
+        for processor in processors:
+            processor(row, len(one))
+        return row
+
+    def read(processors, tokens):
+        for processor in processors:
+            for token in tokens:
+                processor.read(token)
+        return processors
+
+    first = read(processors_of(config, END), before)
+    second = read([processor.fork() for processor in first], other)
+    read(first, one)
+    assert torch.equal(scores(first), scores(read(processors_of(config, END), before + one)))
+    assert torch.equal(scores(second), scores(read(processors_of(config, END), before + other)))
 
 
 def test_a_text_that_may_write_nothing_more_ends():
@@ -218,10 +266,10 @@ def test_draws_follow_the_probabilities():
 def test_the_top_k_are_drawn_by_their_renormalised_probability_and_not_alike():
     """The article drew uniformly among them."""
     scores = torch.tensor([2.0, 1.0, 0.0, -1.0, -2.0, 1.5])
-    candidates = shaped(scores[None], [[]], [0], SamplingConfig(top_k=3), END, [])
+    found = shaped(scores[None], [[]], [0], SamplingConfig(top_k=3), END, [])
     kept = torch.tensor([0, 1, 5])
-    assert torch.equal(candidates.ids[0], kept)
-    counts = drawn(candidates.scores[0], 10_000)
+    assert torch.equal(found.ids[0], kept)
+    counts = drawn(found.scores[0], 10_000)
     assert chi_square(counts, scores[kept].softmax(0)) < limit(3)
     assert chi_square(counts, torch.full((3,), 1 / 3)) > 100 * limit(3)
 

@@ -1,4 +1,4 @@
-"""From scores to the next token: pure functions on tensors, in the order in which they are applied.
+"""From scores to the next token: pure functions on tensors.
 
 Scores are logits or log-probabilities, (B, V) float32. Each function returns new scores, with -inf where a token
 may not be taken. Checked against the warpers of transformers.
@@ -14,16 +14,16 @@ import torch
 from torch import Tensor
 
 from arasuji.config import SamplingConfig
+from arasuji.generation.processors import NEVER
 
-NEVER = float("-inf")
 BLOCK = 32
-"""Scores whose highest one is looked at first."""
+"""To find the highest scores, the highest one of every 32 is looked at first."""
 SORTED = 1024
-"""Tokens up to which it is quicker to sort them."""
+"""Up to this many tokens, sorting all of them is the quickest way to a nucleus."""
 AHEAD = 64
-"""Random numbers of a text that are drawn at once."""
+"""The random numbers of a text are drawn 64 at a time."""
 HALVES = 0x3F80 + 1
-"""How many upper halves of their bits the numbers from 0 to 1 have, as float32."""
+"""The upper 16 bits of the float32 numbers from 0 to 1 take this many values."""
 
 
 class Candidates(NamedTuple):
@@ -33,31 +33,6 @@ class Candidates(NamedTuple):
     """(B, K) float32, -inf where one may not be taken after all; ready for softmax."""
     ids: Tensor
     """(B, K) int64, rising in each row."""
-
-
-def penalize_repetition(scores: Tensor, written: Sequence[Sequence[int]], penalty: float) -> Tensor:
-    """Divide the positive scores of tokens already in the text by `penalty`, multiply the negative ones.
-
-    Equation 3 of CTRL (Keskar et al. 2019). written[b]: the tokens of row b so far, prompt included.
-    """
-    scores = scores.clone()
-    for row, tokens in zip(scores, written, strict=True):
-        seen = torch.tensor(sorted(set(tokens)), dtype=torch.int64, device=scores.device)
-        row[seen] = torch.where(row[seen] > 0, row[seen] / penalty, row[seen] * penalty)
-    return scores
-
-
-def forbid_repeated_ngrams(scores: Tensor, written: Sequence[Sequence[int]], size: int) -> Tensor:
-    """Forbid every token that would complete a run of `size` tokens already in the text (Paulus et al. 2018)."""
-    scores = scores.clone()
-    for row, tokens in zip(scores, written, strict=True):
-        tail = list(tokens[len(tokens) - size + 1 :]) if size > 1 else []
-        if len(tokens) + 1 < size:
-            continue
-        starts = range(len(tokens) - size + 1)
-        banned = {tokens[i + size - 1] for i in starts if list(tokens[i : i + size - 1]) == tail}
-        row[torch.tensor(sorted(banned), dtype=torch.int64, device=scores.device)] = NEVER
-    return scores
 
 
 def keep_top_p(scores: Tensor, p: float) -> Tensor:
@@ -94,28 +69,11 @@ def keep_min_p(scores: Tensor, p: float) -> Tensor:
     return scores.masked_fill(scores < scores.amax(-1, keepdim=True) + math.log(p), NEVER)
 
 
-def shaped(
-    scores: Tensor,
-    written: Sequence[Sequence[int]],
-    new: Sequence[int],
-    config: SamplingConfig,
-    end_id: int,
-    never: Sequence[int],
-) -> Candidates:
-    """The tokens that each row chooses among, as `config` asks; at temperature 0 the likeliest, two a beam.
-
-    new[b] counts the tokens written in row b so far; `never` lists ids that are not written at all. `scores` are
-    written over where a token may not be taken: to copy them takes a tenth of a small model's step.
-    """
-    scores.index_fill_(-1, torch.tensor(list(never), dtype=torch.int64, device=scores.device), NEVER)
-    if config.repetition_penalty != 1:
-        scores = penalize_repetition(scores, written, config.repetition_penalty)
-    if config.no_repeat_ngram_size:
-        scores = forbid_repeated_ngrams(scores, written, config.no_repeat_ngram_size)
-    short = [row for row, count in enumerate(new) if count < config.min_length]
-    scores[short, end_id] = NEVER
+def candidates(scores: Tensor, config: SamplingConfig, end_id: int) -> Candidates:
+    """The tokens that each row chooses among: its scores over the temperature, and the likeliest of them (top-k, top-p,
+    min-p); at temperature 0 the likeliest, two a beam. A row that may write nothing ends."""
     kept, ids = _narrowed(scores, config)
-    nothing = kept.amax(-1) == NEVER  # then the text ends
+    nothing = kept.amax(-1) == NEVER
     if nothing.any():
         kept, ids = kept.clone(), ids.clone()
         kept[nothing, 0], ids[nothing, 0] = 0.0, end_id
@@ -123,7 +81,6 @@ def shaped(
 
 
 def _narrowed(scores: Tensor, config: SamplingConfig) -> Candidates:
-    """The scores over the temperature, and the likeliest of them (top-k, top-p, min-p)."""
     if config.greedy:
         return _likeliest(scores, 2 * config.num_beams)
     ids = torch.arange(scores.shape[-1], device=scores.device).expand(scores.shape)

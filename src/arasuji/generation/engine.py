@@ -1,0 +1,343 @@
+"""The writing loop: one token for every text at each step, for every model, with beams or without.
+
+Texts are handed in and taken back at any time, each with its own settings. Finished texts leave the batch, waiting ones
+join it. A text is drawn by a generator of its own, seeded with its own seed, so it does not depend on what is written
+beside it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arasuji import device, forks
+from arasuji.config import SamplingConfig
+from arasuji.documents import Document
+from arasuji.errors import PromptError
+from arasuji.generation.beams import Beams
+from arasuji.generation.processors import NEVER, Processor, processors_of
+from arasuji.generation.sampling import Candidates, candidates, draw, uniform
+from arasuji.models import LanguageModel
+from arasuji.padding import padded
+from arasuji.tokenizers import Tokenizer
+
+ROWS = 64
+"""Rows of the model that are written at once. A text takes one row, or one for each of its beams."""
+JOINING = 8
+"""Waiting texts join when one row in eight is free: to read a prompt alone costs a step, a free row costs a row."""
+NAMED_TOKENS = 8
+"""A prompt is named by its first tokens."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one text needs."""
+
+    document: Document
+    """What is read before the first new token."""
+    sampling: SamplingConfig
+    seed: int
+    processors: tuple[Processor, ...] = ()
+    """Applied after those of the settings; each has read nothing yet."""
+    streamed: bool = False
+    """Whether each token is told as it is written. With beams all text comes at the end."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token that was written for a text that is streamed."""
+
+    id: int
+    token: int
+    text: str
+    """What it adds to the text: empty while a character is incomplete."""
+    probability: float
+    """By the model itself, before any setting."""
+    rank: int
+    """How many tokens the model itself finds likelier."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A text that is complete."""
+
+    id: int
+    ids: list[int]
+    """All new tokens, the end token included where `ended`."""
+    completion: str
+    """What they add to the text."""
+    rest: str
+    """The part of it that no `Token` event has told; where none did, all of it."""
+    ended: bool
+    """By its own end token, and not because its length or the context was used up."""
+
+
+Event = Token | Finished
+
+
+class _Text:
+    """A text in the making, in one row or in one for each of its beams."""
+
+    def __init__(self, number: int, request: Request, tokenizer: Tokenizer) -> None:
+        self.id, self.request, self.config = number, request, request.sampling
+        self.prompt = request.document.text_ids
+        generator = torch.Generator().manual_seed(request.seed)
+        self.numbers = uniform(generator)
+        self.written: list[int] = []
+        self.beams: Beams | None = None
+        if self.config.num_beams > 1:
+            self.beams = Beams(self.config.num_beams, tokenizer.end_id, generator, self.config.greedy)
+        self.streamed = request.streamed and self.beams is None
+        self.stream = tokenizer.stream(self.prompt) if self.streamed else None
+        processors = [*processors_of(self.config, tokenizer.end_id), *(p.fork() for p in request.processors)]
+        for processor in processors:
+            for token in self.prompt:
+                processor.read(token)
+        self.processors = [processors]
+        """Those of each row."""
+
+    @property
+    def rows(self) -> list[list[int]]:
+        """The new tokens of each of its rows."""
+        return self.beams.running if self.beams else [self.written]
+
+    def take(self, token: int) -> None:
+        """Its next token, where it has no beams."""
+        self.written.append(token)
+        for processor in self.processors[0]:
+            processor.read(token)
+
+    def branch(self, scores: Tensor, ids: Tensor) -> list[int]:
+        """Choose its beams' next tokens; returns the row that each beam continues."""
+        assert self.beams is not None
+        parents = self.beams.advance(scores, ids)
+        self.processors = [[processor.fork() for processor in self.processors[parent]] for parent in parents]
+        for processors, row in zip(self.processors, self.rows, strict=True):
+            for processor in processors:
+                processor.read(row[-1])
+        return parents
+
+
+class Engine:
+    """Writes texts with one model, which it puts into evaluation mode.
+
+    `submit` and `cancel` may be called from other threads than `step`.
+    """
+
+    def __init__(self, model: LanguageModel, tokenizer: Tokenizer, rows: int = ROWS, joining: int = JOINING) -> None:
+        forks.check()
+        self.model, self.tokenizer, self.row_count, self.joining = model.eval(), tokenizer, rows, joining
+        self._numbers = count()
+        self._waiting: deque[_Text] = deque()
+        self._active: list[_Text] = []
+        self._cancelled: set[int] = set()
+        self._state: Any = None
+        self._parents: list[int] = []
+        """The row of the state that each row of the active texts continues."""
+        self._state_rows = 0
+
+    @property
+    def busy(self) -> int:
+        """Texts that are being written."""
+        return len(self._active)
+
+    @property
+    def waiting(self) -> int:
+        """Texts that wait for a free row."""
+        return len(self._waiting)
+
+    def submit(self, request: Request) -> int:
+        """Hand in a text; returns the number that its events have.
+
+        Raises:
+            PromptError: it leaves no room in the model's context.
+        """
+        check_length(self.model, self.tokenizer, request.document)
+        text = _Text(next(self._numbers), request, self.tokenizer)
+        self._waiting.append(text)
+        return text.id
+
+    def cancel(self, number: int) -> None:
+        """Give up a text: no event of it follows, and its rows are free at the next step. Nothing happens where it is
+        finished already."""
+        self._cancelled.add(number)
+
+    @torch.inference_mode()
+    def step(self) -> list[Event]:
+        """Write one token of every text; returns what there is to tell. Without texts nothing happens."""
+        self._drop_cancelled()
+        scores = self._read_new_tokens() if self._active else None
+        if fresh := self._joining():
+            fresh_scores, fresh_state = self._read_prompts(fresh)
+            scores = fresh_scores if scores is None else torch.cat([scores, fresh_scores])
+            self._state = self._state.join(fresh_state) if self._active else fresh_state
+            self._active += fresh
+        if scores is None:
+            return []
+        return self._advance(scores)
+
+    def _drop_cancelled(self) -> None:
+        gone, self._cancelled = self._cancelled, set()
+        if gone:
+            self._waiting = deque(text for text in self._waiting if text.id not in gone)
+            self._keep(lambda text: text.id not in gone)
+
+    def _keep(self, wanted: Callable[[_Text], bool]) -> None:
+        """Let go of the other texts and their rows."""
+        parents = iter(self._parents)
+        rows = [(text, [next(parents) for _ in text.rows]) for text in self._active]
+        self._active = [text for text, _ in rows if wanted(text)]
+        self._parents = [parent for text, own in rows if wanted(text) for parent in own]
+
+    def _joining(self) -> list[_Text]:
+        """The waiting texts that join now. One with more beams than there are rows is written alone."""
+        free = self.row_count - sum(text.config.num_beams for text in self._active)
+        fresh: list[_Text] = []
+        if self._active and free < max(1, self.row_count // self.joining):
+            return fresh
+        while self._waiting:
+            needed = self._waiting[0].config.num_beams
+            if needed > free and (self._active or fresh):
+                break
+            fresh.append(self._waiting.popleft())
+            free -= needed
+        return fresh
+
+    def _read_new_tokens(self) -> Tensor:
+        """Read the last token of every row: scores (B, V)."""
+        if self._parents != list(range(self._state_rows)):
+            self._state = self._state.select(self._tensor(self._parents))
+        last = self._tensor([row[-1] for text in self._active for row in text.rows])
+        scores, self._state = self.model.step(last[:, None], torch.ones_like(last), self._state)
+        return scores
+
+    def _read_prompts(self, texts: list[_Text]) -> tuple[Tensor, Any]:
+        """Read what stands before the new tokens: scores (B, V) and state."""
+        rows = [text.request.document.ids for text in texts]
+        ids = padded(rows, self.tokenizer.pad_id).to(self._device)
+        return self.model.step(ids, self._tensor([len(row) for row in rows]))
+
+    @property
+    def _device(self) -> torch.device:
+        return next((p.device for p in self.model.parameters()), torch.device("cpu"))
+
+    def _tensor(self, numbers: list[int]) -> Tensor:
+        return torch.tensor(numbers, dtype=torch.int64, device=self._device)
+
+    @device.one_thread()
+    def _advance(self, scores: Tensor) -> list[Event]:
+        """Choose the next token of every row by its scores (B, V), which are written over."""
+        self._state_rows = len(scores)
+        scores = scores[:, : self.tokenizer.vocabulary_size]  # some models have rows for tokens that do not exist
+        rows, last = {}, 0
+        for text in self._active:
+            rows[text.id] = list(range(last, last := last + len(text.rows)))
+        streamed = [text for text in self._active if text.streamed]
+        by_model = scores[[rows[text.id][0] for text in streamed]].log_softmax(-1) if streamed else None
+        scores = self._processed(scores, rows)
+        parents = dict(rows)
+        for texts in _alike(self._active):
+            own = [row for text in texts for row in rows[text.id]]
+            found = candidates(
+                scores if len(own) == len(scores) else scores[own], texts[0].config, self.tokenizer.end_id
+            )
+            if texts[0].beams is None:
+                _draw(texts, found)
+                continue
+            for text, part, ids in zip(texts, *(f.split([len(rows[t.id]) for t in texts]) for f in found), strict=True):
+                parents[text.id] = [rows[text.id][parent] for parent in text.branch(part, ids)]
+        self._parents = [parent for text in self._active for parent in parents[text.id]]
+        events = [] if by_model is None else _told(streamed, by_model)
+        return self._with_finished(events)
+
+    def _processed(self, scores: Tensor, rows: dict[int, list[int]]) -> Tensor:
+        """Beams add up log-probabilities; what may not be written, and what the processors of each row change."""
+        branching = [row for text in self._active if text.beams for row in rows[text.id]]
+        if len(branching) == len(scores):
+            scores = scores.log_softmax(-1)
+        elif branching:
+            scores[branching] = scores[branching].log_softmax(-1)
+        scores.index_fill_(-1, self._tensor(list(self.tokenizer.never_written)), NEVER)
+        for text in self._active:
+            for row, processors in zip(rows[text.id], text.processors, strict=True):
+                for processor in processors:
+                    processor(scores[row], len(text.rows[0]))
+        return scores
+
+    def _with_finished(self, tokens: list[Token]) -> list[Event]:
+        """The events of a step in the order of the texts; those that are complete leave."""
+        told = {token.id: token for token in tokens}
+        events: list[Event] = []
+        finished = set()
+        for text in self._active:
+            if text.id in told:
+                events.append(told[text.id])
+            if self._is_complete(text):
+                finished.add(text.id)
+                events.append(self._finished(text))
+        if finished:
+            self._keep(lambda text: text.id not in finished)
+        return events
+
+    def _is_complete(self, text: _Text) -> bool:
+        """Its end token, its beams done, its length or the context used up."""
+        if text.beams is not None:
+            if text.beams.done:
+                return True
+        elif text.written[-1] == self.tokenizer.end_id:
+            return True
+        new, limit = len(text.rows[0]), self.model.context_length
+        full = limit is not None and len(text.request.document.ids) + new >= limit
+        return new >= text.config.max_length or full
+
+    def _finished(self, text: _Text) -> Finished:
+        ids = text.beams.best() if text.beams else text.written
+        ended = ids[-1:] == [self.tokenizer.end_id]
+        completion = self.tokenizer.continuation(text.prompt, ids[:-1] if ended else ids)
+        return Finished(text.id, ids, completion, text.stream.rest() if text.stream else completion, ended)
+
+
+def _alike(texts: list[_Text]) -> list[list[_Text]]:
+    """Texts in groups that choose among candidates of the same kind."""
+    groups: dict[tuple[float, ...], list[_Text]] = {}
+    for text in texts:
+        c = text.config
+        groups.setdefault((c.temperature, c.top_k, c.top_p, c.min_p, c.num_beams), []).append(text)
+    return list(groups.values())
+
+
+def _draw(texts: list[_Text], found: Candidates) -> None:
+    """Each text's next token, drawn by its own numbers, or the likeliest."""
+    greedy = texts[0].config.greedy
+    places = found.scores.argmax(-1) if greedy else draw(found.scores, [text.numbers for text in texts])
+    for text, token in zip(texts, found.ids.gather(-1, places[:, None])[:, 0].tolist(), strict=True):
+        text.take(token)
+
+
+def _told(texts: list[_Text], by_model: Tensor) -> list[Token]:
+    """The new tokens of streamed texts, with their log-probabilities by the model itself (B, V)."""
+    chosen = torch.tensor([text.written[-1] for text in texts], device=by_model.device)[:, None]
+    own = by_model.gather(-1, chosen)
+    probabilities, ranks = own.exp()[:, 0].tolist(), (by_model > own).sum(-1).tolist()
+    return [
+        Token(text.id, text.written[-1], text.stream.add(text.written[-1]), probability, rank)
+        for text, probability, rank in zip(texts, probabilities, ranks, strict=True)
+        if text.stream
+    ]
+
+
+def check_length(model: LanguageModel, tokenizer: Tokenizer, document: Document) -> None:
+    """Raise PromptError where a document leaves no room for a new token."""
+    limit = model.context_length
+    if limit is not None and len(document.ids) + 1 > limit:
+        beginning = tokenizer.decode(document.text_ids[:NAMED_TOKENS])
+        raise PromptError(
+            f"the prompt {beginning!r}... has {len(document.text_ids)} tokens, "
+            f"and the model's context holds {limit} with an end token and a new one: shorten it"
+        )

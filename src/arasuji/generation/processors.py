@@ -1,0 +1,107 @@
+"""Changes of one row's scores that depend on what the row has written. Checked against those of transformers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from arasuji.config import SamplingConfig
+
+NEVER = float("-inf")
+"""The score of a token that may not be written."""
+
+
+class Processor(ABC):
+    """Changes the scores of a row's next token. Each row has its own, which reads every token of the row once, so a
+    long text costs no more a token than a short one."""
+
+    @abstractmethod
+    def read(self, token: int) -> None:
+        """Take note of the row's next token: those of its prompt first, then each one that was written."""
+
+    @abstractmethod
+    def __call__(self, scores: Tensor, new: int) -> None:
+        """Write over the scores (V,) of the next token; `new` tokens have been written after the prompt."""
+
+    @abstractmethod
+    def fork(self) -> Self:
+        """A processor that has read the same, for a beam that branches: what one of both reads, the other does not."""
+
+
+class MinimumLength(Processor):
+    """No end before some tokens are written."""
+
+    def __init__(self, length: int, end_id: int) -> None:
+        self.length, self.end_id = length, end_id
+
+    def read(self, token: int) -> None:
+        pass
+
+    def __call__(self, scores: Tensor, new: int) -> None:
+        if new < self.length:
+            scores[self.end_id] = NEVER
+
+    def fork(self) -> Self:
+        return self
+
+
+class RepetitionPenalty(Processor):
+    """Divides the positive scores of tokens that are in the row by `penalty` and multiplies the negative ones.
+
+    Equation 3 of CTRL (Keskar et al. 2019).
+    """
+
+    def __init__(self, penalty: float, seen: Iterable[int] = ()) -> None:
+        self.penalty, self.seen = penalty, dict.fromkeys(seen)
+
+    def read(self, token: int) -> None:
+        self.seen[token] = None
+
+    def __call__(self, scores: Tensor, new: int) -> None:
+        ids = torch.tensor(list(self.seen), dtype=torch.int64, device=scores.device)
+        own = scores[ids]
+        scores[ids] = torch.where(own > 0, own / self.penalty, own * self.penalty)
+
+    def fork(self) -> Self:
+        return type(self)(self.penalty, self.seen)
+
+
+class NoRepeatedNgrams(Processor):
+    """Forbids every token that would complete an n-gram of `size` tokens that is in the row (Paulus et al. 2018)."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.last: tuple[int, ...] = ()
+        """The last tokens, one fewer than an n-gram has."""
+        self.followers: dict[tuple[int, ...], tuple[int, ...]] = {}
+        """The tokens that have followed each n-gram's beginning."""
+
+    def read(self, token: int) -> None:
+        if len(self.last) == self.size - 1:
+            self.followers[self.last] = (*self.followers.get(self.last, ()), token)
+        self.last = (*self.last, token)[1 - self.size :] if self.size > 1 else ()
+
+    def __call__(self, scores: Tensor, new: int) -> None:
+        if found := self.followers.get(self.last):
+            scores[torch.tensor(found, device=scores.device)] = NEVER
+
+    def fork(self) -> Self:
+        other = type(self)(self.size)
+        other.last, other.followers = self.last, dict(self.followers)
+        return other
+
+
+def processors_of(config: SamplingConfig, end_id: int) -> list[Processor]:
+    """What the settings of a text ask for, in the order in which it is applied."""
+    wanted: list[Processor] = []
+    if config.repetition_penalty != 1:
+        wanted.append(RepetitionPenalty(config.repetition_penalty))
+    if config.no_repeat_ngram_size:
+        wanted.append(NoRepeatedNgrams(config.no_repeat_ngram_size))
+    if config.min_length:
+        wanted.append(MinimumLength(config.min_length, end_id))
+    return wanted
