@@ -227,3 +227,42 @@ def test_what_trains_in_floats_neither_imports_nor_compiles_8_bit_loops():
     )
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert not [name for name in loaded if name.startswith(("numba", "llvmlite", "arasuji.models.int8"))]
+
+
+def test_a_loss_that_is_handed_in_gets_the_scores_the_targets_and_their_places(model, bpe, starter_texts):
+    ids, targets = rows([bpe.encode(starter_texts[3])[:20], bpe.encode(starter_texts[4])[:9]], bpe)
+    seen = []
+
+    def cross_entropy(scores, wanted, places):
+        seen.append((wanted, places))
+        return -scores.log_softmax(-1).gather(1, wanted[:, None])[:, 0]
+
+    usual, _ = model(ids, targets)
+    ours, _ = model(ids, targets, None, cross_entropy)
+    torch.testing.assert_close(ours, usual, **CLOSE)
+    wanted, places = (torch.cat(part) for part in zip(*seen, strict=True))
+    assert torch.equal(wanted, targets.flatten()[places])
+    assert torch.equal(places, (targets.flatten() != IGNORED).nonzero()[:, 0])
+
+
+def test_a_teachers_distribution_can_stand_beside_the_targets(family, bpe, starter_texts):
+    """The gradient of a cross-entropy with another model's probabilities: nothing is left to learn where both agree."""
+    student = small_model(family, bpe)
+    ids, targets = rows([bpe.encode(starter_texts[3])[:20]], bpe)
+    groups = student.parameter_groups(TrainConfig.model_validate({}))
+    if not groups:
+        return  # it counts, and has no gradient
+    kept = []
+    student.eval()
+    with torch.no_grad():
+        student(ids, targets, None, lambda scores, wanted, places: kept.append(scores.softmax(-1)) or scores[:, 0])
+    teacher = torch.cat(kept)
+
+    def taught(scores, wanted, places):
+        return -(teacher * scores.log_softmax(-1)).sum(-1)
+
+    for loss, learns in ((taught, False), (None, True)):
+        student.zero_grad()
+        student(ids, targets, None, loss)[0].sum().backward()
+        most = max(float(p.grad.abs().max()) for group in groups for p in group["params"] if p.grad is not None)
+        assert (most > 1e-3) == learns

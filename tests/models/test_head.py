@@ -11,7 +11,7 @@ from torch import nn
 
 from arasuji.errors import OptionError
 from arasuji.models import IGNORED, lstm
-from arasuji.models._head import AdaptiveSoftmax, priced, softmax_nats
+from arasuji.models._head import AdaptiveSoftmax, linear_cross_entropy, token_losses
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-4}
 anyones = settings(deadline=None, derandomize=True, max_examples=60)
@@ -49,7 +49,7 @@ def test_nats_and_gradients_are_those_of_cross_entropy_for_any_gradient_from_abo
     rows, wanted, weight, bias = drawn(len(upstream), width, vocabulary)
     inputs = (rows, weight, bias) if biased else (rows, weight)
     given_, exact = leaves(*inputs), leaves(*(t.double() for t in inputs))
-    nats, right = softmax_nats(given_[0], wanted, *given_[1:]), cross_entropy(exact[0], wanted, *exact[1:])
+    nats, right = linear_cross_entropy(given_[0], wanted, *given_[1:]), cross_entropy(exact[0], wanted, *exact[1:])
     torch.testing.assert_close(nats.double(), right, **CLOSE)
     above = torch.tensor(upstream)
     found = torch.autograd.grad(nats, given_, above, retain_graph=True)
@@ -70,7 +70,7 @@ def test_in_bfloat16_nats_are_within_a_tenth_and_gradients_within_a_fiftieth(ups
     weight /= 4  # scores of about one, as a model's are
     found, exact = leaves(rows, weight, bias), leaves(rows, weight, bias)
     with torch.autocast("cpu", torch.bfloat16):
-        nats = softmax_nats(found[0], wanted, *found[1:])
+        nats = linear_cross_entropy(found[0], wanted, *found[1:])
     right = cross_entropy(exact[0], wanted, *exact[1:])
     assert nats.dtype == torch.float32
     torch.testing.assert_close(nats, right, atol=0.1, rtol=0)
@@ -87,7 +87,7 @@ def test_what_is_frozen_gets_no_gradient_and_the_others_get_theirs(trained):
     inputs = [rows, weight, bias]
     inputs[trained].requires_grad_()
     above = torch.randn(5)
-    softmax_nats(rows, wanted, weight, bias).backward(above)
+    linear_cross_entropy(rows, wanted, weight, bias).backward(above)
     found = inputs[trained].grad
     assert [t.grad is not None for t in inputs] == [i == trained for i in range(3)]
     (reference,) = torch.autograd.grad(cross_entropy(rows, wanted, weight, bias), inputs[trained], above)
@@ -99,7 +99,7 @@ def test_a_target_whose_chance_is_too_small_for_a_float_costs_much_but_not_infin
     bias[wanted[1]] -= 1000
     wanted[0] = wanted[2] = (wanted[1] + 1) % 9
     inputs = leaves(rows, weight, bias)
-    nats = softmax_nats(inputs[0], wanted, *inputs[1:])
+    nats = linear_cross_entropy(inputs[0], wanted, *inputs[1:])
     assert 80 < float(nats[1].detach()) < float("inf")
     (right,) = torch.autograd.grad(cross_entropy(rows, wanted, weight, inputs[2]).sum(), inputs[2])
     found = torch.autograd.grad(nats.sum(), inputs)
@@ -112,9 +112,9 @@ def test_the_value_is_the_same_without_gradients(bf16):
     torch.manual_seed(1)
     rows, wanted, weight, bias = drawn(50, 8, 30)
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        nats = softmax_nats(rows, wanted, *leaves(weight, bias))
+        nats = linear_cross_entropy(rows, wanted, *leaves(weight, bias))
         with torch.no_grad():
-            alone = softmax_nats(rows, wanted, weight, bias)
+            alone = linear_cross_entropy(rows, wanted, weight, bias)
     assert nats.requires_grad
     assert not alone.requires_grad
     assert nats.dtype == alone.dtype == torch.float32
@@ -133,7 +133,9 @@ def test_counted_places_cost_their_cross_entropy_and_ignored_ones_nothing_whatev
     above = torch.randn(counted.shape)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("arasuji.models._head.CHUNK_SCORES", chunk)
-        nats = priced(found[0], targets, lambda rows, wanted: softmax_nats(rows, wanted, found[1]), 11)
+        nats = token_losses(
+            found[0], targets, lambda rows, wanted, places: linear_cross_entropy(rows, wanted, found[1]), 11
+        )
         loss = (nats * above).sum() + found[0].sum()  # a loss that has a gradient even where nothing is counted
         loss.backward()
     right = F.cross_entropy((exact[0] @ exact[1].t()).transpose(1, 2), targets, ignore_index=IGNORED, reduction="none")
@@ -153,12 +155,12 @@ def test_no_chunk_holds_more_scores_than_it_may(training, limit, monkeypatch):
     monkeypatch.setattr("arasuji.models._head.CHUNK_SCORES", limit)
     sizes = []
 
-    def price(rows, wanted):
+    def price(rows, wanted, places):
         sizes.append(len(rows))
         return rows.sum(1)
 
     with torch.set_grad_enabled(training):
-        priced(torch.randn(2, 4, 5), torch.zeros(2, 4, dtype=torch.int64), price, 11)
+        token_losses(torch.randn(2, 4, 5), torch.zeros(2, 4, dtype=torch.int64), price, 11)
     assert sizes == [3, 3, 2]
 
 
@@ -187,7 +189,7 @@ def test_an_adaptive_softmax_costs_what_torchs_own_does_and_has_its_gradients(vo
     rows, above = torch.randn(len(wanted), 64), torch.randn(len(wanted))
     found, exact = leaves(rows, rows)
     inputs = list(layer.parameters())
-    nats = layer.nats(found, wanted)
+    nats = layer.cross_entropy(found, wanted)
     right = -nn.AdaptiveLogSoftmaxWithLoss.forward(layer, exact, wanted).output
     torch.testing.assert_close(nats, right, **CLOSE)
     torch.testing.assert_close(nats, -layer.log_prob(rows).gather(1, wanted[:, None])[:, 0], **CLOSE)
@@ -196,7 +198,7 @@ def test_an_adaptive_softmax_costs_what_torchs_own_does_and_has_its_gradients(vo
     for gradient, reference in zip(mine, theirs, strict=True):
         torch.testing.assert_close(gradient, reference, atol=1e-4, rtol=1e-4)
     with torch.no_grad():
-        torch.testing.assert_close(layer.nats(rows, wanted), nats, **CLOSE)
+        torch.testing.assert_close(layer.cross_entropy(rows, wanted), nats, **CLOSE)
 
 
 @anyones
@@ -204,16 +206,16 @@ def test_an_adaptive_softmax_costs_what_torchs_own_does_and_has_its_gradients(vo
 def test_the_chances_of_all_tokens_sum_to_one(vocabulary, seed):
     size, cutoffs, _ = vocabulary
     layer = adaptive(size, cutoffs, seed)
-    nats = layer.nats(torch.randn(64).expand(size, 64), torch.arange(size))
+    nats = layer.cross_entropy(torch.randn(64).expand(size, 64), torch.arange(size))
     assert float((-nats.detach()).exp().sum()) == pytest.approx(1, abs=1e-5)
 
 
 def test_an_adaptive_softmax_in_bfloat16_is_within_a_fiftieth_of_float32():
     layer, rows, wanted = adaptive(40, [8, 20], 1), *leaves(torch.randn(60, 64)), torch.randint(0, 40, (60,))
     inputs = [rows, *layer.parameters()]
-    exact = layer.nats(rows, wanted)
+    exact = layer.cross_entropy(rows, wanted)
     with torch.autocast("cpu", torch.bfloat16):
-        nats = layer.nats(rows, wanted)
+        nats = layer.cross_entropy(rows, wanted)
     assert nats.dtype == torch.float32
     assert_near(nats, exact, 0.02)
     for mine, right in zip(

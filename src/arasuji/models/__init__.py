@@ -48,6 +48,12 @@ class State(Protocol):
         """All of it as named tensors, for a checkpoint; `LanguageModel.state_from` reads them back."""
 
 
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(scores, targets, places) -> the losses (n,) float32 of n counted positions. scores (n, V) are those of their next
+tokens, logits or log-probabilities; targets (n,) int64; places (n,) are their indices in `targets.flatten()`, by which
+a loss finds what else belongs to a target, such as a teacher's distribution."""
+
+
 class Vocabulary(Protocol):
     """The part of a tokenizer that a model is built from."""
 
@@ -65,12 +71,12 @@ class LanguageModel(nn.Module, ABC):
     """The tokens that it has a score for: those of its tokenizer, and in some models rows that no token has."""
 
     @abstractmethod
-    def forward(self, ids: Tensor, targets: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """Price each target.
+    def forward(self, ids: Tensor, targets: Tensor, state: Any = None, loss: Loss | None = None) -> tuple[Tensor, Any]:
+        """The loss of each target.
 
         ids, targets (B, T) int64, padded on the right; targets are `IGNORED` where nothing is counted.
-        Returns nats (B, T) float32, -ln p(target | ids up to there), 0 where ignored; and the state after
-        the last column, which means something for rows without pads only.
+        Returns the losses (B, T) float32, 0 where ignored: the cross-entropy in nats, -ln p(target | ids up to there),
+        where no other `loss` is given; and the state after the last column, which is valid for rows without pads only.
         """
 
     @abstractmethod

@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 COLUMNS = 32
-"""Places are made, and read together, in multiples of so many: sums over them are then taken in the same order, to the
-last bit, whatever the lengths of the other rows."""
+"""The capacity of the KV cache is a multiple of 32 tokens, and so is the number of tokens that are read from it: sums
+over them are then taken in the same order, to the last bit, whatever the lengths of the other rows."""
 GROWTH = 2
-"""And so that there are so many times as many as are needed."""
+"""When the KV cache is full, its capacity becomes twice what is needed."""
 
 
 @dataclass
@@ -89,7 +89,7 @@ class CacheState:
         self.slots = torch.arange(len(self.slots), device=self.slots.device)
 
     def _free(self, used: set[int], count: int) -> list[int]:
-        """So many slots that are not in use; more are made where there are too few."""
+        """`count` slots that are not in use; more are made where there are too few."""
         free = [slot for slot in range(self.places + count) if slot not in used][:count]
         self._grow(max(free, default=0) + 1, self.keys[0].shape[2])
         return free
@@ -101,7 +101,7 @@ class CacheState:
             parts.append(self._roomy(part, len(part), columns))
 
     def make_room(self, needed: int) -> None:
-        """See that a row can have so many tokens."""
+        """See that a row can have `needed` tokens."""
         if needed > self.keys[0].shape[2]:
             self._grow(self.places, rounded(min(self.limit, needed * GROWTH)))
 
@@ -121,7 +121,7 @@ class CacheState:
 
 
 def rounded(columns: int) -> int:
-    """The number of columns that are made where so many are needed."""
+    """The number of columns that are made where `columns` are needed."""
     return -(-columns // COLUMNS) * COLUMNS
 
 
@@ -178,15 +178,15 @@ class Reading:
 
     def _together(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         rows, width, _, size = query.shape
-        few, slots, positions = key.shape[2], *self.at
+        kv_heads, slots, positions = key.shape[2], *self.at
         kept = self.state.keys[layer], self.state.values[layer]
         for part, new in zip(kept, (key, value), strict=True):
             part[slots, :, positions] = new[self.real]
-        # The heads that share a key lie one below the other.
-        below = query.unflatten(2, (few, -1)).permute(0, 2, 3, 1, 4).reshape(rows, few, -1, size)
+        # The query heads that share a KV head lie one below the other.
+        below = query.unflatten(2, (kv_heads, -1)).permute(0, 2, 3, 1, 4).reshape(rows, kv_heads, -1, size)
         mask = self.mask.repeat(1, 1, below.shape[2] // width, 1)
         key, value = (part[:, :, : self.used] for part in kept)
         read = F.scaled_dot_product_attention(self._in_slots(below), key, value, mask)
         if self.scattered:
             read = read[self.state.slots]
-        return read.view(rows, few, -1, width, size).permute(0, 3, 1, 2, 4).flatten(2, 3)
+        return read.view(rows, kv_heads, -1, width, size).permute(0, 3, 1, 2, 4).flatten(2, 3)

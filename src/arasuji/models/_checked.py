@@ -149,7 +149,7 @@ def check_floats(config: Any, shape: Any, tensors: Mapping[str, Shape]) -> None:
     wanted: dict[str, Shape] = {}
     decoder: Decoder = shape.decoder(config)
     for name, rows, columns, bias in decoder.matrices:
-        wanted[f"{name}.weight"] = (columns, rows) if shape.TURNED else (rows, columns)
+        wanted[f"{name}.weight"] = (columns, rows) if shape.TRANSPOSED else (rows, columns)
         if bias:
             wanted[f"{name}.bias"] = (rows,)
     wanted |= decoder.vectors | {f"{decoder.embedding}.weight": (decoder.vocabulary, decoder.width)}

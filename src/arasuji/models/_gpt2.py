@@ -17,8 +17,8 @@ JOINED: dict[str, tuple[str, ...]] = {}
 LAYERS, LAST, POSITIONS = "h", "ln_f", "wpe"
 BLOCK = ("ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
 """The parts of a block, in the order of their use."""
-PREFIX, TURNED = "transformer", True
-"""What transformers' names begin with, and whether matrices are stored turned."""
+PREFIX, TRANSPOSED = "transformer", True
+"""What transformers' names begin with, and whether its matrices are stored transposed."""
 
 
 def serves(config: Any) -> bool:
@@ -61,25 +61,25 @@ def hidden(model: Any, ids: Tensor, reading: Reading | None = None) -> Tensor:
     x = model.wte(ids) + model.wpe(positions)
     x = dropout(x, config.embd_pdrop, training)
     for layer, block in enumerate(model.h):
-        mixed = linear(block.attn.c_attn, _normed(block.ln_1, x, config))
-        query, key, value = (part.unflatten(-1, (config.n_head, -1)) for part in mixed.chunk(3, -1))
+        qkv = linear(block.attn.c_attn, _normed(block.ln_1, x, config))
+        query, key, value = (part.unflatten(-1, (config.n_head, -1)) for part in qkv.chunk(3, -1))
         if reading:
             read = reading.attend(layer, query, key, value)
         else:
             read = attention(query, key, value, config.attn_pdrop if training else 0.0)
         x = x + dropout(linear(block.attn.c_proj, read), config.resid_pdrop, training)
-        inner = F.gelu(linear(block.mlp.c_fc, _normed(block.ln_2, x, config)), approximate="tanh")
-        x = x + dropout(linear(block.mlp.c_proj, inner), config.resid_pdrop, training)
+        up = F.gelu(linear(block.mlp.c_fc, _normed(block.ln_2, x, config)), approximate="tanh")
+        x = x + dropout(linear(block.mlp.c_proj, up), config.resid_pdrop, training)
     return _normed(model.ln_f, x, config)
 
 
 def heads(config: Any) -> tuple[int, int]:
-    """How many queries there are, and how many keys that they share."""
+    """The numbers of query heads and of KV heads."""
     return config.n_head, config.n_head
 
 
 def rope_theta(config: Any) -> None:
-    """Positions are added to the embedding: they turn nothing."""
+    """None: positions are added to the embedding, and nothing is rotated."""
 
 
 def _normed(norm: Any, x: Tensor, config: Any) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -10,55 +9,56 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from arasuji.models import IGNORED
+from arasuji.models import IGNORED, Loss
 from arasuji.models._layers import product_type
 
 CHUNK_SCORES = 2**26
-"""Scores (tokens x vocabulary) held at a time in training: 128 MB in bfloat16, and twice that in float32. Without a
-gradient a quarter of them: there they are held in float32, and once more."""
+"""The most scores (tokens x vocabulary) that are held at a time in training: 128 MB in bfloat16, 256 MB in float32.
+Without a gradient a quarter of them is held, since each is then held twice in float32."""
 CHUNK_ROWS = 2**13
-"""Rows of the output layer's gradient worked out at a time."""
+"""The number of rows of the output layer's gradient that are computed at a time."""
 
 
-def priced(hidden: Tensor, targets: Tensor, price: Callable[[Tensor, Tensor], Tensor], scores: int) -> Tensor:
-    """-ln p(target) for each position, computing the output layer only where a target is counted.
+def token_losses(hidden: Tensor, targets: Tensor, loss: Loss, vocabulary_size: int) -> Tensor:
+    """The loss of each position, with the output layer computed only where a target is counted.
 
-    hidden (B, T, D), targets (B, T) int64; `price` takes rows (n, D) and their targets (n,) and returns nats (n,),
-    for which it holds so many scores a row. Returns (B, T) float32, 0 where ignored. In training, where one chunk
-    does not hold all of them, each chunk's scores are computed again for the gradient instead of being kept
-    (activation checkpointing, Chen et al. 2016).
+    hidden (B, T, D), targets (B, T) int64. `loss` takes rows (n, D) in place of the scores, which it computes:
+    `vocabulary_size` of them a row. Returns (B, T)
+    float32, 0 where ignored. In training, where one chunk does not hold all scores, those of each chunk are computed
+    again for the gradient instead of being kept (activation checkpointing, Chen et al. 2016).
     """
     counted = targets != IGNORED
-    rows, wanted = hidden[counted], targets[counted]
+    rows, wanted, places = hidden[counted], targets[counted], counted.flatten().nonzero()[:, 0]
     if not len(rows):
         return torch.zeros(targets.shape, device=hidden.device)
-    size = max(1, CHUNK_SCORES // (scores if torch.is_grad_enabled() else 4 * scores))
-    nats = []
-    for part, want in zip(rows.split(size), wanted.split(size), strict=True):
+    size = max(1, CHUNK_SCORES // (vocabulary_size if torch.is_grad_enabled() else 4 * vocabulary_size))
+    losses = []
+    for part in zip(rows.split(size), wanted.split(size), places.split(size), strict=True):
         if torch.is_grad_enabled() and len(rows) > size:
-            nats.append(checkpoint(price, part, want, use_reentrant=False))
+            losses.append(checkpoint(loss, *part, use_reentrant=False))
         else:
-            nats.append(price(part, want))
-    return torch.zeros(targets.shape, device=hidden.device).masked_scatter(counted, torch.cat(nats))
+            losses.append(loss(*part))
+    return torch.zeros(targets.shape, device=hidden.device).masked_scatter(counted, torch.cat(losses))
 
 
-def softmax_nats(rows: Tensor, wanted: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear_cross_entropy(rows: Tensor, wanted: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """-ln softmax(rows weight^T + bias)[wanted]; rows (n, D), wanted (n,) int64, weight (V, D), bias (V,). Returns
     (n,) float32."""
     if torch.is_grad_enabled():
-        nats: Tensor = _SoftmaxNats.apply(rows, weight, bias, wanted)
-        return nats
-    return nats_of(F.linear(rows, weight, bias), wanted)
+        loss: Tensor = _LinearCrossEntropy.apply(rows, weight, bias, wanted)
+        return loss
+    return cross_entropy(F.linear(rows, weight, bias), wanted)
 
 
-def nats_of(scores: Tensor, wanted: Tensor) -> Tensor:
-    """-ln softmax(scores)[wanted]; scores (n, V), wanted (n,) int64. Returns (n,) float32."""
+def cross_entropy(scores: Tensor, wanted: Tensor, places: Tensor | None = None) -> Tensor:
+    """-ln softmax(scores)[wanted], the `Loss` where no other is given; scores (n, V), wanted (n,) int64. Returns (n,)
+    float32."""
     return F.cross_entropy(scores.float(), wanted, reduction="none")
 
 
-class _SoftmaxNats(torch.autograd.Function):
-    """The gradient of a row's nats by its scores is its probabilities, less one at the target. It is known as soon as
-    the scores are, so it takes their place: they are neither kept in float32 nor computed twice."""
+class _LinearCrossEntropy(torch.autograd.Function):
+    """The gradient of a row's cross-entropy by its scores is its probabilities, less one at the target. It is known as
+    soon as the scores are, so it takes their place: they are neither kept in float32 nor computed twice."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None, wanted: Tensor) -> Tensor:
@@ -83,15 +83,15 @@ class _SoftmaxNats(torch.autograd.Function):
         share = (upstream[0] / scale).to(rows.dtype)[:, None]
         return (
             (gradient @ weight).to(rows_type).mul_(upstream[0][:, None]) if by_rows else None,
-            _turned_product(gradient, rows * share, weight_type).mul_(scale) if by_weight else None,
+            _transposed_product(gradient, rows * share, weight_type).mul_(scale) if by_weight else None,
             (share.t() @ gradient)[0].to(bias_type).mul_(scale) if by_bias else None,
             None,
         )
 
 
-def _turned_product(gradient: Tensor, rows: Tensor, kind: torch.dtype) -> Tensor:
-    """gradient^T rows, (V, D), some of V at a time: a whole product needs room for itself in half precision and for
-    the turned matrix, besides its result."""
+def _transposed_product(gradient: Tensor, rows: Tensor, kind: torch.dtype) -> Tensor:
+    """gradient^T rows, (V, D), computed for a part of V at a time: a whole product needs memory for itself in half
+    precision and for the transposed matrix, besides its result."""
     product = torch.empty(gradient.shape[1], rows.shape[1], dtype=kind, device=rows.device)
     for part, out in zip(gradient.split(CHUNK_ROWS, 1), product.split(CHUNK_ROWS), strict=True):
         out.copy_(part.t() @ rows)
@@ -105,16 +105,16 @@ class AdaptiveSoftmax(nn.AdaptiveLogSoftmaxWithLoss):
     torch's layer has the weights and the whole distribution (`log_prob`); the loss is ours.
     """
 
-    def nats(self, rows: Tensor, wanted: Tensor) -> Tensor:
+    def cross_entropy(self, rows: Tensor, wanted: Tensor) -> Tensor:
         """-ln p(wanted); rows (n, D), wanted (n,) int64. Returns (n,) float32."""
         starts = self.cutoffs[:-1]
         cluster = torch.bucketize(wanted, torch.tensor(starts, device=wanted.device), right=True)
         first = torch.where(cluster == 0, wanted, starts[0] + cluster - 1)
-        nats = softmax_nats(rows, first, self.head.weight, self.head.bias)
+        loss = linear_cross_entropy(rows, first, self.head.weight, self.head.bias)
         for i, start in enumerate(starts):
             inside = (cluster == i + 1).nonzero().squeeze(1)
             if len(inside):
                 projection, output = cast("tuple[nn.Linear, nn.Linear]", self.tail[i])
-                more = softmax_nats(projection(rows[inside]), wanted[inside] - start, output.weight)
-                nats = nats.index_add(0, inside, more)
-        return nats
+                more = linear_cross_entropy(projection(rows[inside]), wanted[inside] - start, output.weight)
+                loss = loss.index_add(0, inside, more)
+        return loss

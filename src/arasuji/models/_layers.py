@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.autograd import Function
 
 FLASH_LENGTH = 512
-"""Tokens from which torch's fused attention is faster on a CPU than two plain products."""
+"""From this number of tokens on, torch's fused attention is faster on a CPU than two plain products."""
 LEVELS = 2**16
-"""Chances of dropout are multiples of one in so many."""
+"""The probability of dropout is rounded to a multiple of 1 / 2^16."""
 
 
 def product_type(like: Tensor) -> torch.dtype:
@@ -120,11 +120,13 @@ class _RmsNorm(Function):
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, inverse = ctx.saved_tensors
-        unit, by = x * inverse, upstream[0].float()
-        by_weight = (by * unit).sum(tuple(range(x.ndim - 1))).to(weight.dtype) if ctx.needs_input_grad[1] else None
+        normalized, by = x * inverse, upstream[0].float()
+        by_weight = (
+            (by * normalized).sum(tuple(range(x.ndim - 1))).to(weight.dtype) if ctx.needs_input_grad[1] else None
+        )
         by = by * weight
-        along = (by * unit).mean(-1, keepdim=True)
-        return by.sub_(unit.mul_(along)).mul_(inverse).to(x.dtype), by_weight, None
+        along = (by * normalized).mean(-1, keepdim=True)
+        return by.sub_(normalized.mul_(along)).mul_(inverse).to(x.dtype), by_weight, None
 
 
 def swiglu(gate: Tensor, up: Tensor) -> Tensor:
@@ -148,11 +150,11 @@ class _SwiGlu(Function):
 
 
 def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions (Su et al. 2021): number i of a head's first half and number i of its second half, turned
-    together by the position's angle. x (B, T, H, size), cos and sin (T, 1, size / 2), or a pair for
-    each row, (B, T, 1, size / 2)."""
+    """Rotary position embeddings (RoPE, Su et al. 2021): number i of a head's first half and number i of its second
+    half are rotated by an angle of the position. x (B, T, H, size); cos and sin (T, 1, size / 2), or a pair for each
+    row, (B, T, 1, size / 2)."""
     if not torch.is_grad_enabled():
-        return _turned(x, cos, sin)
+        return _rotated(x, cos, sin)
     y: Tensor = _Rotation.apply(x, cos, sin)
     return y
 
@@ -161,15 +163,15 @@ class _Rotation(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         ctx.save_for_backward(cos, sin)
-        return _turned(x, cos, sin)
+        return _rotated(x, cos, sin)
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         cos, sin = ctx.saved_tensors
-        return _turned(upstream[0], cos, -sin), None, None
+        return _rotated(upstream[0], cos, -sin), None, None
 
 
-def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     half = x.shape[-1] // 2
     first, second = x[..., :half], x[..., half:]
     y = torch.empty_like(x)
@@ -183,13 +185,15 @@ def attention(query: Tensor, key: Tensor, value: Tensor, dropped: float = 0.0) -
     multiple of K (Ainslie et al. 2023); `dropped` is the share of attention that is put to zero. Returns
     (B, T, H * size)."""
     rows, length, heads, size = query.shape
-    few = key.shape[2]
+    kv_heads = key.shape[2]
     query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
     if length > FLASH_LENGTH or query.device.type != "cpu":
-        read = F.scaled_dot_product_attention(query, key, value, None, dropped, is_causal=True, enable_gqa=heads > few)
+        read = F.scaled_dot_product_attention(
+            query, key, value, None, dropped, is_causal=True, enable_gqa=heads > kv_heads
+        )
         return read.transpose(1, 2).reshape(rows, length, heads * size)
-    # The heads that share a key lie one below the other, so that there is one product for all of them.
-    below = query.reshape(rows * few, -1, size)
+    # The query heads that share a KV head lie one below the other, so that there is one product for all of them.
+    below = query.reshape(rows * kv_heads, -1, size)
     read = _Attention.apply(below, key.reshape(-1, length, size), value.reshape(-1, length, size), dropped)
     return read.view(rows, heads, length, size).transpose(1, 2).reshape(rows, length, heads * size)
 

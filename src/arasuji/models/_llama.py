@@ -24,8 +24,8 @@ BLOCK = (
     "mlp.down_proj",
 )
 """The parts of a block, in the order of their use, where matrices are joined."""
-PREFIX, TURNED = "model", False
-"""What transformers' names begin with, and whether matrices are stored turned."""
+PREFIX, TRANSPOSED = "model", False
+"""What transformers' names begin with, and whether its matrices are stored transposed."""
 
 
 def serves(config: Any) -> bool:
@@ -40,21 +40,21 @@ def serves(config: Any) -> bool:
 def decoder(config: Any) -> Decoder:
     """The tensors that a configuration wants. Raises ValueError where it is none of such a model."""
     width, inner, count, size = config.hidden_size, config.intermediate_size, config.num_hidden_layers, config.head_dim
-    many, few = heads(config)
-    if min(width, inner, count, size, many, few, config.vocab_size, config.max_position_embeddings) < 1:
+    query_heads, kv_heads = heads(config)
+    if min(width, inner, count, size, query_heads, kv_heads, config.vocab_size, config.max_position_embeddings) < 1:
         raise ValueError("a size of its configuration is less than 1")
-    if many % few or size % 2:
-        raise ValueError(f"{many} heads of {size} with {few} keys make no model")
+    if query_heads % kv_heads or size % 2:
+        raise ValueError(f"{query_heads} heads of {size} with {kv_heads} KV heads make no model")
     if not (0 < config.rms_norm_eps < 1 and 1 <= config.rope_parameters["rope_theta"] < math.inf):
         raise ValueError("its rms_norm_eps or its rope_theta makes no model")
     vectors: dict[str, Shape] = {}
     matrices = []
     for block in (f"layers.{i}" for i in range(count)):
-        attend = {"q_proj": (many * size, width), "k_proj": (few * size, width), "v_proj": (few * size, width),
-                  "o_proj": (width, many * size)}  # fmt: skip
-        widen = {"gate_proj": (inner, width), "up_proj": (inner, width), "down_proj": (width, inner)}
-        matrices += [Matrix(f"{block}.self_attn.{n}", *of, bool(config.attention_bias)) for n, of in attend.items()]
-        matrices += [Matrix(f"{block}.mlp.{n}", *of, bool(config.mlp_bias)) for n, of in widen.items()]
+        attn = {"q_proj": (query_heads * size, width), "k_proj": (kv_heads * size, width),
+                "v_proj": (kv_heads * size, width), "o_proj": (width, query_heads * size)}  # fmt: skip
+        mlp = {"gate_proj": (inner, width), "up_proj": (inner, width), "down_proj": (width, inner)}
+        matrices += [Matrix(f"{block}.self_attn.{n}", *of, bool(config.attention_bias)) for n, of in attn.items()]
+        matrices += [Matrix(f"{block}.mlp.{n}", *of, bool(config.mlp_bias)) for n, of in mlp.items()]
         vectors |= {f"{block}.{norm}.weight": (width,) for norm in ("input_layernorm", "post_attention_layernorm")}
     vectors["norm.weight"] = (width,)
     return Decoder("embed_tokens", width, config.vocab_size, matrices, vectors)
@@ -73,7 +73,7 @@ def hidden(model: Any, ids: Tensor, reading: Reading | None = None) -> Tensor:
     cos, sin = (part[..., None, :].to(product_type(x)) for part in angles)
     for number, layer in enumerate(model.layers):
         y = rms_norm(x, layer.input_layernorm.weight, config.rms_norm_eps)
-        query, key, value = _projected(layer.self_attn, y, config, cos, sin)
+        query, key, value = _qkv(layer.self_attn, y, config, cos, sin)
         read = reading.attend(number, query, key, value) if reading else attention(query, key, value, dropped)
         x = x + linear(layer.self_attn.o_proj, read)
         y = rms_norm(x, layer.post_attention_layernorm.weight, config.rms_norm_eps)
@@ -82,27 +82,27 @@ def hidden(model: Any, ids: Tensor, reading: Reading | None = None) -> Tensor:
 
 
 def heads(config: Any) -> tuple[int, int]:
-    """How many queries there are, and how many keys that they share."""
+    """The numbers of query heads and of KV heads."""
     return config.num_attention_heads, config.num_key_value_heads
 
 
 def rope_theta(config: Any) -> float:
-    """The base of the angles that positions turn queries and keys by."""
+    """The base of the angles by which queries and keys are rotated."""
     theta: float = config.rope_parameters["rope_theta"]
     return theta
 
 
 def rotations(positions: Tensor, size: int, theta: float) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of the angles that a position turns the pairs of a head's `size` numbers by, (..., size / 2) each
-    (RoPE, Su et al. 2021)."""
+    """Cosine and sine of the angles by which the pairs of a head's `size` numbers are rotated at each position,
+    (..., size / 2) each (RoPE, Su et al. 2021)."""
     places = torch.arange(0, size, 2, device=positions.device) / size
     angles = positions[..., None] * (1.0 / theta**places)
     return angles.cos(), angles.sin()
 
 
-def _projected(attend: Any, y: Tensor, config: Any, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Queries (B, T, H, size) and keys (B, T, K, size), turned to their positions, and values (B, T, K, size)."""
+def _qkv(attn: Any, y: Tensor, config: Any, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Rotated queries (B, T, H, size) and keys (B, T, K, size), and values (B, T, K, size)."""
     query, key, value = (
-        linear(part, y).unflatten(-1, (-1, config.head_dim)) for part in (attend.q_proj, attend.k_proj, attend.v_proj)
+        linear(part, y).unflatten(-1, (-1, config.head_dim)) for part in (attn.q_proj, attn.k_proj, attn.v_proj)
     )
     return rotated(query, cos, sin), rotated(key, cos, sin), value

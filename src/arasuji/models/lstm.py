@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from arasuji.errors import OptionError
-from arasuji.models import Family, LanguageModel, Vocabulary, _folder
+from arasuji.models import Family, LanguageModel, Loss, Vocabulary, _folder
 from arasuji.models._checked import Matrix, Shape, check, floats, in_8_bits
-from arasuji.models._head import AdaptiveSoftmax, priced, softmax_nats
+from arasuji.models._head import AdaptiveSoftmax, linear_cross_entropy, token_losses
 
 
 class Config(BaseModel):
@@ -90,11 +90,16 @@ class Lstm(LanguageModel):
             nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
             self.linear.weight = self.embedding.weight
 
-    def forward(self, ids: Tensor, targets: Tensor, state: LstmState | None = None) -> tuple[Tensor, LstmState]:
+    def forward(
+        self, ids: Tensor, targets: Tensor, state: LstmState | None = None, loss: Loss | None = None
+    ) -> tuple[Tensor, LstmState]:
         carried = (state.hidden, state.cell) if state else None
         outputs, (hidden, cell) = self.lstm(self.embedding(ids) * self.scale, carried)
-        nats = priced(self.dropout(outputs), targets, self._nats, self.vocabulary_size)
-        return nats, LstmState(hidden, cell)
+
+        def of_rows(rows: Tensor, wanted: Tensor, places: Tensor) -> Tensor:
+            return loss(self._scores(rows), wanted, places) if loss else self._cross_entropy(rows, wanted)
+
+        return token_losses(self.dropout(outputs), targets, of_rows, self.vocabulary_size), LstmState(hidden, cell)
 
     def step(self, ids: Tensor, lengths: Tensor, state: LstmState | None = None) -> tuple[Tensor, LstmState]:
         carried = (state.hidden, state.cell) if state else None
@@ -102,14 +107,17 @@ class Lstm(LanguageModel):
         if ids.shape[1] > 1:  # packed, so that a short row's state is the one after its own last token
             rows = pack_padded_sequence(rows, lengths.cpu(), batch_first=True, enforce_sorted=False)
         _, (hidden, cell) = self.lstm(rows, carried)
-        last = self.dropout(hidden[-1])
-        scores = self.linear.log_prob(last) if isinstance(self.linear, AdaptiveSoftmax) else self.linear(last)
-        return scores.float(), LstmState(hidden, cell)
+        return self._scores(self.dropout(hidden[-1])).float(), LstmState(hidden, cell)
 
-    def _nats(self, rows: Tensor, wanted: Tensor) -> Tensor:
+    def _scores(self, rows: Tensor) -> Tensor:
+        """(n, D) -> (n, V): logits, or log-probabilities of an adaptive softmax."""
+        scores: Tensor = self.linear.log_prob(rows) if isinstance(self.linear, AdaptiveSoftmax) else self.linear(rows)
+        return scores
+
+    def _cross_entropy(self, rows: Tensor, wanted: Tensor) -> Tensor:
         if isinstance(self.linear, AdaptiveSoftmax):
-            return self.linear.nats(rows, wanted)
-        return softmax_nats(rows, wanted, self.linear.weight, self.linear.bias)
+            return self.linear.cross_entropy(rows, wanted)
+        return linear_cross_entropy(rows, wanted, self.linear.weight, self.linear.bias)
 
     def state_from(self, tensors: dict[str, Tensor]) -> LstmState:
         shapes = {tuple(part.shape) for part in (tensors["hidden"], tensors["cell"])}

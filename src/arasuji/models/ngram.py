@@ -1,8 +1,8 @@
 """An interpolated Kneser-Ney n-gram model (Kneser and Ney 1995; Chen and Goodman 1999): the baseline.
 
 It has no gradients: in training mode `forward` counts what it reads. The counts are a trie held in sorted
-arrays. A node of depth k is a run of k tokens; its key is (node of its first k-1 tokens) * V + (last token), so
-the runs that continue a context lie side by side and are found by binary search.
+arrays. A node of depth k is a k-gram; its key is (node of its first k-1 tokens) * V + (last token), so the k-grams that
+continue a context lie side by side and are found by binary search.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from arasuji.errors import OptionError
-from arasuji.models import IGNORED, Family, LanguageModel, Vocabulary, _folder
+from arasuji.models import IGNORED, Family, LanguageModel, Loss, Vocabulary, _folder
 from arasuji.models._checked import check_one
 
 NOTHING = -1
-"""Stands before the first token of a row; no run contains it."""
+"""This stands before the first token of a row, and is in no k-gram."""
 
 
 class Config(BaseModel):
@@ -29,7 +29,7 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     order: int = Field(5, ge=1, le=8)
-    """Tokens in the longest run: the next one is guessed from `order - 1` before it."""
+    """Tokens in the longest n-gram: the next one is predicted from `order - 1` before it."""
     discount: float = Field(0.8, gt=0, lt=1)
     """Taken from every count and given to the shorter context."""
 
@@ -64,9 +64,9 @@ class Ngram(LanguageModel):
         self.count(0)
 
     def count(self, first: int) -> None:
-        """Build the trie from the first so many tokens read: keys[k] and weights[k], the counts of its nodes."""
+        """Build the trie from the `first` tokens that were read: keys[k] and weights[k], the counts of its nodes."""
         size, tokens = self.vocabulary_size, self.read[:first]
-        node = torch.zeros(len(tokens), dtype=torch.int64)  # of the run of k tokens that ends here, NOTHING if none
+        node = torch.zeros(len(tokens), dtype=torch.int64)  # of the k-gram that ends here, NOTHING if none
         nodes: list[Tensor] = []
         self.keys: list[Tensor] = []
         for k in range(self.config.order):
@@ -82,13 +82,13 @@ class Ngram(LanguageModel):
         self.weights = [torch.zeros(len(keys), dtype=torch.float64) for keys in self.keys]
         for k, weights in enumerate(self.weights):
             here = nodes[k] != NOTHING
-            if k + 1 < self.config.order:  # how many different tokens came before this run (Kneser-Ney)
+            if k + 1 < self.config.order:  # how many different tokens came before this k-gram (Kneser-Ney)
                 longer = nodes[k + 1]
-                shorter = torch.full((len(self.keys[k + 1]),), NOTHING)  # each longer run without its first token
+                shorter = torch.full((len(self.keys[k + 1]),), NOTHING)  # each longer one without its first token
                 shorter[longer[longer != NOTHING]] = nodes[k][longer != NOTHING]
                 weights += torch.bincount(shorter, minlength=len(weights))
-                # a run at the beginning of a row has nothing before it: that counts as one more
-                starts = (torch.arange(first) - k).clamp(min=0)  # where the run that ends here begins
+                # a k-gram at the beginning of a row has nothing before it: that counts as one more
+                starts = (torch.arange(first) - k).clamp(min=0)  # where the k-gram that ends here begins
                 start = here & (torch.cat([torch.tensor([NOTHING]), tokens[:-1]])[starts] == NOTHING)
                 begun = torch.unique(nodes[k][start])
                 weights[begun] += 1
@@ -142,7 +142,9 @@ class Ngram(LanguageModel):
     def _start(self, rows: int) -> Tensor:
         return torch.full((rows, self.config.order - 1), NOTHING)
 
-    def forward(self, ids: Tensor, targets: Tensor, state: NgramState | None = None) -> tuple[Tensor, NgramState]:
+    def forward(
+        self, ids: Tensor, targets: Tensor, state: NgramState | None = None, loss: Loss | None = None
+    ) -> tuple[Tensor, NgramState]:
         place = ids.device
         ids, targets = ids.cpu(), targets.cpu()
         before = state.history if state else self._start(len(ids))
@@ -150,11 +152,15 @@ class Ngram(LanguageModel):
         counted = targets != IGNORED
         width = self.config.order - 1
         history = joined[:, 1:].unfold(1, width, 1) if width else joined[..., None][..., :0]
-        nats = torch.zeros(targets.shape)
-        nats[counted] = -self.probabilities(history[counted], targets[counted]).log().float()
+        losses = torch.zeros(targets.shape)
+        if loss:
+            scores, places = self._following(history[counted]).log().float(), counted.flatten().nonzero()[:, 0]
+            losses[counted] = loss(scores, targets[counted], places)
+        else:
+            losses[counted] = -self.probabilities(history[counted], targets[counted]).log().float()
         if self.training:
             self._learn(ids, targets)
-        return nats.to(place), NgramState(joined[:, joined.shape[1] - width :])
+        return losses.to(place), NgramState(joined[:, joined.shape[1] - width :])
 
     def _learn(self, ids: Tensor, targets: Tensor) -> None:
         """Remember each row up to its last target; count anew when the tokens read have doubled."""
@@ -210,8 +216,8 @@ class Ngram(LanguageModel):
         self.count(int(counted))
 
     def size(self) -> dict[str, int]:
-        runs = sum(len(keys) for keys in self.keys)
-        return {"parameters": runs, "trained": runs}
+        ngrams = sum(len(keys) for keys in self.keys)
+        return {"parameters": ngrams, "trained": ngrams}
 
     def save(self, folder: Path) -> None:
         counted = {"read": self.read, "counted": torch.tensor(len(self.read))}

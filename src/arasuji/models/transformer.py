@@ -7,7 +7,6 @@ looked for without it.
 from __future__ import annotations
 
 import copy
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ from torch import Tensor, nn
 
 from arasuji.errors import BaseModelError, OptionError
 from arasuji.files import read_json
-from arasuji.models import Family, LanguageModel, Vocabulary, _checked, _foreign, _gpt2, _llama
+from arasuji.models import Family, LanguageModel, Loss, Vocabulary, _checked, _foreign, _gpt2, _llama
 from arasuji.models._cache import CacheState, Reading
-from arasuji.models._head import priced, softmax_nats
+from arasuji.models._head import linear_cross_entropy, token_losses
 
 
 class Config(BaseModel):
@@ -65,12 +64,17 @@ class Transformer(LanguageModel):
         """The output layer, (n, D) -> (n, V)."""
         return self._inner().get_output_embeddings()
 
-    def forward(self, ids: Tensor, targets: Tensor, state: Any = None) -> tuple[Tensor, None]:
+    def forward(self, ids: Tensor, targets: Tensor, state: Any = None, loss: Loss | None = None) -> tuple[Tensor, None]:
         # Pads are on the right, where a causal model's real tokens never look: no mask is needed.
         shape, body, head = _shape_of(self._inner().config), self._inner().base_model, self.head
         hidden = shape.hidden(body, ids) if shape else body(input_ids=ids, use_cache=False).last_hidden_state
-        price = partial(softmax_nats, weight=head.weight, bias=head.bias)
-        return priced(hidden, targets, price, len(head.weight)), None
+
+        def of_rows(rows: Tensor, wanted: Tensor, places: Tensor) -> Tensor:
+            if loss:
+                return loss(head(rows), wanted, places)
+            return linear_cross_entropy(rows, wanted, head.weight, head.bias)
+
+        return token_losses(hidden, targets, of_rows, len(head.weight)), None
 
     def step(self, ids: Tensor, lengths: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         shape, body = _shape_of(self._inner().config), self._inner().base_model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,15 +10,23 @@ from torch import Tensor
 
 from arasuji import processes
 from arasuji.device import autocast, here, tokens_at_once
-from arasuji.models import LanguageModel
+from arasuji.models import LanguageModel, Loss
 from arasuji.training.batches import Batch
 
 
-def add_gradient(model: LanguageModel, batch: Batch, counted: int, bf16: bool, state: Any = None) -> tuple[Tensor, Any]:
-    """Add the gradient of this process's rows of the batch, their nats over `counted`, to the parameters'; `bf16`
-    takes matrix products in bfloat16 (autocast).
+def add_gradient(
+    model: LanguageModel,
+    batch: Batch,
+    counted: int,
+    bf16: bool,
+    state: Any = None,
+    loss_of: Callable[[Batch], Loss | None] = lambda part: None,
+) -> tuple[Tensor, Any]:
+    """Add the gradient of this process's rows of the batch, their losses over `counted`, to the parameters'; `bf16`
+    takes matrix products in bfloat16 (autocast). `loss_of` gives the loss of each part of the batch that is read at
+    once; None is the cross-entropy.
 
-    Returns the rows' nats, a number on the model's device, and the state after them, which means something for
+    Returns the sum of the rows' losses, a number on the model's device, and the state after them, which is valid for
     streams only.
     """
     device = here()
@@ -27,8 +36,8 @@ def add_gradient(model: LanguageModel, batch: Batch, counted: int, bf16: bool, s
     frozen = any(not parameter.requires_grad for parameter in model.parameters())
     for part in rows.parts(tokens_at_once(frozen)):
         with autocast(bf16):
-            nats, after = model(part.ids.to(device), part.targets.to(device), state)
-        loss = nats.sum()
+            losses, after = model(part.ids.to(device), part.targets.to(device), state, loss_of(part))
+        loss = losses.sum()
         if loss.requires_grad:  # a model without parameters learns by reading
             (loss / counted).backward()
         total += loss.detach()

@@ -19,10 +19,10 @@ from torch import Tensor
 
 from arasuji import device
 from arasuji.files import read_json
-from arasuji.models import LanguageModel
+from arasuji.models import LanguageModel, Loss
 from arasuji.models._cache import GROWTH, CacheState, rounded
 from arasuji.models._checked import LARGEST, Matrix, check, floats, in_8_bits, read_tensors
-from arasuji.models._head import nats_of, priced
+from arasuji.models._head import cross_entropy, token_losses
 from arasuji.models._llama import rotations
 from arasuji.models.int8 import kernels, team
 from arasuji.models.int8.matrix import NO_ROWS, Int8Matrix, Quantized, quantized, work
@@ -48,24 +48,24 @@ class Shape(BaseModel):
     """Size of a token's vector."""
     heads: int = Field(ge=1)
     kv_heads: int = Field(ge=1)
-    """Keys and values, which as many heads share each."""
+    """Heads of keys and values, each shared by `heads / kv_heads` query heads."""
     head_size: int = Field(ge=1)
     inner: int = Field(ge=1)
     """Size of a block's activations."""
     gated: bool
-    """SwiGLU, whose gate is a second half of `up`; else GELU."""
+    """Whether the activation is SwiGLU, whose gate is the first half of `up`; otherwise it is GELU."""
     centred: bool
-    """Layer norms; else RMS norms."""
+    """Whether norms are layer norms; otherwise they are RMS norms."""
     epsilon: float = Field(gt=0, lt=1)
     rope_theta: float | None = Field(gt=1)
-    """Base of the angles that positions turn queries and keys by; None where positions are added to the embedding."""
+    """The base of the angles by which queries and keys are rotated; None where positions are added to the embedding."""
     tied: bool
     """The output layer is the embedding."""
 
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:
         if self.heads % self.kv_heads or (self.rope_theta and self.head_size % 2):
-            raise ValueError(f"{self.kv_heads} keys for {self.heads} heads of {self.head_size} do not fit together")
+            raise ValueError(f"{self.heads} heads of {self.head_size} with {self.kv_heads} KV heads make no model")
         return self
 
     @property
@@ -93,13 +93,14 @@ class Int8Decoder(LanguageModel):
         self.positions: Tensor | None = rest["positions"]
         self.last: tuple[Tensor, Tensor] = rest["last"]
 
-    def forward(self, ids: Tensor, targets: Tensor, state: Any = None) -> tuple[Tensor, None]:
+    def forward(self, ids: Tensor, targets: Tensor, state: Any = None, loss: Loss | None = None) -> tuple[Tensor, None]:
+        loss = loss or cross_entropy
         columns = torch.arange(ids.shape[1])
         lengths = ((targets >= 0) * (columns + 1)).amax(1).clamp_(min=1)  # pads after the last target are not read
         hidden = torch.zeros(*ids.shape, self.shape.width)
         hidden[columns < lengths[:, None]], _ = self._read(ids, lengths, self._empty(len(ids)), NO_ROWS)
-        nats = priced(hidden, targets, lambda rows, wanted: nats_of(self._scores(rows), wanted), self.head.shape[0])
-        return nats, None
+        losses = token_losses(hidden, targets, lambda rows, *of: loss(self._scores(rows), *of), self.head.shape[0])
+        return losses, None
 
     @device.one_thread()
     def step(self, ids: Tensor, lengths: Tensor, state: CacheState | None = None) -> tuple[Tensor, CacheState]:

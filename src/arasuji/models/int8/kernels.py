@@ -68,13 +68,13 @@ class Output(NamedTuple):
     """The output layer."""
     levels: Any
     sizes: Any
-    """Room for the rows' levels."""
+    """Memory for the rows' levels and their sizes."""
     scores: Any
     """(m, V), to be written."""
 
 
 class LstmRoom(NamedTuple):
-    """What n rows need on their way through a layer that reads C numbers and remembers D."""
+    """Memory for n rows in a layer that reads C numbers and has a state of D."""
 
     both: Any
     """(n, C + D)."""
@@ -88,8 +88,8 @@ class LstmRoom(NamedTuple):
 def _lstm_layer(
     board: Any, phase: int, below: Any, at: Any, rows: Any, cells: Any, hidden: Any, matrix: Any, room: Any
 ) -> None:
-    """Three phases: what a layer reads, rows `at` (n,) of below, changes `rows` (n,) of what it remembers, hidden and
-    cells (B, D) (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000, gates in torch's order)."""
+    """Three phases: a layer reads rows `at` (n,) of below and changes rows (n,) of its state, hidden and cells (B, D)
+    (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000, gates in torch's order)."""
     inputs, size = below.shape[1], cells.shape[1]
     for i in pieces(board, phase, len(rows)):
         room.both[i, :inputs], room.both[i, inputs:] = below[at[i]], hidden[rows[i]]
@@ -117,8 +117,8 @@ def lstm(
     room: Any,
     output: Any,
 ) -> None:
-    """One token through all layers, and the scores after it: what the first one reads, below (n, C), changes `rows`
-    (n,) of hidden and cells, (L, B, D). `others` are the matrices of the layers above it, as in `Blocks`."""
+    """One token through all layers, and the scores after it: the first layer reads below (n, C); rows (n,) of the
+    states hidden and cells (L, B, D) are changed. `others` are the matrices of the layers above it, as in `Blocks`."""
     layers = len(cells)
     _lstm_layer(board, 0, below, np.arange(len(rows)), rows, cells[0], hidden[0], first, first_room)
     for layer in range(1, layers):
@@ -161,7 +161,8 @@ def activate(y: Any, gated: bool, out: Any) -> None:
 
 @compiled
 def rotate(x: Any, cos: Any, sin: Any) -> None:
-    """Turn the pairs of a head's numbers (size,) by the angles of its position, cos and sin (size / 2,) or (0,)."""
+    """Rotate the pairs of a head's numbers (size,) by the angles of its position, cos and sin (size / 2,), or (0,)
+    where nothing is rotated."""
     half = len(cos)
     for d in range(half):
         one, other = x[d], x[half + d]
@@ -185,8 +186,8 @@ def keep(qkv: Any, cos: Any, sin: Any, kept: Any, column: int) -> None:
 
 @compiled
 def attend(query: Any, cos: Any, sin: Any, keys: Any, values: Any, columns: int, read: Any) -> None:
-    """What a query (size,) reads of the first columns of keys and values (columns or more, size), bits of bfloat16,
-    into read (size,)."""
+    """The attention of a query (size,) to the first columns of keys and values (columns or more, size), bits of
+    bfloat16, into read (size,)."""
     size = len(query)
     rotate(query, cos, sin)
     scale = np.float32(1 / math.sqrt(size))
@@ -224,18 +225,18 @@ class Blocks(NamedTuple):
 
 
 class Room(NamedTuple):
-    """What n rows need on their way through the blocks."""
+    """Memory for n rows in the blocks."""
 
     sizes: Any
-    """(n,): how much one level is."""
+    """(n,): the size of one level."""
     normed: Any
     """(n, D / 32, 32): levels of what the first and third product of a block read."""
     qkv: Any
     """(n, (H + 2 K) * size)."""
     read: Any
-    """(n, H * size): what attention gives,"""
+    """(n, H * size): the output of attention."""
     read_levels: Any
-    """and its levels."""
+    """(n, H * size / 32, 32): levels of `read`."""
     inner: Any
     """(n, F), or (n, 2 F) where gated."""
     inner_levels: Any
@@ -243,7 +244,7 @@ class Room(NamedTuple):
 
 
 PHASES = 10
-"""Of a block."""
+"""The phases of a block; see `team`."""
 
 
 @compiled
@@ -286,7 +287,7 @@ def decoder(
     """New tokens through a decoder, and the scores after some of them. x (n, D), which is written over, is of a token
     in a slot and column each, (n,).
 
-    cos and sin (n, size / 2) turn queries and keys, or are (n, 0). cache (slots, L, 2, K, columns, size), bits of
+    cos and sin (n, size / 2) rotate queries and keys, or are (n, 0). cache (slots, L, 2, K, columns, size), bits of
     bfloat16, has the keys and values of all earlier tokens of these slots, and gets those of the new ones; a token
     reads those of its slot up to its own column. Norms are layer norms (centred) or RMS norms, the last one (1, D)
     twice; `gated` is for `activate`.

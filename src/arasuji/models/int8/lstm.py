@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from arasuji import device
-from arasuji.models import LanguageModel
-from arasuji.models._head import AdaptiveSoftmax, nats_of, priced
+from arasuji.models import LanguageModel, Loss
+from arasuji.models._head import AdaptiveSoftmax, cross_entropy, token_losses
 from arasuji.models.int8 import kernels, team
 from arasuji.models.int8.matrix import NO_ROWS, Int8Matrix, Quantized, quantized, work
 from arasuji.models.int8.vectors import BLOCK
@@ -118,12 +118,13 @@ class Int8Lstm(LanguageModel):
         both, gates = (np.empty((rows, size), np.float32) for size in (width, 4 * self.hidden_size))
         return kernels.LstmRoom(both, *work(rows, -(-width // BLOCK)), gates)
 
-    def forward(self, ids: Tensor, targets: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+    def forward(self, ids: Tensor, targets: Tensor, state: Any = None, loss: Loss | None = None) -> tuple[Tensor, Any]:
+        loss = loss or cross_entropy
         outputs, state = self._read(ids, torch.full(ids.shape[:1], ids.shape[1]), state)
-        return priced(
+        return token_losses(
             outputs,
             targets,
-            lambda rows, wanted: nats_of(self._scores(rows, self.head(rows)), wanted),
+            lambda rows, *of: loss(self._scores(rows, self.head(rows)), *of),
             self.vocabulary_size,
         ), state
 

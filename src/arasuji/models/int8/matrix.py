@@ -21,7 +21,7 @@ from arasuji.models.int8.vectors import BLOCK
 TINY = torch.finfo(torch.float32).tiny
 NO_ROWS = torch.empty(0, dtype=torch.int64)
 WIDEST = (2**31 - 1) // (LARGEST * (LARGEST + 128))
-"""So many products of whole numbers have a sum in 32 bits, whatever they are."""
+"""The most columns of a matrix whose sums of products always fit in 32 bits."""
 
 
 class Quantized(NamedTuple):
@@ -68,7 +68,7 @@ class Int8Matrix:
 
 
 def work(rows: int, blocks: int) -> tuple[Any, Any]:
-    """Room for rows as whole numbers: levels (n, blocks, 32) and the size of a level in each row (n,)."""
+    """Memory for rows as whole numbers: levels (n, blocks, 32) and the size of a level in each row (n,)."""
     return np.empty((rows, blocks, BLOCK), product.LEVEL), np.empty(rows, np.float32)
 
 
@@ -80,5 +80,5 @@ def tiled(weight: Tensor) -> Tensor:
 
 
 def sums_of(tiles: Tensor) -> Tensor:
-    """What is to be taken off each product of a row, (E,) int32, since something was added to the levels."""
+    """The number to subtract from each product of a row, (E,) int32, since `ADDED` was added to its levels."""
     return tiles.sum((-3, -1), dtype=torch.int32).flatten(-2) * product.ADDED
