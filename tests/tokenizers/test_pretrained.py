@@ -19,16 +19,6 @@ ANYTHING = st.text(max_size=60) | st.lists(st.sampled_from([END, "<|pad|>", " ",
 )
 
 
-@pytest.fixture(scope="session")
-def gpt2(gpt2_folder):
-    return pretrained.build(pretrained.Config(), [], gpt2_folder)
-
-
-@pytest.fixture(scope="session")
-def padded(gpt2_folder):
-    return pretrained.build(pretrained.Config(pad_token="<|pad|>"), [], gpt2_folder)
-
-
 def test_gpt2_has_50257_tokens_and_ends_with_the_last(gpt2):
     assert gpt2.vocabulary_size == 50257
     assert gpt2.end_id == gpt2.pad_id == 50256
@@ -44,13 +34,6 @@ def test_a_pad_of_its_own_comes_after_the_vocabulary_and_is_never_written(padded
     assert padded.end_id == 50256
     assert padded.pad_id == 50257
     assert padded.never_written == [50257]
-
-
-@pytest.fixture(scope="session")
-def saved(padded, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("saved")
-    padded.save(folder)
-    return pretrained.load(folder)
 
 
 @pytest.mark.parametrize("name", ["gpt2", "padded", "saved"])

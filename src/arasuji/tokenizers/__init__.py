@@ -13,11 +13,13 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from arasuji.errors import OptionError, nearest
+from arasuji.tokenizers._stream import Stream, Window, shared
 
 PRETRAINED = "pretrained"
 """The tokenizer that opens what came with a pretrained model."""
@@ -33,6 +35,8 @@ class Tokenizer(ABC):
     """Fills short rows; no loss sees it."""
     lossless: bool = True
     """False where different texts, such as those that differ in case, become the same tokens."""
+    single_bytes: Collection[int] = ()
+    """Tokens of one byte each, in a vocabulary that spells unknown characters so (SentencePiece's byte fallback)."""
 
     @property
     def never_written(self) -> list[int]:
@@ -58,7 +62,7 @@ class Tokenizer(ABC):
         """
         ids, ends = self.encode(text), [0]
         for count in range(1, len(ids) + 1):
-            ends.append(max(ends[-1], _shared(text, self.decode(ids[:count]))))
+            ends.append(max(ends[-1], shared(text, self.decode(ids[:count]))))
         return list(pairwise(ends))
 
     def spelling(self, token: int) -> str | None:
@@ -68,14 +72,11 @@ class Tokenizer(ABC):
     def continuation(self, prompt: list[int], ids: list[int]) -> str:
         """What `ids` add to the text of `prompt`, the space between them included."""
         before, whole = self.decode(prompt), self.decode(prompt + ids)
-        return whole[_shared(before, whole) :]
+        return whole[shared(before, whole) :]
 
-
-def _shared(one: str, other: str) -> int:
-    """How many characters two texts begin with that are the same."""
-    if one.startswith(other):
-        return len(other)
-    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    def stream(self, prompt: list[int]) -> Stream:
+        """The text of tokens that are written after the prompt, piece by piece; end tokens have none."""
+        return Window(self.decode, prompt, self.end_id, self.single_bytes)
 
 
 def names() -> list[str]:

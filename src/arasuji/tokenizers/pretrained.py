@@ -48,6 +48,7 @@ class Pretrained(Tokenizer):
         self.end_id = vocabulary[ends[0]]
         self.pad_id = inner.pad_token_id if inner.pad_token_id is not None else self.end_id
         self.vocabulary_size = max(vocabulary.values()) + 1
+        self.single_bytes = _single_bytes(vocabulary)
         self._special = sorted(set(inner.all_special_ids) - {self.end_id})
 
     @property
@@ -89,8 +90,9 @@ class Saved(Tokenizer):
         self.inner.encode_special_tokens = True  # as the plain text that they are
         self.inner.no_truncation()
         self.inner.no_padding()
-        named = [self.end_id, self.pad_id, *self._special]
-        check_ids(list(self.inner.get_vocab().values()), self.vocabulary_size, named)
+        vocabulary = self.inner.get_vocab()
+        check_ids(list(vocabulary.values()), self.vocabulary_size, [self.end_id, self.pad_id, *self._special])
+        self.single_bytes = _single_bytes(vocabulary)
 
     @property
     def never_written(self) -> list[int]:
@@ -124,6 +126,11 @@ def load(folder: Path) -> Tokenizer:
         return Pretrained(_open(folder))
     with door(folder):
         return Saved(folder)
+
+
+def _single_bytes(vocabulary: dict[str, int]) -> frozenset[int]:
+    """The tokens `<0x00>` to `<0xFF>`."""
+    return frozenset(vocabulary[token] for byte in range(256) if (token := f"<0x{byte:02X}>") in vocabulary)
 
 
 def _open(folder: Path) -> Any:

@@ -16,6 +16,7 @@ from arasuji.errors import OptionError
 from arasuji.files import read_json
 from arasuji.tokenizers import Tokenizer
 from arasuji.tokenizers._checked import FILE_BYTES, door
+from arasuji.tokenizers._stream import Stream
 
 END, UNKNOWN, PAD = "<end>", "<unk>", "<pad>"
 """No text holds these as words: NLTK cuts at the brackets."""
@@ -70,27 +71,45 @@ def places_of(words: list[str], text: str) -> list[tuple[int, int]]:
     return spans
 
 
-def join_words(words: list[str]) -> str:
-    """Words and marks as a person would write them: spacing, capitals after a full stop, "I"."""
-    text, before, sentence_begins, glue = "", "", True, True
-    double_open = single_open = False
-    for word in words:
-        closing = word in CLOSING or bool(SUFFIX.match(word)) or (before, word) in HALVES
+class Writer:
+    """Words and marks as a person would write them: spacing, capitals after a full stop, "I".
+
+    Each word's text depends on what came before it, and never on what follows.
+    """
+
+    def __init__(self) -> None:
+        self._before = ""
+        self._sentence_begins = self._glue = True
+        self._open = {'"': False, "'": False}
+
+    def add(self, word: str) -> str:
+        """The text of the next word, with the space before it."""
+        closing = word in CLOSING or bool(SUFFIX.match(word)) or (self._before, word) in HALVES
         opening = word in OPENING
-        if word == '"':
-            closing, opening = double_open, not double_open
-            double_open = not double_open
-        elif word == "'":
-            closing, opening = single_open, not single_open
-            single_open = not single_open
+        if word in self._open:
+            closing = self._open[word]
+            opening = self._open[word] = not closing
         shown = {"``": '"', "''": '"', "i": "I"}.get(word, word)
-        if sentence_begins and (word[0].isalnum() or word == UNKNOWN):
-            shown, sentence_begins = shown[0].upper() + shown[1:], False
-        text += shown if glue or closing else " " + shown
-        glue, before = opening, word
+        if self._sentence_begins and (word[0].isalnum() or word == UNKNOWN):
+            shown, self._sentence_begins = shown[0].upper() + shown[1:], False
+        text = shown if self._glue or closing else " " + shown
+        self._glue, self._before = opening, word
         if word in {".", "!", "?", "...", "…", "。"}:
-            sentence_begins = word not in {"...", "…"}
-    return text
+            self._sentence_begins = word not in {"...", "…"}
+        return text
+
+
+class Words:
+    """The stream of a word tokenizer: nothing is ever held back."""
+
+    def __init__(self, word_at: dict[int, str], silent: set[int]) -> None:
+        self._word_at, self._silent, self._writer = word_at, silent, Writer()
+
+    def add(self, token: int) -> str:
+        return "" if token in self._silent else self._writer.add(self._word_at[token])
+
+    def rest(self) -> str:
+        return ""
 
 
 class Word(Tokenizer):
@@ -120,7 +139,14 @@ class Word(Tokenizer):
         return None if token == self.unknown_id else QUOTES.get(word, (word,))[0]
 
     def decode(self, ids: list[int]) -> str:
-        return join_words([self.word_at[i] for i in ids if i not in (self.end_id, self.pad_id)])
+        stream = self.stream([])
+        return "".join(stream.add(i) for i in ids)
+
+    def stream(self, prompt: list[int]) -> Stream:
+        stream = Words(self.word_at, {self.end_id, self.pad_id})
+        for token in prompt:
+            stream.add(token)
+        return stream
 
     def save(self, folder: Path) -> None:
         words = json.dumps(list(self.word_at.values()), ensure_ascii=False, indent=0)
