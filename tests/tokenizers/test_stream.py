@@ -79,6 +79,14 @@ def test_the_pieces_of_bytes_in_any_order_are_their_continuation(request, name, 
     assert "".join(pieces_of(tokenizer, before, after)) == tokenizer.continuation(before, after)
 
 
+@pytest.mark.parametrize("name", ["llama", "saved_llama"])
+def test_a_special_token_among_single_bytes_changes_nothing(request, name):
+    tokenizer = request.getfixturevalue(name)
+    complete, cut = tokenizer.encode("é")[-2:]
+    ids = [complete, cut, tokenizer.never_written[0], cut]
+    assert "".join(pieces_of(tokenizer, [], ids)) == tokenizer.continuation([], ids) == "\ufffd" * 3
+
+
 @pytest.mark.parametrize("name", ["bpe", "gpt2", "saved"])
 def test_a_character_is_shown_when_it_is_complete_and_not_before(request, name):
     tokenizer = request.getfixturevalue(name)

@@ -35,8 +35,8 @@ class Tokenizer(ABC):
     """Fills short rows; no loss sees it."""
     lossless: bool = True
     """False where different texts, such as those that differ in case, become the same tokens."""
-    single_bytes: Collection[int] = ()
-    """Tokens of one byte each, in a vocabulary that spells unknown characters so (SentencePiece's byte fallback)."""
+    unsettled: Collection[int] = ()
+    """Tokens whose text depends on the token that follows them; see `Window`."""
 
     @property
     def never_written(self) -> list[int]:
@@ -76,7 +76,7 @@ class Tokenizer(ABC):
 
     def stream(self, prompt: list[int]) -> Stream:
         """The text of tokens that are written after the prompt, piece by piece; end tokens have none."""
-        return Window(self.decode, prompt, self.end_id, self.single_bytes)
+        return Window(self.decode, prompt, self.end_id, self.unsettled)
 
 
 def names() -> list[str]:

@@ -26,12 +26,12 @@ class Window:
     and where it ends. The last piece is decoded again with the new tokens, since the first token of a text may lose
     its space; what is new comes after it.
 
-    `single_bytes` are tokens of one byte each: a decoder joins a run of them at its end, and if the run is not UTF-8
-    all of it is replaced, so no text is certain within a run.
+    No text is certain after an `unsettled` token. Such are tokens of one byte each (SentencePiece's byte fallback): a
+    decoder joins a run of them when it ends, and if the run is not UTF-8, all of it is replaced.
     """
 
-    def __init__(self, decode: Callable[[list[int]], str], prompt: list[int], end: int, single_bytes: Collection[int]):
-        self._decode, self._end, self._single_bytes = decode, end, single_bytes
+    def __init__(self, decode: Callable[[list[int]], str], prompt: list[int], end: int, unsettled: Collection[int]):
+        self._decode, self._end, self._unsettled = decode, end, unsettled
         self._tokens = list(prompt)
         self._piece = len(prompt)
         self._before = decode(prompt)
@@ -40,7 +40,7 @@ class Window:
         if token == self._end:
             return ""
         self._tokens.append(token)
-        if token in self._single_bytes:
+        if token in self._unsettled:
             return ""
         whole = self._decode(self._tokens)
         new = whole[shared(self._before, whole) :]

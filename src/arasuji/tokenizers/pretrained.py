@@ -48,7 +48,7 @@ class Pretrained(Tokenizer):
         self.end_id = vocabulary[ends[0]]
         self.pad_id = inner.pad_token_id if inner.pad_token_id is not None else self.end_id
         self.vocabulary_size = max(vocabulary.values()) + 1
-        self.single_bytes = _single_bytes(vocabulary)
+        self.unsettled = _unsettled(vocabulary, inner.added_tokens_decoder)
         self._special = sorted(set(inner.all_special_ids) - {self.end_id})
 
     @property
@@ -92,7 +92,7 @@ class Saved(Tokenizer):
         self.inner.no_padding()
         vocabulary = self.inner.get_vocab()
         check_ids(list(vocabulary.values()), self.vocabulary_size, [self.end_id, self.pad_id, *self._special])
-        self.single_bytes = _single_bytes(vocabulary)
+        self.unsettled = _unsettled(vocabulary, self.inner.get_added_tokens_decoder())
 
     @property
     def never_written(self) -> list[int]:
@@ -128,9 +128,10 @@ def load(folder: Path) -> Tokenizer:
         return Saved(folder)
 
 
-def _single_bytes(vocabulary: dict[str, int]) -> frozenset[int]:
-    """The tokens `<0x00>` to `<0xFF>`."""
-    return frozenset(vocabulary[token] for byte in range(256) if (token := f"<0x{byte:02X}>") in vocabulary)
+def _unsettled(vocabulary: dict[str, int], added: dict[int, Any]) -> frozenset[int]:
+    """The tokens `<0x00>` to `<0xFF>`, and the special ones: these are left out, so they do not end a run of bytes."""
+    single_bytes = {vocabulary[token] for byte in range(256) if (token := f"<0x{byte:02X}>") in vocabulary}
+    return frozenset(single_bytes | {i for i, token in added.items() if token.special} if single_bytes else ())
 
 
 def _open(folder: Path) -> Any:
