@@ -34,7 +34,7 @@ def _at_hand(texts: list[str]) -> Iterator[tuple[str, Any]]:
 
 
 def _row(name: str, tokenizer: Any, texts: list[str]) -> Beyond:
-    lengths = [len(tokenizer.encode(text)) + 1 for text in texts]
+    lengths = [len(ids) + 1 for ids in tokenizer.encode_batch(texts)]
     return Beyond(
         tokenizer=name,
         tokens=sum(lengths),

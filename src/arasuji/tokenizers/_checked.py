@@ -40,15 +40,25 @@ STAGES = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 
 
 @contextmanager
-def door(folder: Path) -> Iterator[None]:
-    """Whatever a tokenizer's file makes the library stumble over is one line; its panics are no Exceptions."""
+def one_line(what: str) -> Iterator[None]:
+    """Make any failure of the library, its panics included (they are no Exceptions), a BaseModelError of one line.
+
+    `what` is its beginning: what fails, and what to do.
+    """
     try:
         yield
     except (ArasujiError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
-        raise BaseModelError(f"cannot open the tokenizer in {folder}: {reason}") from error
+        raise BaseModelError(f"{what}: {reason}") from error
+
+
+@contextmanager
+def door(folder: Path) -> Iterator[None]:
+    """A failure to open a tokenizer is one line that names its folder."""
+    with one_line(f"cannot open the tokenizer in {folder}"):
+        yield
 
 
 def check(path: Path) -> None:
