@@ -23,7 +23,7 @@ from arasuji.cli.reading import (
     as_options,
 )
 from arasuji.cli.terminal import COLUMNS, clipped, progress_bar, show_json, table, wrapped
-from arasuji.speech import say
+from arasuji.speech import listed, say
 
 if TYPE_CHECKING:
     from arasuji.inspection import Inspection
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 BAR = 40
 """Columns of the longest bar of the histogram."""
 SHOWN = 5
-"""Clusters and boilerplate phrases on the terminal; the report has more."""
+"""The terminal shows at most this many clusters, phrases, languages and genres; the report has more."""
 
 
 def inspect(
@@ -142,8 +142,7 @@ def _share(value: float) -> str:
 
 
 def _most(counts: dict[str, int]) -> str:
-    shown = [f"{name} {count:,}" for name, count in list(counts.items())[:SHOWN]]
-    return ", ".join(shown + ["…"] * (len(counts) > SHOWN)) or "none known"
+    return listed([f"{name} {count:,}" for name, count in counts.items()], SHOWN) or "none known"
 
 
 def _show_lengths(found: Inspection) -> None:

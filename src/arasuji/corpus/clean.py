@@ -14,11 +14,13 @@ from typing import Any
 # Imported for their rules, which enter the registry as the modules are read.
 from arasuji import arguments
 from arasuji.config import read_toml
-from arasuji.corpus import Progress, RuleCount, article, dedupe, language, markers, mend, sieve  # noqa: F401
+from arasuji.corpus import article, dedupe, language, markers, mend, sieve  # noqa: F401
+from arasuji.corpus.folder import RuleCount
 from arasuji.corpus.near import SIMILARITY
-from arasuji.corpus.record import Record, Records
+from arasuji.corpus.record import Progress, Record, Records
 from arasuji.corpus.registry import RULES, load_plugins
 from arasuji.errors import ArasujiError, CorpusError, OptionError, nearest
+from arasuji.speech import shortened
 
 RULE_SETS = Path(__file__).parent / "rules"
 _NONE_LEFT: Any = object()
@@ -213,9 +215,9 @@ class _Tally:
     def show(self, before: str, after: str | None) -> None:
         if after is not None and self.changed == 1:
             start = max(0, _first_difference(before, after) - EXAMPLE_LEAD)
-            self.example = _clip(before, start), _clip(after, start)
+            self.example = _part(before, start), _part(after, start)
         elif after is None and before and self.example is None:
-            self.example = _clip(before, 0), ""
+            self.example = _part(before, 0), ""
 
 
 def _first_difference(before: str, after: str) -> int:
@@ -223,7 +225,6 @@ def _first_difference(before: str, after: str) -> int:
     return next((at for at, (a, b) in enumerate(both) if a != b), min(len(before), len(after)))
 
 
-def _clip(text: str, start: int) -> str:
+def _part(text: str, start: int) -> str:
     """At most EXAMPLE_LENGTH characters from `start`, with an ellipsis at each cut end."""
-    clipped = "…" + text[start + 1 :] if start else text
-    return clipped if len(clipped) <= EXAMPLE_LENGTH else clipped[: EXAMPLE_LENGTH - 1] + "…"
+    return shortened("…" + text[start + 1 :] if start else text, EXAMPLE_LENGTH)

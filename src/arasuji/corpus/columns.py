@@ -18,6 +18,7 @@ from arasuji.corpus.services import holds_texts
 from arasuji.corpus.source import NONE, Source
 from arasuji.corpus.unwrap import Unwrapping
 from arasuji.errors import SourceError, nearest
+from arasuji.speech import listed, shortened
 
 # What the rules, the split and the inspection read; no kept column takes its place.
 _OURS = {"title", "genres", "year", "type"}
@@ -28,7 +29,9 @@ TEXT_WORDS = 5
 DEEPEST = 8
 """Levels of objects within objects in which a column can be named."""
 SHOWN = 20
-"""Columns that a message names."""
+"""A message names at most this many columns."""
+SHOWN_CHARACTERS = 30
+"""A message shows at most this many characters of a column's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +160,7 @@ def _words(text: str) -> float:
 
 
 def _list(names: Sequence[str]) -> str:
-    lines = (" ".join(name.split()) for name in names[:SHOWN])
-    shown = ", ".join(line if len(line) <= 30 else line[:29] + "…" for line in lines)
-    return shown + (", …" if len(names) > SHOWN else "")
+    return listed([shortened(" ".join(name.split()), SHOWN_CHARACTERS) for name in names], SHOWN)
 
 
 def _named(source: Source, option: str | None, rows: Sequence[Mapping[str, Any]]) -> str | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from arasuji.corpus import INDEX, Corpus
+from arasuji.corpus.folder import INDEX, Corpus
 from arasuji.corpus.script import words_of
 from arasuji.errors import StorageError
 from arasuji.files import new_folder, open_folder, read_json, seal

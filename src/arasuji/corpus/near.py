@@ -1,4 +1,4 @@
-"""Near-duplicates: texts that share most of their three-word runs, found without comparing every pair.
+"""Near-duplicates: texts that share most of their shingles, found without comparing every pair.
 
 MinHash signatures (Broder, "On the resemblance and containment of documents", 1997) are cut into bands, and only texts
 with an equal band are compared (locality-sensitive hashing; Leskovec, Rajaraman, Ullman, "Mining of Massive
@@ -18,29 +18,33 @@ from rensa import RMinHash
 
 from arasuji.corpus.record import Record
 from arasuji.corpus.script import words_of
+from arasuji.corpus.sets import DisjointSets
+from arasuji.corpus.shingles import shingles
 
 SIMILARITY = 0.5
-"""Texts are near-duplicates from this share of common three-word runs on (Jaccard: common / all different ones)."""
-RUN = 3
-"""Words of a run."""
+"""Two texts are near-duplicates if they share at least this part of their shingles (Jaccard: common / all different
+ones)."""
+SIZE = 3
+"""A shingle has this many words."""
 BANDS, ROWS = 48, 4
+"""A signature is cut into this many bands of this many hashes."""
 SEED = 1
+"""The hashes of all signatures are drawn with this seed, so that the same texts give the same clusters."""
 SKETCH = 64
-"""Hashes of which a byte is kept, for a first guess at the similarity of a pair (Li and König, "b-bit minwise hashing",
-2010)."""
+"""Of this many hashes a byte is kept, for a first guess at the similarity of a pair (Li and König, "b-bit minwise
+hashing", 2010)."""
 DOUBT = 0.6
-"""Share of the similarity that is asked for from which on a guess is checked: one pair in a thousand is lost by it."""
+"""A pair is compared exactly if its guessed similarity reaches this part of the one that is asked for: one pair in a
+thousand is lost by it."""
 CHUNK = 1000
-"""Texts whose signatures are computed at once."""
+"""The signatures of this many texts are computed at once."""
 
 
-def runs(text: str) -> set[str]:
-    """The different three-word runs of a text, in lower case and without punctuation; in a script without spaces,
-    a character is a word. A shorter text is one run; one without a word, as it stands."""
+def shingles_of(text: str) -> set[str]:
+    """The different shingles of a text: three words each, in lower case and without punctuation; in a script without
+    spaces, a character is a word. A shorter text is one shingle; a text without a word is one as it stands."""
     words = words_of(text) or [text.strip()]
-    if len(words) < RUN:
-        return {" ".join(words)}
-    return {f"{a} {b} {c}" for a, b, c in zip(words, words[1:], words[2:], strict=False)}
+    return set(map(" ".join, shingles(words, min(SIZE, len(words)))))
 
 
 def clusters(records: Sequence[Record], similarity: float = SIMILARITY) -> np.ndarray:
@@ -48,23 +52,21 @@ def clusters(records: Sequence[Record], similarity: float = SIMILARITY) -> np.nd
 
     A cluster is what is connected: a text that resembles two others joins them.
     """
-    parent = np.arange(len(records))
+    sets = DisjointSets(len(records))
     bands, sketches = _signatures(records)
     for band in range(BANDS):
         for one, other in _meetings(bands[:, band], sketches, similarity):
-            a, b = _root(parent, one), _root(parent, other)
-            if a != b and _similarity(records[one], records[other]) >= similarity:
-                parent[max(a, b)] = min(a, b)
-    for i in range(len(parent)):  # a parent stands before its children, so one look back is enough
-        parent[i] = parent[parent[i]]
-    return parent
+            apart = sets.least(one) != sets.least(other)
+            if apart and _similarity(records[one], records[other]) >= similarity:
+                sets.join(one, other)
+    return np.array([sets.least(place) for place in range(len(records))], np.int64)
 
 
 def _signatures(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
     """A 64-bit key for each record and band, (N, BANDS), and a byte of each of its first hashes, (N, SKETCH)."""
     keys, sketches = np.empty((len(records), BANDS), np.uint64), np.empty((len(records), SKETCH), np.uint8)
     left, done = iter(records), 0
-    while chunk := [runs(record.text) for record in islice(left, CHUNK)]:
+    while chunk := [shingles_of(record.text) for record in islice(left, CHUNK)]:
         rows = RMinHash.digest_matrix_from_token_sets(chunk, BANDS * ROWS, SEED).to_rows()
         hashes = np.array(rows, np.uint64)
         keys[done : done + len(chunk)] = _mixed(hashes.reshape(-1, BANDS, ROWS))
@@ -97,13 +99,6 @@ def _meetings(keys: np.ndarray, sketches: np.ndarray, similarity: float) -> Iter
     return zip(ones[worth].tolist(), others[worth].tolist(), strict=True)
 
 
-def _root(parent: np.ndarray, i: int) -> int:
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = int(parent[i])
-    return i
-
-
 def _similarity(one: Record, other: Record) -> float:
-    a, b = runs(one.text), runs(other.text)
+    a, b = shingles_of(one.text), shingles_of(other.text)
     return len(a & b) / len(a | b)

@@ -15,11 +15,11 @@ from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
-from arasuji.corpus import Progress, is_corpus
 from arasuji.corpus.columns import find_columns, make_record, parent_of_texts, text_id
+from arasuji.corpus.folder import is_corpus
 from arasuji.corpus.layout import texts_of
 from arasuji.corpus.objects import json_rows
-from arasuji.corpus.record import Record
+from arasuji.corpus.record import Progress, Record
 from arasuji.corpus.services import lifted, plain
 from arasuji.corpus.source import Note, Numbered, Reading, Source, Told
 from arasuji.corpus.tables import csv_rows, excel_rows

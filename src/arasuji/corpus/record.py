@@ -14,7 +14,9 @@ from arasuji.errors import CorpusError
 from arasuji.files import parse_json
 
 READ_AHEAD = 1 << 18
-"""Bytes read at once where records are read in order."""
+"""Records that are read in order are read this many bytes at a time."""
+Progress = Callable[[str, int, int], None]
+"""A function that is told what is being done, how much of it is done, and how much there is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import IO, Any
 from arasuji.corpus import layout
 from arasuji.corpus.encoding import likely_encoding, marked_or_utf8
 from arasuji.errors import OptionError, SourceError
+from arasuji.speech import listed
 
 Row = dict[str, Any]
 Numbered = tuple[int, Row]
@@ -111,7 +112,7 @@ class Source:
         """Say, once all is read, how many rows were left out."""
         if self._misfits:
             count = len(self._misfits)
-            named = ", ".join(map(str, self._misfits[:SHOWN])) + (", …" if count > SHOWN else "")
+            named = listed([str(number) for number in self._misfits], SHOWN)
             lines = f"{self.unit}{'s' if count > 1 else ''} {named}"
             self.note(f"{count:,} row{'s do' if count > 1 else ' does'} not fit and {'are' if count > 1 else 'is'} "
                       f"left out: {lines}")  # fmt: skip

@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from arasuji.corpus import SPLITS
+from arasuji.corpus.folder import SPLITS
 from arasuji.corpus.record import Record
+from arasuji.corpus.sets import DisjointSets
 from arasuji.errors import CorpusError
 
 SHARE = 0.05  # of the documents, for validation and for test
@@ -128,23 +129,17 @@ def _fill(waiting: list[str], sizes: Mapping[str, int], target: int) -> list[str
 def _name_groups(records: Sequence[Record], clusters: Sequence[int]) -> tuple[list[str], list[int]]:
     """The group of each record, and the places in canonical order: by id, numbers in their order, whatever order the
     rows came in. A record without a title or a twin stands alone."""
-    parent: dict[str, str] = {}
-
-    def root(group: str) -> str:
-        while (above := parent.setdefault(group, group)) != group:
-            parent[group] = parent[above]  # halves the way for the next one
-            group = above
-        return group
-
-    names, keys = [], []
-    first: dict[int, str] = {}
-    for record, cluster in zip(records, clusters, strict=True):
-        name = group_of(record.metadata.get("title", "")) or f"#{record.id}"
-        low, high = sorted((root(name), root(first.setdefault(cluster, name))))
-        parent[high] = low  # the smaller name stands for both, whichever row came first
-        names.append(name)
+    names = [group_of(record.metadata.get("title", "")) or f"#{record.id}" for record in records]
+    known = sorted(set(names))  # so that the smallest name stands for a group, whichever row came first
+    number_of = {name: number for number, name in enumerate(known)}
+    sets = DisjointSets(len(known))
+    first: dict[int, int] = {}
+    keys = []
+    for name, record, cluster in zip(names, records, clusters, strict=True):
+        sets.join(number_of[name], first.setdefault(cluster, number_of[name]))
         keys.append((len(record.id), record.id, hashlib.sha256(record.text.encode()).digest()))
-    return [root(name) for name in names], sorted(range(len(keys)), key=keys.__getitem__)
+    groups = [known[sets.least(number_of[name])] for name in names]
+    return groups, sorted(range(len(keys)), key=keys.__getitem__)
 
 
 def _cannot_fill(name: str, minimum: int, sizes: Mapping[str, int]) -> str:
