@@ -2,10 +2,11 @@
 
 MinHash signatures (Broder, "On the resemblance and containment of documents", 1997) are cut into bands, and only texts
 with an equal band are compared (locality-sensitive hashing; Leskovec, Rajaraman, Ullman, "Mining of Massive
-Datasets", chapter 3). With 48 bands of 4 hashes, a pair of similarity 0.5 meets in some band with probability 0.95, one
-of 0.6 with 0.999. Those that meet are compared exactly, so no chance resemblance counts; in a crowd of equal bands only
-neighbours, and each with the first, so that a crowd costs no square of comparisons. A pair in twenty at the very limit
-may be missed, and the order of the rows may decide which.
+Datasets", chapter 3). With 48 bands of 4 hashes, a pair of similarity 0.5 has an equal band with probability 0.95, a
+pair of 0.6 with 0.999. Such pairs are then compared exactly, so chance does not count. Where many texts have an equal
+band, only neighbours are compared, and each text with the first, so that the number of comparisons grows with the
+number of texts and not with its square. One pair in twenty at the very limit may be missed, and the order of the rows
+may decide which.
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ def _signatures(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _mixed(hashes: np.ndarray) -> np.ndarray:
-    """The hashes of a band as one number, (..., ROWS) -> (...). Two bands that happen to agree are compared in vain."""
+    """The hashes of a band as one number, (..., ROWS) -> (...). Where different bands get one number, the texts are
+    compared for nothing."""
     key = np.zeros(hashes.shape[:-1], np.uint64)
     for row in range(ROWS):
         key = (key ^ hashes[..., row]) * np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: spreads the bits
@@ -86,8 +88,8 @@ def _mixed(hashes: np.ndarray) -> np.ndarray:
 
 
 def _meetings(keys: np.ndarray, sketches: np.ndarray, similarity: float) -> Iterator[tuple[int, int]]:
-    """Neighbours of equal keys, and each with the first of its kind: enough to connect what is alike, since other
-    bands meet in other ways, and never a square of comparisons. Those whose sketches are far apart are left out."""
+    """Pairs of texts with equal keys: neighbours, and each text with the first one of its key. That is enough to
+    connect texts that are alike, since other bands give other pairs. Pairs with different sketches are left out."""
     order = np.argsort(keys, kind="stable")
     equal = keys[order[1:]] == keys[order[:-1]]
     places = np.flatnonzero(equal)
@@ -95,8 +97,8 @@ def _meetings(keys: np.ndarray, sketches: np.ndarray, similarity: float) -> Iter
     firsts = begins[np.searchsorted(begins, places, side="right") - 1]
     ones, others = order[np.concatenate([places, firsts])], order[np.concatenate([places, places]) + 1]
     agree = (sketches[ones] == sketches[others]).sum(axis=1)
-    worth = agree >= DOUBT * similarity * SKETCH
-    return zip(ones[worth].tolist(), others[worth].tolist(), strict=True)
+    alike = agree >= DOUBT * similarity * SKETCH
+    return zip(ones[alike].tolist(), others[alike].tolist(), strict=True)
 
 
 def _similarity(one: Record, other: Record) -> float:

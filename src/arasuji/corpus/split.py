@@ -19,14 +19,17 @@ from arasuji.corpus.record import Record
 from arasuji.corpus.sets import DisjointSets
 from arasuji.errors import CorpusError
 
-SHARE = 0.05  # of the documents, for validation and for test
-MEASURABLE = 100  # from so many documents on, the test split holds at least MINIMUM_TEST
-MINIMUM_TEST = 20  # documents: below it, an interval around a score says nothing
-MINIMUM = 3  # documents, in any held-out split
+SHARE = 0.05
+"""The validation split gets this share of the documents, and so does the test split."""
+MEASURABLE = 100
+"""In a corpus of at least this many documents, the test split holds at least MINIMUM_TEST."""
+MINIMUM_TEST = 20
+"""With fewer documents than this in the test split, an interval around a score says nothing."""
+MINIMUM = 3
+"""The validation split and the test split each hold at least this many documents."""
 
 _SUBTITLE = re.compile(r"(?<!\s)\s*(?::\s|：|\s[-–—~]\s).*", re.DOTALL)
 _ROUND = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
-# What a title says beside the name of its series, in letters without accents.
 _PARTS = (
     r"\d{1,4}(?:st|nd|rd|th|e|er|a|o)?|[ivx]+|s\d{1,2}|the|first|second|third|fourth|fifth|final|"
     r"(?:sixth|seventh|eighth|ninth|tenth) season|"
@@ -36,6 +39,7 @@ _PARTS = (
     r"(?:mini|short) anime|the animation|zoku|zenpen|kouhen|gaiden|omake|soushuuhen|gekijouban|"
     r"(?:tokubetsu|bangai|kanketsu) hen|fanwai(?: pian)?|da dianying"
 )
+"""What a title says beside the name of its series, in letters without accents."""
 _PART = re.compile(rf"\s(?:{_PARTS})$")
 _BEFORE = re.compile(r"^(?:gekijouban|eiga)\s(?=\S)")
 
@@ -77,7 +81,7 @@ class Split:
     places: dict[str, list[int]]
     groups: list[str]
     notes: list[str]
-    """Said plainly: each unusual share."""
+    """A sentence for each split that gets an unusual share."""
 
 
 def split(records: Sequence[Record], clusters: Sequence[int], seed: int) -> Split:

@@ -11,9 +11,9 @@ from arasuji.corpus import Record
 from arasuji.inspection import Beyond
 
 CONTEXTS = (128, 256, 512, 1024)
-"""Tokens; the presets train on 300 to 512, GPT-2 reads 1024."""
+"""The lengths of a context, in tokens, that texts are compared with: presets train on 300 to 512, GPT-2 reads 1024."""
 SAMPLE = 2000
-"""Training documents that are encoded, and from which a tokenizer of the corpus's own is made."""
+"""At most this many training documents are encoded, and a tokenizer of the corpus's own is made from them."""
 
 
 def fit(train: Sequence[Record]) -> list[Beyond]:

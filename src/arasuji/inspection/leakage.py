@@ -9,7 +9,7 @@ from arasuji.corpus.script import words_of
 from arasuji.corpus.shingles import shingles
 
 SIZE = 13
-"""A shingle has this many words: so many in a row are hardly ever chance (Brown et al., "Language Models are Few-Shot
+"""A shingle has this many words: 13 in a row are hardly ever chance (Brown et al., "Language Models are Few-Shot
 Learners", 2020, appendix C)."""
 
 

@@ -13,7 +13,7 @@ from arasuji.tokenizers import Tokenizer
 from arasuji.tokenizers._checked import one_line
 
 BATCH = 1000
-"""Texts that are encoded at once, so that memory does not grow with their number."""
+"""At most this many texts are encoded at once, so that memory does not grow with their number."""
 
 
 class FastTokenizer(Tokenizer):

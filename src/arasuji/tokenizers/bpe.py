@@ -15,6 +15,7 @@ from arasuji.tokenizers._checked import check, check_ids, door
 from arasuji.tokenizers._fast import FastTokenizer
 
 END, PAD = "<|endoftext|>", "<|pad|>"
+"""The special tokens, as the tokenizer's file names them."""
 
 
 class Config(BaseModel):

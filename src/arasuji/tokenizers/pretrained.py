@@ -20,11 +20,13 @@ from arasuji.tokenizers._checked import check, check_ids, door
 from arasuji.tokenizers._fast import FastTokenizer
 
 ENDS = ("<|endoftext|>", "<|end_of_text|>", "</s>")
-"""What parted the documents that such models were pretrained on; a chat model's own eos ends turns, not texts."""
+"""One of these stood between the documents that a model was pretrained on; the eos of a chat model ends a message and
+not a text."""
 
 FILE = "tokenizer.json"
+"""The file that the tokenizers library reads."""
 FACTS = "tokens.json"
-"""What transformers finds out about a tokenizer: its end, its pad, its size and the tokens that no text is."""
+"""The file that keeps what transformers has found out: end, pad, size, and the tokens that are never written."""
 
 
 class Config(BaseModel):

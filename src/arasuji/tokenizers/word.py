@@ -21,18 +21,20 @@ from arasuji.tokenizers._checked import FILE_BYTES, door
 from arasuji.tokenizers._stream import Stream
 
 END, UNKNOWN, PAD = "<end>", "<unk>", "<pad>"
-"""No text holds these as words: NLTK cuts at the brackets."""
+"""The special words; no text holds them as words, since NLTK cuts at the brackets."""
 SENTENCE = re.compile(r".+?(?:[.!?…。][\"'”’)\]]*(?= )|$)")
-"""NLTK's sentence splitter needs a download; by this rule closing quotes and brackets stay with their sentence."""
+"""A sentence, with the closing quotes and brackets after it. NLTK's own sentence splitter needs a download."""
 
 CLOSING = {".", ",", "!", "?", ";", ":", ")", "]", "}", "%", "…", "...", "”", "''", "。", "、"}
+"""No space stands before these."""
 OPENING = {"(", "[", "{", "“", "``", "$", "#"}
+"""No space stands after these."""
 SUFFIX = re.compile(r"^(n't|'(s|m|d|re|ve|ll|t|em))$")
-"""Parts that NLTK cuts off a word: "do" + "n't", "girl" + "'s"."""
+"""The parts that NLTK cuts off a word, as in "do" + "n't" and "girl" + "'s"."""
 QUOTES = {"``": ('"', "``", "''"), "''": ('"', "''")}
-"""Marks that NLTK writes for others, the usual one first."""
+"""NLTK writes these marks in place of others; the usual one stands first."""
 HALVES = {("can", "not"), ("gim", "me"), ("gon", "na"), ("got", "ta"), ("lem", "me"), ("wan", "na")}
-"""Words that NLTK cuts in two."""
+"""NLTK cuts a word in two at these places."""
 FEW = 100
 """A vocabulary with fewer words than this is noted: hardly a text can be written with it."""
 OFTEN = 0.5
