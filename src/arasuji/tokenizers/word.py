@@ -31,8 +31,8 @@ OPENING = {"(", "[", "{", "“", "``", "$", "#"}
 """No space stands after these."""
 SUFFIX = re.compile(r"^(n't|'(s|m|d|re|ve|ll|t|em))$")
 """The parts that NLTK cuts off a word, as in "do" + "n't" and "girl" + "'s"."""
-QUOTES = {"``": ('"', "``", "''"), "''": ('"', "''")}
-"""NLTK writes these marks in place of others; the usual one stands first."""
+QUOTES = {"``": '"', "''": '"'}
+"""NLTK writes these marks where a quotation opens and where it closes; a text has the other one."""
 HALVES = {("can", "not"), ("gim", "me"), ("gon", "na"), ("got", "ta"), ("lem", "me"), ("wan", "na")}
 """NLTK cuts a word in two at these places."""
 FEW = 100
@@ -94,7 +94,7 @@ class Writer:
         if word in self._open:
             closing = self._open[word]
             opening = self._open[word] = not closing
-        shown = {"``": '"', "''": '"', "i": "I"}.get(word, word)
+        shown = "I" if word == "i" else QUOTES.get(word, word)
         if self._sentence_begins and (word[0].isalnum() or word == UNKNOWN):
             shown, self._sentence_begins = shown[0].upper() + shown[1:], False
         text = shown if self._glue or closing else " " + shown
@@ -141,7 +141,7 @@ class Word(Tokenizer):
 
     def spelling(self, token: int) -> str | None:
         word = self.word_at[token]
-        return None if token == self.unknown_id else QUOTES.get(word, (word,))[0]
+        return None if token == self.unknown_id else QUOTES.get(word, word)
 
     def decode(self, ids: list[int]) -> str:
         stream = self.stream([])
