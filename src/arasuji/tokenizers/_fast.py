@@ -57,5 +57,7 @@ class FastTokenizer(Tokenizer):
 
 @contextmanager
 def _of_a_text(text: str) -> Iterator[None]:
-    with one_line(f"the tokenizer fails at the text that begins {text[:30]!r}, leave the text out"):
+    """A failure to encode is one line that shows the text."""
+    what = f"the tokenizer fails at the text that begins {text[:30]!r} (leave it out, or choose another tokenizer)"
+    with one_line(what):
         yield
