@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Sequence
 from typing import TextIO
 
 from arasuji import processes
@@ -43,6 +44,16 @@ def silence(stream: int) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream)
     os.close(nowhere)
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, or its beginning and an ellipsis where it has more than `most` characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def listed(parts: Sequence[str], most: int) -> str:
+    """The parts with commas between them; after the first `most`, an ellipsis stands for the others."""
+    return ", ".join([*parts[:most], "…"] if len(parts) > most else parts)
 
 
 def duration(seconds: float) -> str:

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-import arasuji.corpus
-from arasuji.corpus import SPLITS, Corpus, Record, Records, prepare
+from arasuji.corpus import SPLITS, Corpus, Record, Records, pipeline, prepare
 from arasuji.corpus.clean import RuleSet, Step
 from arasuji.corpus.digest import corpus_hash
 from arasuji.errors import CorpusError, OptionError, SourceError, StorageError
@@ -148,7 +147,7 @@ def test_failure_in_the_middle_leaves_the_old_corpus_and_nothing_else(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(arasuji.corpus, "seal", full)
+    monkeypatch.setattr(pipeline, "seal", full)
     with pytest.raises(StorageError, match="No space left"):
         prepare([csv_file(50)], tmp_path / "corpus", explain=tmp_path / "removed.jsonl")
     assert Corpus.load(tmp_path / "corpus") == corpus

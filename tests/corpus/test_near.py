@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from arasuji.corpus import SPLITS, Record, prepare
 from arasuji.corpus.dedupe import drop_near_duplicates
-from arasuji.corpus.near import SIMILARITY, clusters, runs
+from arasuji.corpus.near import SIMILARITY, clusters, shingles_of
 
 
 def found(*texts: str, similarity: float = SIMILARITY) -> list[int]:
@@ -163,7 +163,7 @@ def test_empty_and_very_short_texts_are_like_their_equals_alone() -> None:
 )
 def test_near_duplicates_are_found_in_any_script(text: str, twin: str, stranger: str) -> None:
     assert found(text, stranger, twin) == [0, 1, 0]
-    assert len(runs(text)) > 10  # they are compared by their runs, not as one long word
+    assert len(shingles_of(text)) > 10  # they are compared by their runs, not as one long word
 
 
 def test_the_longest_of_each_cluster_stays_and_of_equally_long_ones_the_first() -> None:

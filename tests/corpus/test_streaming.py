@@ -149,7 +149,7 @@ def dying(real):
     return step
 
 Path.rename = dying(Path.rename)
-arasuji.corpus.seal = dying(arasuji.corpus.seal)
+arasuji.corpus.pipeline.seal = dying(arasuji.corpus.pipeline.seal)
 arasuji.files.write_json = dying(arasuji.files.write_json)
 real_rmtree = arasuji.files.shutil.rmtree
 arasuji.files.shutil.rmtree = lambda path, **options: (

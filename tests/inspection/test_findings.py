@@ -1,4 +1,4 @@
-"""What ails the texts is named with the rule that mends it; what to expect of them follows the measured curves."""
+"""What is wrong with texts is named with the rule that mends it; what to expect follows the measured curves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from arasuji.config import preset_names
 from arasuji.corpus import Record
 from arasuji.corpus.clean import RULES
 from arasuji.inspection import Duplicates, Finding, Outlook, Phrase
-from arasuji.inspection.ailments import AILMENTS, findings
+from arasuji.inspection.findings import PROBLEMS, findings
 from arasuji.inspection.outlook import BASELINE, LEAK, PRETRAINED, _expected, outlook, verdict
 from arasuji.inspection.repeats import repeats
 from arasuji.inspection.stage import stage
@@ -38,7 +38,7 @@ def texts(*values: str) -> list[Record]:
     return [Record(str(n), value) for n, value in enumerate(values)]
 
 
-def test_good_texts_have_no_ailment() -> None:
+def test_good_texts_have_no_problem() -> None:
     assert told(texts(*STORIES)) == []
     assert told(texts(*(f" {story.replace('. ', '.  ')}\n\n" for story in STORIES))) == []
 
@@ -67,7 +67,7 @@ def test_good_texts_have_no_ailment() -> None:
         (Record("x", STORIES[1].replace("politely", "kindly")), "near-duplicates"),
     ],
 )
-def test_each_ailment_is_found_with_the_rule_that_mends_it(ill: Record, rule: str) -> None:
+def test_each_problem_is_found_with_the_rule_that_mends_it(ill: Record, rule: str) -> None:
     found = told([*texts(*STORIES), ill])
     assert (rule, 1) in {(finding.rule, finding.documents) for finding in found}
     assert all(finding.documents == 1 for finding in found)
@@ -115,7 +115,7 @@ def test_accents_that_are_written_apart_are_no_damage() -> None:
 
 
 def test_every_rule_that_is_named_exists() -> None:
-    assert {*AILMENTS, "duplicates", "near-duplicates", "phrase", "cut", "language"} <= set(RULES)
+    assert {*PROBLEMS, "duplicates", "near-duplicates", "phrase", "cut", "language"} <= set(RULES)
 
 
 CURVES: dict[str, list[dict[str, Any]]] = json.loads(
@@ -225,6 +225,6 @@ def test_the_verdict_names_what_is_first_to_do() -> None:
     assert "the 1,900 texts that hold HTML: the rule “html”" in sentences(found=[html, words])
     assert "the 12 texts that are short: the rule “words”" in sentences(found=[html, words], mended={"html"})
     leaky = sentences(found=[html], leakage=LEAK * 1.5)
-    assert "3.0 % of the validation split's 13-word runs" in leaky
+    assert "3.0 % of the validation split's 13-word shingles" in leaky
     assert "hold HTML" not in leaky
-    assert "scores will flatter" not in sentences(leakage=LEAK)
+    assert "scores will be too good" not in sentences(leakage=LEAK)

@@ -14,7 +14,7 @@ from arasuji.corpus.language import language
 from arasuji.inspection import Stage, fit
 from arasuji.inspection import stage as stages
 from arasuji.inspection.leakage import leakage
-from arasuji.inspection.repeats import CLIP, EXAMPLES, SHOWN, repeats
+from arasuji.inspection.repeats import CHARACTERS, EXAMPLES, SHOWN, repeats
 from arasuji.inspection.stage import stage
 from arasuji.inspection.vocabulary import FIRST_POINT, vocabulary
 
@@ -168,7 +168,7 @@ def test_clusters_show_a_few_titles_and_the_beginnings_of_their_texts() -> None:
     assert cluster.documents == 9
     assert cluster.titles == ["", *(f"Lamp {n}" for n in range(1, EXAMPLES))]
     assert len(cluster.texts) == EXAMPLES
-    assert all(len(text) == CLIP and text.endswith("…") and long.startswith(text[:-1]) for text in cluster.texts)
+    assert all(len(text) == CHARACTERS and text.endswith("…") and long.startswith(text[:-1]) for text in cluster.texts)
 
 
 def test_all_clusters_are_counted_though_only_the_largest_are_told() -> None:

@@ -71,7 +71,15 @@ def test_what_is_saved_loads_as_it_was(padded, tmp_path, starter_texts):
 @settings(deadline=None, max_examples=200, derandomize=True)
 @given(ids=st.lists(st.integers(0, 50257), max_size=12))
 def test_what_is_saved_reads_tokens_as_transformers_does(padded, saved, ids):
-    assert saved.decode(ids) == padded.decode(ids)
+    theirs = padded.inner.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    assert saved.decode(ids) == padded.decode(ids) == theirs
+
+
+@settings(deadline=None, max_examples=100, derandomize=True)
+@given(text=ANYTHING)
+def test_what_is_saved_cuts_texts_as_transformers_does(padded, saved, text):
+    theirs = padded.inner.encode(text, add_special_tokens=False, split_special_tokens=True)
+    assert saved.encode(text) == padded.encode(text) == theirs
 
 
 def test_what_is_saved_opens_without_the_import_of_transformers(padded, tmp_path):

@@ -142,6 +142,24 @@ def test_what_is_saved_loads_as_it_was_from_plain_json(tokenizer, starter_texts,
     assert json.loads((tmp_path / "words.json").read_text("utf-8")) == list(tokenizer.word_at.values())
 
 
+def test_a_vocabulary_of_hardly_any_words_is_noted_in_one_line(capsys):
+    made_of(*["硝子の港。", "海の約束。"] * 2, "灯台守の娘は帰らない。", min_count=2)
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    assert "only 2 words, and 20 % of the training split's words are unknown" in line
+    assert "--set tokenizer.name=bpe" in line
+
+
+def test_a_vocabulary_that_knows_less_than_half_of_its_texts_is_noted(capsys, starter_texts):
+    made_of(*starter_texts[:100], min_count=20)
+    assert "words are unknown" in capsys.readouterr().err
+
+
+def test_nothing_is_noted_of_a_usual_vocabulary(capsys, starter_texts):
+    made_of(*starter_texts[:20], min_count=2)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_base_is_refused_since_words_come_from_the_corpus(tmp_path):
     with pytest.raises(OptionError, match="pretrained"):
         word.build(word.Config(), [], tmp_path)

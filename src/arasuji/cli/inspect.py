@@ -1,4 +1,4 @@
-"""`arasuji inspect`: what a collection holds, what ails it, and what to expect of it."""
+"""`arasuji inspect`: what a collection holds, what is wrong with it, and what to expect of it."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from arasuji.cli.reading import (
     as_options,
 )
 from arasuji.cli.terminal import COLUMNS, clipped, progress_bar, show_json, table, wrapped
-from arasuji.speech import say
+from arasuji.speech import listed, say
 
 if TYPE_CHECKING:
     from arasuji.inspection import Inspection
 
 BAR = 40
-"""Columns of the longest bar of the histogram."""
+"""The longest bar of the histogram is this many columns wide."""
 SHOWN = 5
-"""Clusters and boilerplate phrases on the terminal; the report has more."""
+"""The terminal shows at most this many clusters, phrases, languages and genres; the report has more."""
 
 
 def inspect(
@@ -106,16 +106,18 @@ def _show(found: Inspection) -> None:
         ["words", before.words, after.words],
         ["bytes", before.bytes, after.bytes],
         ["median words of a text", before.quantiles["50"], after.quantiles["50"]],
-        ["95 % have at most so many", before.quantiles["95"], after.quantiles["95"]],
+        ["words that 95 % do not exceed", before.quantiles["95"], after.quantiles["95"]],
     ]
     table("Before and after the rules", ["", "as found", "as prepared"], figures)
     wrong = [[finding.what, finding.rule, finding.documents] for finding in found.findings]
-    table("What ails the texts, and the rule that mends it", ["texts that", "rule", "documents"], wrong, left=2)
+    table(
+        "What is wrong with the texts, and the rule that mends it", ["texts that", "rule", "documents"], wrong, left=2
+    )
     _show_lengths(found)
     tokens = [[b.tokenizer, *map(_share, b.beyond.values())] for b in found.tokenizers]
     if found.tokenizers:
         headers = ["tokenizer", *(f"> {context}" for context in found.tokenizers[0].beyond)]
-        table("Share of the prepared texts longer than so many tokens", headers, tokens)
+        table("Share of the prepared texts that are longer, in tokens", headers, tokens)
     _show_repeats(found)
     words = found.vocabulary
     _say(
@@ -123,7 +125,7 @@ def _show(found: Inspection) -> None:
         f"{words.different:,} different words among {words.words:,} to learn from; {words.once:,} occur once; of the "
         f"validation split's words, {_share(words.unknown_rate)} occur less than twice there",
     )
-    _say("leakage", f"{_share(found.leakage)} of the validation split's 13-word runs stand in the training split")
+    _say("leakage", f"{_share(found.leakage)} of the validation split's 13-word shingles stand in the training split")
     _say("languages", _most(before.languages) + ("; ? is too short to tell" if "?" in before.languages else ""))
     _say("genres", _most(before.genres))
     _say("years", f"{min(before.years)} to {max(before.years)}" if before.years else "none known")
@@ -142,8 +144,7 @@ def _share(value: float) -> str:
 
 
 def _most(counts: dict[str, int]) -> str:
-    shown = [f"{name} {count:,}" for name, count in list(counts.items())[:SHOWN]]
-    return ", ".join(shown + ["…"] * (len(counts) > SHOWN)) or "none known"
+    return listed([f"{name} {count:,}" for name, count in counts.items()], SHOWN) or "none known"
 
 
 def _show_lengths(found: Inspection) -> None:

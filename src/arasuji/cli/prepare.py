@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
@@ -20,6 +21,9 @@ from arasuji.cli.reading import (
     TitleColumn,
 )
 from arasuji.cli.terminal import progress_bar, show_json, table, wrapped
+
+if TYPE_CHECKING:
+    from arasuji.corpus import RuleCount
 
 
 def prepare(
@@ -71,14 +75,7 @@ def prepare(
         show_json({"rules": counts, "documents": documents, "notes": corpus.notes, "hash": corpus.hash})
         return
     table("What the rules did", ["rule", "removed", "changed", "left"], [list(c.values()) for c in counts])
-    print("One example of each")
-    for count in corpus.rules:
-        if count.example:
-            before, after = count.example
-            print(f" {count.rule}")
-            print(wrapped(_marked(before), "   before  "))
-            print(wrapped(_marked(after) or "(removed)", "   after   "))
-    print()
+    _show_examples(corpus.rules)
     print("documents  " + ", ".join(f"{n:,} {name}" for name, n in documents.items()))
     for note in corpus.notes:
         print(wrapped(note, "note       "))
@@ -86,6 +83,18 @@ def prepare(
     print(f"next       arasuji train lstm-small --corpus {shlex.quote(str(out))} --out runs/lstm")
 
 
+def _show_examples(rules: Sequence[RuleCount]) -> None:
+    """One text of each rule, before and after it."""
+    print("One example of each")
+    for count in rules:
+        if count.example:
+            before, after = count.example
+            print(f" {count.rule}")
+            print(wrapped(_marked(before), "   before  "))
+            print(wrapped(_marked(after) or "(removed)", "   after   "))
+    print()
+
+
 def _marked(text: str) -> str:
-    """A line break shows as a mark."""
+    """The text with a mark for each line break."""
     return text.replace("\n", " ⏎ ")

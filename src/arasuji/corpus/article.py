@@ -1,4 +1,4 @@
-"""The article's cleaner, with its losses ("don't" becomes "dont"): it reproduces, it does not recommend."""
+"""The article's cleaner as it is, with what it loses ("don't" becomes "dont"): kept to reproduce the article."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 def article_cleaner(records: Iterable[Record], everywhere: str, at_start: str) -> Texts:
     """Cut at "(Source", else at "[Written "; a space for each non-ASCII character; drop symbols.
 
-    `everywhere` and `at_start` are sets of characters: the ones dropped wherever they stand, and the ones
-    dropped only where the text begins with them. The article's two cleaners differ in nothing else.
+    The characters of `everywhere` are dropped wherever they stand, those of `at_start` only at the beginning of a
+    text. The article's two cleaners differ in these alone.
     """
     dropped = str.maketrans("", "", everywhere)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# A control character, a byte order mark or a zero-width space becomes a space.
 _INVISIBLE = re.compile(r"[\x00-\x08\x0e-\x1b\x7f\u200b\ufeff]")
+"""Control characters, byte order marks and zero-width spaces become spaces."""
 
 
 def composed(text: str) -> str:

@@ -14,16 +14,22 @@ from typing import Any
 # Imported for their rules, which enter the registry as the modules are read.
 from arasuji import arguments
 from arasuji.config import read_toml
-from arasuji.corpus import Progress, RuleCount, article, dedupe, language, markers, mend, sieve  # noqa: F401
+from arasuji.corpus import article, dedupe, language, markers, mend, sieve  # noqa: F401
+from arasuji.corpus.folder import RuleCount
 from arasuji.corpus.near import SIMILARITY
-from arasuji.corpus.record import Record, Records
+from arasuji.corpus.record import Progress, Record, Records
 from arasuji.corpus.registry import RULES, load_plugins
 from arasuji.errors import ArasujiError, CorpusError, OptionError, nearest
+from arasuji.speech import shortened
 
 RULE_SETS = Path(__file__).parent / "rules"
+"""The folder of the rule sets that come with the package."""
 _NONE_LEFT: Any = object()
-EXAMPLE_LENGTH = 160  # characters shown before and after
-EXAMPLE_LEAD = 60  # of them, what stands before the change
+"""This stands for the answer of a rule that has given all its answers."""
+EXAMPLE_LENGTH = 160
+"""An example shows at most this many characters of a text before the change, and as many after it."""
+EXAMPLE_LEAD = 60
+"""This many of the characters that an example shows stand before the change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ class RuleSet:
 
     @property
     def leaves_no_near_duplicates(self) -> bool:
-        """Whether its last step has removed all that the split would have to keep together."""
+        """Whether its last step removes near-duplicates, so that the split need not look for them."""
         last = self.steps[-1] if self.steps else None
         if last is None or last.rule != "near-duplicates":
             return False
@@ -90,12 +96,12 @@ def _steps(entries: list[dict[str, Any]]) -> tuple[Step, ...]:
 
 
 class Cleaning:
-    """Records streaming through the steps of a rule set: iterate once over what is left, then read `counts`.
+    """The records that a rule set leaves, as a stream: iterate over it once, then read `counts`.
 
-    `folder` holds the records where a rule must see all of them. `on_removed` is told the label of the rule and the
-    record as it was, for each one removed.
+    Where a rule must see all records, they are written to `folder`. `on_removed` is called for each removed record,
+    with the label of the rule and the record as it was.
 
-    Raises (while iterating) OptionError where a rule fails, CorpusError where one removes the last documents.
+    Raises, while it is iterated over, OptionError if a rule fails and CorpusError if a rule removes the last documents.
     """
 
     def __init__(
@@ -125,7 +131,7 @@ class Cleaning:
 
     @property
     def counts(self) -> tuple[RuleCount, ...]:
-        """What each step has done so far, headed by the row "all"."""
+        """What each step has done so far; the first row, "all", counts the records that came in."""
         return tuple(RuleCount(t.label, t.removed, t.changed, t.left, t.example) for t in self.tallies)
 
     def _counted(self, records: Iterable[Record]) -> Iterator[Record]:
@@ -169,7 +175,7 @@ class Cleaning:
 
 @contextmanager
 def _blaming(step: Step, where: str = "") -> Iterator[None]:
-    """A rule is anyone's code, so what it does wrong is told in its name."""
+    """Turn any failure of a rule, which may be anyone's code, into an error that names the rule."""
     try:
         yield
     except ArasujiError:
@@ -179,7 +185,7 @@ def _blaming(step: Step, where: str = "") -> Iterator[None]:
 
 
 def _judged(step: Step, record: Record, texts: Iterator[str | None]) -> str | None:
-    """The next text that a rule gives."""
+    """The next answer of a rule. Raises OptionError where it gives none, or something else than a text or None."""
     with _blaming(step, f" at record {record.id}"):
         text = next(texts, _NONE_LEFT)
     if text is None or (isinstance(text, str) and _is_whole(text)):
@@ -190,7 +196,7 @@ def _judged(step: Step, record: Record, texts: Iterator[str | None]) -> str | No
 
 
 def _is_whole(text: str) -> bool:
-    """Whether UTF-8 can hold it: half of a surrogate pair, it cannot."""
+    """Whether UTF-8 can hold the text; half of a surrogate pair it cannot hold."""
     if text.isascii():
         return True
     try:
@@ -213,9 +219,9 @@ class _Tally:
     def show(self, before: str, after: str | None) -> None:
         if after is not None and self.changed == 1:
             start = max(0, _first_difference(before, after) - EXAMPLE_LEAD)
-            self.example = _clip(before, start), _clip(after, start)
+            self.example = _part(before, start), _part(after, start)
         elif after is None and before and self.example is None:
-            self.example = _clip(before, 0), ""
+            self.example = _part(before, 0), ""
 
 
 def _first_difference(before: str, after: str) -> int:
@@ -223,7 +229,6 @@ def _first_difference(before: str, after: str) -> int:
     return next((at for at, (a, b) in enumerate(both) if a != b), min(len(before), len(after)))
 
 
-def _clip(text: str, start: int) -> str:
+def _part(text: str, start: int) -> str:
     """At most EXAMPLE_LENGTH characters from `start`, with an ellipsis at each cut end."""
-    clipped = "…" + text[start + 1 :] if start else text
-    return clipped if len(clipped) <= EXAMPLE_LENGTH else clipped[: EXAMPLE_LENGTH - 1] + "…"
+    return shortened("…" + text[start + 1 :] if start else text, EXAMPLE_LENGTH)

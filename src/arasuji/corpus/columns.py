@@ -18,17 +18,22 @@ from arasuji.corpus.services import holds_texts
 from arasuji.corpus.source import NONE, Source
 from arasuji.corpus.unwrap import Unwrapping
 from arasuji.errors import SourceError, nearest
+from arasuji.speech import listed, shortened
 
-# What the rules, the split and the inspection read; no kept column takes its place.
 _OURS = {"title", "genres", "year", "type"}
+"""The metadata that rules, split and inspection read; a column that is kept must not replace it."""
 _FLAGS = {"", "0", "1", "0.0", "1.0", "false", "true"}
+"""A column that holds nothing but these says, row by row, whether a text is of the genre that the column names."""
 _RAISED = {"1", "1.0", "true"}
+"""Those of the flags that say yes."""
 TEXT_WORDS = 5
-"""Words of a cell, on average, from which on a column without a name is one of texts."""
+"""Where no column is called a text, the longest is taken if its cells have on average at least this many words."""
 DEEPEST = 8
-"""Levels of objects within objects in which a column can be named."""
+"""A column can be named at most this many levels deep in objects that hold objects."""
 SHOWN = 20
-"""Columns that a message names."""
+"""A message names at most this many columns."""
+SHOWN_CHARACTERS = 30
+"""A message shows at most this many characters of a column's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +47,10 @@ class Columns:
     year: str | None
     type: str | None
     id: str | None
-    flags: tuple[str, ...]  # one column per genre, of zeros and ones
-    kept: tuple[str, ...]  # columns that go into the metadata under their own names
+    flags: tuple[str, ...]
+    """Columns of zeros and ones, one for each genre."""
+    kept: tuple[str, ...]
+    """Columns that go into the metadata under their own names."""
 
 
 def find_columns(source: Source, rows: Sequence[Mapping[str, Any]]) -> Columns:
@@ -157,9 +164,7 @@ def _words(text: str) -> float:
 
 
 def _list(names: Sequence[str]) -> str:
-    lines = (" ".join(name.split()) for name in names[:SHOWN])
-    shown = ", ".join(line if len(line) <= 30 else line[:29] + "…" for line in lines)
-    return shown + (", …" if len(names) > SHOWN else "")
+    return listed([shortened(" ".join(name.split()), SHOWN_CHARACTERS) for name in names], SHOWN)
 
 
 def _named(source: Source, option: str | None, rows: Sequence[Mapping[str, Any]]) -> str | None:
@@ -192,7 +197,7 @@ def _cell(row: Mapping[str, Any], name: str) -> Any:
 
 
 def _is_flag(values: Iterable[Any]) -> bool:
-    """Of zeros and ones; a rare genre may have no one among the first rows."""
+    """Whether a column holds zeros and ones alone; of a rare genre, the first rows may hold zeros alone."""
     seen = {_string(value).strip().lower() for value in values}
     return seen <= _FLAGS and seen != {""}
 

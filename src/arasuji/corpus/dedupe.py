@@ -32,8 +32,8 @@ def drop_duplicates(records: Iterable[Record]) -> Texts:
 def drop_near_duplicates(records: Sequence[Record], similarity: float = near.SIMILARITY) -> Texts:
     """Of each cluster of near-duplicates the longest text stays, the first of equally long ones.
 
-    `similarity` is the share of common three-word runs from which on two texts are near-duplicates, 0.5 to 1; what is
-    less alike is not found reliably.
+    `similarity` is the share of common shingles of three words, 0.5 to 1, from which on two texts are near-duplicates;
+    what is less alike is not found reliably.
     """
     if not near.SIMILARITY <= similarity <= 1:
         raise OptionError(f"rule 'near-duplicates': similarity = {similarity} is not between {near.SIMILARITY} and 1")

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from arasuji.corpus import SPLITS
 from arasuji.corpus.clean import RuleSet
+from arasuji.corpus.folder import SPLITS
 from arasuji.corpus.record import Records
 
 

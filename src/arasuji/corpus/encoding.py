@@ -12,21 +12,24 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+"""Byte order marks and the encodings that they announce."""
 LIKELY = ["cp1252", "cp932", "gb18030", "big5", "cp949", "euc_jp", "cp1251", "koi8_r", "cp1250", "cp1253", "cp1254"]
-"""What texts are found in; of several that do equally well, the one that stands first is taken."""
+"""The encodings that texts are found in; of several that fit equally well, the first one is taken."""
 CHUNK = 1 << 20
+"""A file is checked in pieces of this many bytes."""
 SAMPLE = 1 << 16
-"""Bytes that are looked at, all of lines with letters beyond ASCII."""
+"""The encoding is guessed from this many bytes, all of them from lines with letters beyond ASCII."""
 LEAST = 6
-"""Bytes beyond ASCII, below which nothing can be said."""
+"""With fewer bytes beyond ASCII than this, no encoding is guessed."""
 SPEAKS = 0.3
-"""charset-normalizer's coherence from which on a language is recognised."""
+"""A text reads as a language if charset-normalizer gives it at least this coherence."""
 AHEAD = 0.04
-"""How much less chaos than in any other reading is wanted where no language is recognised, as in short CJK texts."""
+"""Where no language is recognised, as in short CJK texts, an encoding is believed if its chaos is smaller than that of
+any other one by at least this."""
 
 
 def marked_or_utf8(file: IO[bytes]) -> str | None:
-    """The encoding that a byte order mark says, UTF-8 where all of the file is, or None."""
+    """The encoding that a byte order mark announces; UTF-8 where the whole file is UTF-8; else None."""
     chunk = file.read(CHUNK)
     for mark, name in MARKS.items():
         if chunk.startswith(mark):

@@ -1,6 +1,6 @@
-"""The training split as numbers: what copies are looked for in, and how often each word occurs.
+"""The training split with a number for each word: copies are looked for in it, and words are counted.
 
-It is kept in the corpus's folder, sealed, and made anew where it is missing.
+It is kept in the corpus's folder, sealed, and made again where it is missing.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from arasuji.corpus import INDEX, Corpus
+from arasuji.corpus.folder import INDEX, Corpus
 from arasuji.corpus.script import words_of
 from arasuji.errors import StorageError
 from arasuji.files import new_folder, open_folder, read_json, seal
 
 LAYOUT = 1
-"""Raised when words are told apart in another way, or kept in another."""
+"""The version of what is kept: it is raised when words are found or stored in another way."""
 WORD_BYTES = 2**30
-"""The most that the different words may take."""
+"""The file of the different words may have at most this many bytes."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +48,15 @@ class TrainingWords:
 
 
 def training_words(folder: Path) -> TrainingWords:
-    """Of the corpus in `folder`, as it was kept there or as it is read now."""
+    """The training words of the corpus in `folder`: those that are kept there, or else read now and then kept."""
     corpus = Corpus.load(folder)
     found = open_folder(folder.resolve() / INDEX, "words.json", "numbers.npy", "starts.npy")
     if found and found[1].get("of") == [LAYOUT, corpus.hash]:
-        with suppress(OSError, ValueError, TypeError):  # of a stranger
+        with suppress(OSError, ValueError, TypeError):  # the folder may come from anyone
             return _kept(found[0], len(corpus.train))
     made = _read(corpus)
-    with (
-        suppress(StorageError),
-        new_folder(folder.resolve() / INDEX) as target,
-    ):  # where nothing may be written, each time anew
+    # Where nothing may be written, nothing is kept.
+    with suppress(StorageError), new_folder(folder.resolve() / INDEX) as target:
         (target / "words.json").write_text(json.dumps(list(made.number_of), ensure_ascii=False), "utf-8")
         np.save(target / "numbers.npy", made.numbers)
         np.save(target / "starts.npy", made.starts)
@@ -67,7 +65,7 @@ def training_words(folder: Path) -> TrainingWords:
 
 
 def _kept(folder: Path, texts: int) -> TrainingWords:
-    """What is kept in a folder. Raises ValueError where it is not the numbers of so many texts."""
+    """The training words that a folder keeps. Raises ValueError where it does not hold the numbers of `texts` texts."""
     words = read_json(folder / "words.json", WORD_BYTES)
     # A header may claim any size; to be mapped, the file must have it.
     numbers, starts = (np.array(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in ("numbers", "starts"))
@@ -78,7 +76,7 @@ def _kept(folder: Path, texts: int) -> TrainingWords:
     if starts[0] != 0 or starts[-1] != len(numbers) or (np.diff(starts) < 0).any() or len(number_of) < len(words):
         raise ValueError("the texts overlap, or a word stands twice")
     if len(numbers) and not (numbers.min() >= 0 and numbers.max() < len(words)):
-        raise ValueError("a number is beyond the words")
+        raise ValueError("a number has no word")
     return TrainingWords(number_of, numbers, starts)
 
 

@@ -11,8 +11,9 @@ from arasuji.corpus.registry import Texts, rule, where
 from arasuji.errors import OptionError
 
 UNSURE = "?"
+"""This stands for the language of a text that is too short or too mixed to tell."""
 SURE = 0.9
-"""The least probability of a language that is told; titles and a few words of text stay below it."""
+"""A language is believed from this probability on; titles and texts of a few words stay below it."""
 
 
 @cache

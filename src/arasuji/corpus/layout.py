@@ -19,13 +19,13 @@ from arasuji.errors import OptionError
 Layout = Literal["lines", "blocks", "markers"]
 
 SEEN = 2000
-"""Lines that are looked at."""
+"""The layout is found from this many lines at the beginning of a file."""
 BROKEN = 0.7
-"""The share of line ends that a width must explain, for lines that were broken to it."""
+"""Lines count as broken to one width if the width explains at least this share of the line ends."""
 WIDEST = 200
-"""Characters of the longest line of which a person, or a program that breaks lines, makes a paragraph."""
+"""Lines with more characters than this are not the lines of a paragraph that a person or a program has broken."""
 MANY = 20
-"""Lines of a usual block from which on blank lines part chapters rather than texts."""
+"""Where the median block has at least this many lines, blank lines stand between chapters rather than texts."""
 
 _FIRST = re.compile(rf"{UNSPACED}|(?:(?!{UNSPACED})\S)+")
 _ENDED = re.compile(r"[.!?…。！？][\"'”’)\]»」』]*$")
@@ -41,8 +41,8 @@ def check(layout: str | None) -> None:
 def texts_of(
     lines: Iterable[str], layout: str | None = None, note: Callable[[str], None] = lambda sentence: None
 ) -> Iterator[str]:
-    """The texts of a file's lines, in order, without white space around them; none is empty. What was decided is told
-    to `note`, where there was something to decide.
+    """The texts of a file's lines, in order, without white space around them; none is empty. `note` is called with
+    what was decided, if there was a choice.
 
     Raises OptionError for an unknown layout.
     """

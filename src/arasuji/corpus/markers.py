@@ -16,13 +16,13 @@ _NAMES = (
 )
 _WORDS = "BOS|EOS|PAD|UNK|SEP|CLS|MASK|INST|START|END"
 MARKER = re.compile(rf"<\|[\w ]{{1,40}}\|>|<｜[\w▁]{{1,40}}｜>|</?(?:{_NAMES})>|\[/?(?:{_WORDS})\]", re.IGNORECASE)
-"""One marker of GPT-2's, Llama's, BERT's and their like's."""
+"""One marker, as the tools of GPT-2, Llama, BERT and similar models write it."""
 EDGE = re.compile(
     r"<\|(?:startoftext|endoftext|start_of_text|end_of_text|begin_of_text|bos|eos|end)\|>"
     r"|</?s>|<(?:bos|eos|startoftext|endoftext)>|\[(?:BOS|EOS)\]",
     re.IGNORECASE,
 )
-"""One that begins or ends a text."""
+"""A marker that begins or ends a text."""
 
 
 @rule("markers")

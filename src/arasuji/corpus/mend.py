@@ -15,7 +15,6 @@ from arasuji.corpus.characters import composed, tidy
 from arasuji.corpus.record import Record
 from arasuji.corpus.registry import Texts, mended, rule
 
-# Names, not anything in angle brackets: "<3", "a < b" and a title in "<...>" are text.
 _TAG_NAMES = (
     "a|abbr|b|big|blockquote|br|center|cite|code|dd|del|div|dl|dt|em|font|h[1-6]|hr|i|img|ins|li|ol|p|pre|q|s|small|"
     "span|strike|strong|sub|sup|table|tbody|td|th|tr|tt|u|ul"
@@ -24,6 +23,7 @@ _TAG = re.compile(rf"<(/?)({_TAG_NAMES})(?:\s+[\w-]+\s*=[^<>]*|\s*/?)>", re.IGNO
 _COMMENT = re.compile(r"<!--[^<>]*-->")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _BREAKING = {"br", "p", "div", "li", "tr", "hr", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6"}
+"""In the place of these tags a line ends."""
 
 # What ftfy may touch: encodings that went wrong, and nothing that only looks unusual.
 _FTFY = ftfy.TextFixerConfig(
@@ -81,13 +81,13 @@ def repair(records: Iterable[Record]) -> Texts:
 
 
 def _may_be_broken(text: str) -> bool:
-    """Whether the text is worth the library's slow look."""
+    """Whether the library, which is slow, has to look at the text."""
     return not text.isascii() and bool(_SUSPECT.search(text))
 
 
 def _repaired(text: str) -> str:
     fixed = _fix_lines(text)
-    # Tidy white space can bring a broken letter to light ("Â" and a tab), so ask again how it will look then.
+    # A broken letter may show only in tidy white space ("Â" and a tab), so the tidy text is repaired too.
     while (tidied := tidy(fixed)) != (again := _fix_lines(tidied)):
         fixed = again
     return fixed

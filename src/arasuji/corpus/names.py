@@ -136,7 +136,8 @@ KNOWN: dict[str, list[str]] = {
 }
 
 SPELLED, WRITTEN, QUALIFIED = range(3)
-"""How near a name is: as it stands in `KNOWN`; but for camel case, accents and plurals; but for other words too."""
+"""How near a name is to a known one: it is the same; it is the same but for camel case, accents and plurals; or it is
+the same but for these and for qualifying words."""
 
 # Words that say what a work is, or in which language, beside the name of what a column holds.
 QUALIFIERS = (

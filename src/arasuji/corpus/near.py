@@ -1,11 +1,12 @@
-"""Near-duplicates: texts that share most of their three-word runs, found without comparing every pair.
+"""Near-duplicates: texts that share most of their shingles, found without comparing every pair.
 
 MinHash signatures (Broder, "On the resemblance and containment of documents", 1997) are cut into bands, and only texts
 with an equal band are compared (locality-sensitive hashing; Leskovec, Rajaraman, Ullman, "Mining of Massive
-Datasets", chapter 3). With 48 bands of 4 hashes, a pair of similarity 0.5 meets in some band with probability 0.95, one
-of 0.6 with 0.999. Those that meet are compared exactly, so no chance resemblance counts; in a crowd of equal bands only
-neighbours, and each with the first, so that a crowd costs no square of comparisons. A pair in twenty at the very limit
-may be missed, and the order of the rows may decide which.
+Datasets", chapter 3). With 48 bands of 4 hashes, a pair of similarity 0.5 has an equal band with probability 0.95, a
+pair of 0.6 with 0.999. Such pairs are then compared exactly, so chance does not count. Where many texts have an equal
+band, only neighbours are compared, and each text with the first, so that the number of comparisons grows with the
+number of texts and not with its square. One pair in twenty at the very limit may be missed, and the order of the rows
+may decide which.
 """
 
 from __future__ import annotations
@@ -18,29 +19,33 @@ from rensa import RMinHash
 
 from arasuji.corpus.record import Record
 from arasuji.corpus.script import words_of
+from arasuji.corpus.sets import DisjointSets
+from arasuji.corpus.shingles import shingles
 
 SIMILARITY = 0.5
-"""Texts are near-duplicates from this share of common three-word runs on (Jaccard: common / all different ones)."""
-RUN = 3
-"""Words of a run."""
+"""Two texts are near-duplicates if they share at least this part of their shingles (Jaccard: common / all different
+ones)."""
+SIZE = 3
+"""A shingle has this many words."""
 BANDS, ROWS = 48, 4
+"""A signature is cut into this many bands of this many hashes."""
 SEED = 1
+"""The hashes of all signatures are drawn with this seed, so that the same texts give the same clusters."""
 SKETCH = 64
-"""Hashes of which a byte is kept, for a first guess at the similarity of a pair (Li and König, "b-bit minwise hashing",
-2010)."""
+"""Of this many hashes a byte is kept, for a first guess at the similarity of a pair (Li and König, "b-bit minwise
+hashing", 2010)."""
 DOUBT = 0.6
-"""Share of the similarity that is asked for from which on a guess is checked: one pair in a thousand is lost by it."""
+"""A pair is compared exactly if its guessed similarity reaches this part of the one that is asked for: one pair in a
+thousand is lost by it."""
 CHUNK = 1000
-"""Texts whose signatures are computed at once."""
+"""The signatures of this many texts are computed at once."""
 
 
-def runs(text: str) -> set[str]:
-    """The different three-word runs of a text, in lower case and without punctuation; in a script without spaces,
-    a character is a word. A shorter text is one run; one without a word, as it stands."""
+def shingles_of(text: str) -> set[str]:
+    """The different shingles of a text: three words each, in lower case and without punctuation; in a script without
+    spaces, a character is a word. A shorter text is one shingle; a text without a word is one as it stands."""
     words = words_of(text) or [text.strip()]
-    if len(words) < RUN:
-        return {" ".join(words)}
-    return {f"{a} {b} {c}" for a, b, c in zip(words, words[1:], words[2:], strict=False)}
+    return set(map(" ".join, shingles(words, min(SIZE, len(words)))))
 
 
 def clusters(records: Sequence[Record], similarity: float = SIMILARITY) -> np.ndarray:
@@ -48,23 +53,21 @@ def clusters(records: Sequence[Record], similarity: float = SIMILARITY) -> np.nd
 
     A cluster is what is connected: a text that resembles two others joins them.
     """
-    parent = np.arange(len(records))
+    sets = DisjointSets(len(records))
     bands, sketches = _signatures(records)
     for band in range(BANDS):
         for one, other in _meetings(bands[:, band], sketches, similarity):
-            a, b = _root(parent, one), _root(parent, other)
-            if a != b and _similarity(records[one], records[other]) >= similarity:
-                parent[max(a, b)] = min(a, b)
-    for i in range(len(parent)):  # a parent stands before its children, so one look back is enough
-        parent[i] = parent[parent[i]]
-    return parent
+            apart = sets.least(one) != sets.least(other)
+            if apart and _similarity(records[one], records[other]) >= similarity:
+                sets.join(one, other)
+    return np.array([sets.least(place) for place in range(len(records))], np.int64)
 
 
 def _signatures(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
     """A 64-bit key for each record and band, (N, BANDS), and a byte of each of its first hashes, (N, SKETCH)."""
     keys, sketches = np.empty((len(records), BANDS), np.uint64), np.empty((len(records), SKETCH), np.uint8)
     left, done = iter(records), 0
-    while chunk := [runs(record.text) for record in islice(left, CHUNK)]:
+    while chunk := [shingles_of(record.text) for record in islice(left, CHUNK)]:
         rows = RMinHash.digest_matrix_from_token_sets(chunk, BANDS * ROWS, SEED).to_rows()
         hashes = np.array(rows, np.uint64)
         keys[done : done + len(chunk)] = _mixed(hashes.reshape(-1, BANDS, ROWS))
@@ -75,7 +78,8 @@ def _signatures(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _mixed(hashes: np.ndarray) -> np.ndarray:
-    """The hashes of a band as one number, (..., ROWS) -> (...). Two bands that happen to agree are compared in vain."""
+    """The hashes of a band as one number, (..., ROWS) -> (...). Where different bands get one number, the texts are
+    compared for nothing."""
     key = np.zeros(hashes.shape[:-1], np.uint64)
     for row in range(ROWS):
         key = (key ^ hashes[..., row]) * np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: spreads the bits
@@ -84,8 +88,8 @@ def _mixed(hashes: np.ndarray) -> np.ndarray:
 
 
 def _meetings(keys: np.ndarray, sketches: np.ndarray, similarity: float) -> Iterator[tuple[int, int]]:
-    """Neighbours of equal keys, and each with the first of its kind: enough to connect what is alike, since other
-    bands meet in other ways, and never a square of comparisons. Those whose sketches are far apart are left out."""
+    """Pairs of texts with equal keys: neighbours, and each text with the first one of its key. That is enough to
+    connect texts that are alike, since other bands give other pairs. Pairs with different sketches are left out."""
     order = np.argsort(keys, kind="stable")
     equal = keys[order[1:]] == keys[order[:-1]]
     places = np.flatnonzero(equal)
@@ -93,17 +97,10 @@ def _meetings(keys: np.ndarray, sketches: np.ndarray, similarity: float) -> Iter
     firsts = begins[np.searchsorted(begins, places, side="right") - 1]
     ones, others = order[np.concatenate([places, firsts])], order[np.concatenate([places, places]) + 1]
     agree = (sketches[ones] == sketches[others]).sum(axis=1)
-    worth = agree >= DOUBT * similarity * SKETCH
-    return zip(ones[worth].tolist(), others[worth].tolist(), strict=True)
-
-
-def _root(parent: np.ndarray, i: int) -> int:
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = int(parent[i])
-    return i
+    alike = agree >= DOUBT * similarity * SKETCH
+    return zip(ones[alike].tolist(), others[alike].tolist(), strict=True)
 
 
 def _similarity(one: Record, other: Record) -> float:
-    a, b = runs(one.text), runs(other.text)
+    a, b = shingles_of(one.text), shingles_of(other.text)
     return len(a & b) / len(a | b)

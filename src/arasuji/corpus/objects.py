@@ -1,4 +1,4 @@
-"""Rows of JSON: an object a line, a list of objects, or a document that holds one; told by what the file shows."""
+"""Rows of JSON: an object a line, a list of objects, or a document with such a list. The content decides which."""
 
 from __future__ import annotations
 

@@ -15,25 +15,25 @@ from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
-from arasuji.corpus import Progress, is_corpus
 from arasuji.corpus.columns import find_columns, make_record, parent_of_texts, text_id
+from arasuji.corpus.folder import is_corpus
 from arasuji.corpus.layout import texts_of
 from arasuji.corpus.objects import json_rows
-from arasuji.corpus.record import Record
+from arasuji.corpus.record import Progress, Record
 from arasuji.corpus.services import lifted, plain
-from arasuji.corpus.source import Note, Numbered, Reading, Source, Told
+from arasuji.corpus.source import BytesRead, Note, Numbered, Reading, Source
 from arasuji.corpus.tables import csv_rows, excel_rows
 from arasuji.corpus.unwrap import Unwrapping
 from arasuji.errors import SourceError
 
 SEEN = 1000
-"""Rows that are looked at to find the columns."""
+"""The columns are found from this many rows at the beginning of a source."""
 SLICE = 10_000
-"""Rows of a Parquet file that are held at once."""
+"""This many rows of a Parquet file are held at once."""
 
 
 def read_all(sources: Sequence[Path], reading: Reading, note: Note, progress: Progress) -> Iterator[Record]:
-    """The records of several sources, one after another. The sources are looked for before the first is read."""
+    """The records of several sources, one after another. A missing one is an error before the first is read."""
     size = sum(source.stat().st_size for source in sources if source.is_file())
     behind = 0
     streams = []
@@ -51,7 +51,7 @@ def read(
     path: Path,
     reading: Reading | None = None,
     note: Note = lambda sentence: None,
-    progress: Told = lambda done: None,
+    progress: BytesRead = lambda done: None,
 ) -> Iterator[Record]:
     """Every row or text of a source, none left out or changed; a missing text is "". Groups are not set yet.
 
@@ -149,3 +149,4 @@ READERS: dict[str, Callable[[Source], Iterator[Numbered]]] = {
     "xls": excel_rows,
     "ods": excel_rows,
 }
+"""What reads the rows of a file, by the ending of its name."""

@@ -14,7 +14,9 @@ from arasuji.errors import CorpusError
 from arasuji.files import parse_json
 
 READ_AHEAD = 1 << 18
-"""Bytes read at once where records are read in order."""
+"""Records that are read in order are read this many bytes at a time."""
+Progress = Callable[[str, int, int], None]
+"""A function that is told what is being done, how much of it is done, and how much there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Record:
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def fields(self) -> dict[str, Any]:
-        """What is written down of it."""
+        """What is written to a JSONL file."""
         return {"id": self.id, "text": self.text, "group": self.group, "metadata": self.metadata}
 
 
@@ -39,7 +41,7 @@ class Records(Sequence[Record]):
     """
 
     watch: Callable[[int], None] | None = None
-    """Is told how many records have been read, each time they are read in order."""
+    """A function that is told how many records have been read, while they are read in order."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb")
@@ -105,7 +107,7 @@ class Records(Sequence[Record]):
         return f"<{len(self):,} records of {self._file.name}>"
 
     def close(self) -> None:
-        """Close the file, which some systems will not move or delete before."""
+        """Close the file; some systems do not move or delete an open one."""
         self._file.close()
 
     def __enter__(self) -> Records:

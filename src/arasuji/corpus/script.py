@@ -12,7 +12,7 @@ UNSPACED = (
 )
 """A character of a script written without spaces: Thai, Lao, Burmese, Khmer, kana, bopomofo, Han, and their marks."""
 CHARACTERS_PER_WORD = 2
-"""About the length of a Japanese or Chinese word."""
+"""A Japanese or Chinese word has about this many characters."""
 
 _UNSPACED = re.compile(UNSPACED)
 _ASCII_WORD = re.compile(r"\w+")
@@ -38,7 +38,8 @@ def placed_words(text: str) -> list[tuple[str, int, int]]:
 
 
 def count_words(text: str, characters_per_word: int = CHARACTERS_PER_WORD) -> float:
-    """What stands between white space; so many characters of a script without spaces are a word, unless it is 0."""
+    """The number of words: what stands between white space, and in a script without spaces one for each
+    `characters_per_word` characters, unless that is 0."""
     if characters_per_word == 0 or text.isascii():
         return len(text.split())
     spaced, unspaced = _UNSPACED.subn(" ", text)

@@ -13,10 +13,13 @@ from arasuji.corpus.names import nearness
 from arasuji.corpus.source import Note, Row
 
 _WRAPPERS = ("data", "Page", "media", "Media")
-_TITLES = ("romaji", "english", "native", "userPreferred")  # AniList's
-_MORE_GENRES = ("explicit_genres", "themes", "demographics")  # Jikan keeps these apart; a catalogue shows them together
+"""Under these keys an answer keeps its rows."""
+_TITLES = ("romaji", "english", "native", "userPreferred")
+"""AniList keeps a title under these keys, the one that is taken first."""
+_MORE_GENRES = ("explicit_genres", "themes", "demographics")
+"""Jikan keeps these apart from the genres; a catalogue shows them together."""
 DEEPEST = 3
-"""Objects within objects in which a list of rows is looked for."""
+"""A list of rows is looked for at most this many levels deep in objects that hold objects."""
 
 
 def entries(document: Any, note: Note) -> list[Row] | None:

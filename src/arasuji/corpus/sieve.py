@@ -20,8 +20,8 @@ def drop_genres(records: Iterable[Record], drop: list[str]) -> Texts:
 def limit_words(records: Iterable[Record], min: int, max: int, characters_per_word: int = 0) -> Texts:
     """Keep texts of `min` to `max` words, both included.
 
-    A word is what stands between white space. Where `characters_per_word` is not 0, so many characters of a
-    script written without spaces count as one word: 2 is about the length of a Japanese or Chinese word.
+    A word is what stands between white space. In a script without spaces, `characters_per_word` characters count as
+    one word, if it is not 0: 2 is about the length of a Japanese or Chinese word.
     """
     return where(records, lambda record: min <= count_words(record.text, characters_per_word) <= max)
 

@@ -17,26 +17,27 @@ from typing import IO, Any
 from arasuji.corpus import layout
 from arasuji.corpus.encoding import likely_encoding, marked_or_utf8
 from arasuji.errors import OptionError, SourceError
+from arasuji.speech import listed
 
 Row = dict[str, Any]
 Numbered = tuple[int, Row]
 """A row, and the line of the file on which it begins; where a file has no lines, which of its rows it is."""
-Told = Callable[[int], None]
-"""Is told how many bytes of the file have been read."""
+BytesRead = Callable[[int], None]
+"""A function that is told how many bytes of the file have been read."""
 Note = Callable[[str], None]
-"""Is told, in a sentence, what was decided about a file."""
+"""A function that is told, in a sentence, what was decided about a file."""
 
 NONE = "none"
-"""What `title_column` says where the texts have no titles, and `delimiter` where nothing parts the cells."""
+"""The value of `title_column` where texts have no titles, and of `delimiter` where each line is one cell."""
 SHOWN = 3
-"""Rows that do not fit which a note names."""
+"""A note names at most this many of the rows that do not fit."""
 TOLD_EVERY = 500
-"""Lines between two words about the progress."""
+"""Progress is told each time this many lines have been read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How sources are read where what they show is not to decide.
+    """How sources are read; what is not said here, the content of a source decides.
 
     Raises OptionError for an encoding that Python does not know and for a delimiter of several characters.
     """
@@ -84,7 +85,7 @@ class Source:
         path: Path,
         reading: Reading | None = None,
         note: Note = lambda sentence: None,
-        progress: Told = lambda done: None,
+        progress: BytesRead = lambda done: None,
     ) -> None:
         self.path, self.reading, self.progress = path, reading or Reading(), progress
         self.kind = path.name.lower().removesuffix(".gz").rpartition(".")[2]
@@ -96,8 +97,8 @@ class Source:
 
     def note(self, sentence: str) -> None:
         """Say what was decided about this file."""
-        told = f"{self.path.name}: {sentence}"
-        self._note(told.encode("utf-8", "replace").decode("utf-8"))  # names may hold half of a surrogate pair
+        whole = f"{self.path.name}: {sentence}"
+        self._note(whole.encode("utf-8", "replace").decode("utf-8"))  # names may hold half of a surrogate pair
 
     def misfit(self, number: int, why: str) -> None:
         """A row that does not fit: counted where it may be left out. Raises SourceError where it may not."""
@@ -111,7 +112,7 @@ class Source:
         """Say, once all is read, how many rows were left out."""
         if self._misfits:
             count = len(self._misfits)
-            named = ", ".join(map(str, self._misfits[:SHOWN])) + (", …" if count > SHOWN else "")
+            named = listed([str(number) for number in self._misfits], SHOWN)
             lines = f"{self.unit}{'s' if count > 1 else ''} {named}"
             self.note(f"{count:,} row{'s do' if count > 1 else ' does'} not fit and {'are' if count > 1 else 'is'} "
                       f"left out: {lines}")  # fmt: skip
@@ -162,10 +163,10 @@ class Source:
             found = likely_encoding(file)
         if found:
             self.note(f"not UTF-8: read as {found}; --encoding names another")
-        return found or "utf-8-sig"  # which will say where it fails
+        return found or "utf-8-sig"  # the error will say where it fails
 
     def _why_unreadable(self, encoding: str) -> str:
-        """Where the first byte stands that is no text; looked for anew, since a decoder counts from its last buffer."""
+        """Where the first byte stands that is no text. It is looked for anew: a decoder counts from its last buffer."""
         why, offset = "", 0
         if encoding != "utf-8-sig":
             return f"{self.path}: not {encoding}: name its encoding with --encoding"

@@ -14,18 +14,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from arasuji.corpus import SPLITS
+from arasuji.corpus.folder import SPLITS
 from arasuji.corpus.record import Record
+from arasuji.corpus.sets import DisjointSets
 from arasuji.errors import CorpusError
 
-SHARE = 0.05  # of the documents, for validation and for test
-MEASURABLE = 100  # from so many documents on, the test split holds at least MINIMUM_TEST
-MINIMUM_TEST = 20  # documents: below it, an interval around a score says nothing
-MINIMUM = 3  # documents, in any held-out split
+SHARE = 0.05
+"""The validation split gets this share of the documents, and so does the test split."""
+MEASURABLE = 100
+"""In a corpus of at least this many documents, the test split holds at least MINIMUM_TEST."""
+MINIMUM_TEST = 20
+"""With fewer documents than this in the test split, an interval around a score says nothing."""
+MINIMUM = 3
+"""The validation split and the test split each hold at least this many documents."""
 
 _SUBTITLE = re.compile(r"(?<!\s)\s*(?::\s|：|\s[-–—~]\s).*", re.DOTALL)
 _ROUND = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
-# What a title says beside the name of its series, in letters without accents.
 _PARTS = (
     r"\d{1,4}(?:st|nd|rd|th|e|er|a|o)?|[ivx]+|s\d{1,2}|the|first|second|third|fourth|fifth|final|"
     r"(?:sixth|seventh|eighth|ninth|tenth) season|"
@@ -35,6 +39,7 @@ _PARTS = (
     r"(?:mini|short) anime|the animation|zoku|zenpen|kouhen|gaiden|omake|soushuuhen|gekijouban|"
     r"(?:tokubetsu|bangai|kanketsu) hen|fanwai(?: pian)?|da dianying"
 )
+"""What a title says beside the name of its series, in letters without accents."""
 _PART = re.compile(rf"\s(?:{_PARTS})$")
 _BEFORE = re.compile(r"^(?:gekijouban|eiga)\s(?=\S)")
 
@@ -76,7 +81,7 @@ class Split:
     places: dict[str, list[int]]
     groups: list[str]
     notes: list[str]
-    """Said plainly: each unusual share."""
+    """A sentence for each split that gets an unusual share."""
 
 
 def split(records: Sequence[Record], clusters: Sequence[int], seed: int) -> Split:
@@ -128,23 +133,17 @@ def _fill(waiting: list[str], sizes: Mapping[str, int], target: int) -> list[str
 def _name_groups(records: Sequence[Record], clusters: Sequence[int]) -> tuple[list[str], list[int]]:
     """The group of each record, and the places in canonical order: by id, numbers in their order, whatever order the
     rows came in. A record without a title or a twin stands alone."""
-    parent: dict[str, str] = {}
-
-    def root(group: str) -> str:
-        while (above := parent.setdefault(group, group)) != group:
-            parent[group] = parent[above]  # halves the way for the next one
-            group = above
-        return group
-
-    names, keys = [], []
-    first: dict[int, str] = {}
-    for record, cluster in zip(records, clusters, strict=True):
-        name = group_of(record.metadata.get("title", "")) or f"#{record.id}"
-        low, high = sorted((root(name), root(first.setdefault(cluster, name))))
-        parent[high] = low  # the smaller name stands for both, whichever row came first
-        names.append(name)
+    names = [group_of(record.metadata.get("title", "")) or f"#{record.id}" for record in records]
+    known = sorted(set(names))  # so that the smallest name stands for a group, whichever row came first
+    number_of = {name: number for number, name in enumerate(known)}
+    sets = DisjointSets(len(known))
+    first: dict[int, int] = {}
+    keys = []
+    for name, record, cluster in zip(names, records, clusters, strict=True):
+        sets.join(number_of[name], first.setdefault(cluster, number_of[name]))
         keys.append((len(record.id), record.id, hashlib.sha256(record.text.encode()).digest()))
-    return [root(name) for name in names], sorted(range(len(keys)), key=keys.__getitem__)
+    groups = [known[sets.least(number_of[name])] for name in names]
+    return groups, sorted(range(len(keys)), key=keys.__getitem__)
 
 
 def _cannot_fill(name: str, minimum: int, sizes: Mapping[str, int]) -> str:

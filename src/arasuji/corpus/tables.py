@@ -14,23 +14,24 @@ from arasuji.corpus.source import NONE, Numbered, Source
 from arasuji.errors import SourceError
 
 LONGEST_FIELD = 2**31 - 1
-"""Characters of a CSV field; the library's own limit of 131,072 is meant for other things."""
+"""A CSV field may have this many characters; the library's own limit is 131,072, which a text may exceed."""
 SEEN = 200
-"""Lines that are looked at to find the delimiter."""
+"""The delimiter is found from this many lines at the beginning of a file."""
 LONG = 15
-"""Words of a cell that is a text and no name of a column; a question of a form may have some."""
-LONG_LETTERS = 60
-"""Characters of such a cell in a script without spaces."""
+"""A cell with at least this many words is a text and no name of a column; a question of a form may have some words."""
+LONG_CHARACTERS = 60
+"""In a script without spaces, a cell with at least this many characters is a text and no name of a column."""
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+"""The delimiters that are tried, and what they are called."""
 NO_DELIMITER = "\x1f"
-"""A character that no text has: each line is one cell."""
+"""With this delimiter, a character that no text has, each line is one cell."""
 HALF, ALMOST_ALL = 0.5, 0.99
-"""The share of rows with as many cells as the header below which lines are not cut at all: where there are quotation
-marks or delimiters that speak for a table, and where there are none."""
+"""Lines are not cut into cells if fewer rows than this share have as many cells as the header: the first number where
+quotation marks or delimiters suggest a table, the second where nothing does."""
 
 Cells = tuple[int, list[str]]
-"""The line on which a row begins, and what stands in its columns."""
+"""The line on which a row begins, and the cells of the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,4 +191,4 @@ def _is_row(source: Source, header: list[str]) -> bool:
     options = (source.reading.text_column, source.reading.title_column, source.reading.genre_column)
     if any(knows(what, name) for name in header for what in KNOWN) or any(name.strip() in options for name in header):
         return False
-    return any(len(name.split()) >= LONG or (len(name) >= LONG_LETTERS and " " not in name) for name in header)
+    return any(len(name.split()) >= LONG or (len(name) >= LONG_CHARACTERS and " " not in name) for name in header)

@@ -7,19 +7,20 @@ from collections import Counter
 from typing import Any
 
 VALUES = ("value", "text", "#text", "plain", "content", "body", "rendered", "description", "synopsis")
-"""Where an object keeps its text."""
+"""An object keeps its text under one of these keys; the first that it has is taken."""
 LANGUAGES = (
     "romaji english native userpreferred ar bg ca cs da de el en es et eu fa fi fr gl he hi hr hu id it ja ko lt lv ms "
     "nb nl no pl pt ro ru sk sl sr sv th tl tr uk vi zh"
 )
-"""Keys of an object that holds a text in several languages; of each, what stands before "-" or "_"."""
+"""An object that holds a text in several languages has such keys, alone or before a "-" or "_"."""
 TITLES_FIRST = ("romaji", "en_jp", "ja-ro", "english", "en")
-"""Which of the languages of a title is taken; the romanised one is the same for all parts of a series."""
+"""The first of these languages that a title has is taken; the romanised title is the same for all parts of a series."""
 TEXTS_FIRST = ("en", "english", "en-us", "en_us")
+"""The first of these languages that a text has is taken."""
 
 
 class Unwrapping:
-    """Takes the text out of what a row holds in its place, and counts what was taken."""
+    """Takes the text out of an object or a list that stands in the place of a text, and counts how often."""
 
     def __init__(self) -> None:
         self._taken: Counter[tuple[str, str]] = Counter()

@@ -1,4 +1,4 @@
-"""The doctor: what a collection of short texts holds, what ails it, which rule mends it, and what to expect of it.
+"""The inspection: what a collection of texts holds, what is wrong with it, which rule mends it, and what to expect.
 
     sources ──read──▶ Stage (as found) ──clean──▶ Stage (as prepared) ──▶ findings ──▶ verdict
 
@@ -19,13 +19,14 @@ class Stage:
 
     documents: int
     words: int
-    """By white space; in scripts without spaces, two characters are a word."""
+    """Words are parted by white space; in scripts without spaces, two characters are a word."""
     bytes: int
-    """UTF-8."""
+    """The size of the texts in UTF-8."""
     empty: int
     """Documents without a text."""
     quantiles: dict[str, int]
-    """Words of a document at "0", "5", "25", "50", "75", "95" and "100" per cent of the documents."""
+    """Words of a document: "25" is the number that 25 per cent of the documents do not exceed. The others are "0", "5",
+    "50", "75", "95" and "100"."""
     lengths: list[tuple[int, int]]
     """The histogram: (the least words of a bin, documents in it); bins of equal width, the last one open."""
     genres: dict[str, int]
@@ -43,7 +44,7 @@ class Cluster:
 
     documents: int
     titles: list[str]
-    """Of a few of them, "" where there is none."""
+    """The titles of a few of them, "" where there is none."""
     texts: list[str]
     """The beginnings of a few of them."""
 
@@ -55,7 +56,7 @@ class Duplicates:
     exact: int
     """Documents that repeat an earlier one, but for case and white space."""
     near: int
-    """Documents beyond these that are nearly the same as an earlier one."""
+    """Documents that are nearly the same as an earlier one, those that repeat it not counted."""
     groups: int
     """Clusters in all."""
     clusters: list[Cluster]
@@ -69,7 +70,8 @@ class Phrase:
     text: str
     documents: int
     opens: bool = False
-    """It opens the texts rather than closing them: then they are of one kind, and there is no cutting it out."""
+    """Whether it opens the texts rather than closing them: then the texts are of one kind, and cutting it out does not
+    help."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,12 @@ class Beyond:
 
     tokenizer: str
     tokens: int
-    """Of the documents counted, ends included."""
+    """The tokens of the documents that were counted, with an end token each."""
     bytes_per_token: float
     documents: int
-    """Counted: all, or a sample."""
+    """How many documents were counted: all of them, or a sample."""
     beyond: dict[int, float]
-    """Share of the documents longer than so many tokens."""
+    """For some lengths of a context in tokens, the share of the documents that are longer."""
 
 
 @dataclass(frozen=True)
@@ -111,17 +113,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a preset is expected to reach on so much text, from runs that were measured on another corpus."""
+    """What a preset is expected to reach on this much text, by trainings that were measured on another corpus."""
 
     preset: str
     bits_per_byte: float
     minutes: float
-    """Of training, on the machine of the measurement."""
+    """How long it trained, on the machine of the measurement."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """All that the doctor found. `found` and `prepared` are equal where a corpus folder was given."""
+    """All that an inspection found. `found` and `prepared` are equal where a corpus folder was given."""
 
     sources: list[str]
     rules: str
@@ -133,7 +135,7 @@ class Inspection:
     vocabulary: Vocabulary
     tokenizers: list[Beyond]
     leakage: float
-    """Share of the validation split's different 13-word runs that stand in the training split."""
+    """Share of the validation split's different 13-word shingles that stand in the training split."""
     removals: list[dict[str, Any]]
     """What each rule did: {"rule", "removed", "changed", "left"}."""
     findings: list[Finding]
@@ -141,7 +143,7 @@ class Inspection:
     verdict: list[str]
     """Sentences: enough text for what, what to expect, what to do first."""
     hash: str
-    """Of the corpus as prepared."""
+    """The hash of the corpus as prepared."""
     notes: list[str] = field(default_factory=list)
     """What was decided about the files as they were read, and the corpus's own notes."""
 

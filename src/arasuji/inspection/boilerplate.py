@@ -1,6 +1,6 @@
-"""Words that many texts share at their beginning or end: source notes, credits, formulas. Found without being told.
+"""Words that many texts share at their beginning or end: source notes, credits, formulas. No list of them is needed.
 
-Boilerplate differs from a common turn of phrase in two ways. It stands at an edge of the text, and its words stand
+Boilerplate differs from a common phrase in two ways. It stands at an edge of the text, and its words stand
 together far more often than chance would have it (pointwise mutual information; Church and Hanks, "Word association
 norms, mutual information, and lexicography", 1990).
 """
@@ -17,27 +17,31 @@ from arasuji.corpus import Record
 from arasuji.inspection import Phrase
 
 SAMPLE = 20_000
-"""Documents in which phrases are looked for; those found are then counted in all."""
+"""Phrases are looked for in at most this many documents, and those that are found are counted in all documents."""
 FIRST, LAST = 5, 12
-"""Words and punctuation marks at the beginning and at the end that are looked at."""
+"""Phrases are looked for in this many words and punctuation marks at the beginning of a text, and at its end."""
 LONGEST = 8
+"""A phrase has at most this many words and punctuation marks."""
 SHARE, FEWEST = 0.002, 5
-"""Of the sampled documents, and the least number of them, that share a phrase."""
+"""A phrase counts if at least this share of the sampled documents have it, and at least this number of them."""
 AT_EDGE = 0.6
-"""Of the documents with a phrase, the share that have it at the edge."""
+"""A phrase counts if at least this share of the documents that have it have it at their beginning or end."""
 BITS = 2.0
-"""How much more often than chance its words stand together, in doublings for each word after the first."""
+"""The words of a phrase stand together more often than by chance: by a factor of two to this power, for each word after
+the first."""
 SLACK = 0.5
-"""Doublings that may lack, so that a word which nearly always stands in the phrase makes one with its marks alone."""
+"""This is subtracted from that power, so that a single word with its punctuation marks can be a phrase if it stands
+nearly always in it."""
 SAME = 0.7
-"""A longer form of a phrase stands for it where so large a share of its documents have that form."""
+"""A longer phrase replaces a part of it if at least this share of the documents with the part have the longer one."""
 OVERLAP = 0.5
-"""A phrase of whose words so many stand in a phrase already chosen is a part or a special case of it."""
+"""A phrase is left out if at least this share of its words stand in a phrase that has been chosen already."""
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _WORD = re.compile(r"[^\W\d_]{2}")
 
 Gram = tuple[str, ...]
+"""Words and punctuation marks that stand one after another."""
 
 
 def boilerplate(records: Sequence[Record], most: int = 20) -> list[Phrase]:
@@ -55,7 +59,7 @@ def _tokens(text: str) -> list[str]:
 
 
 def _grams(tokens: Sequence[str]) -> Iterator[Gram]:
-    """Runs of two tokens and more, from a first token that may open a phrase, with a word in them."""
+    """All sequences of 2 to LONGEST tokens that begin with no closing mark and hold a word, but none twice."""
     for start in range(len(tokens)):
         if tokens[start] in ".,!?…;:)]\"'”’":
             continue

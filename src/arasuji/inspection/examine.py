@@ -17,8 +17,8 @@ from arasuji.corpus.script import count_words
 from arasuji.corpus.source import Reading
 from arasuji.errors import CorpusError, OptionError
 from arasuji.inspection import Inspection, Phrase, Vocabulary
-from arasuji.inspection.ailments import findings
 from arasuji.inspection.boilerplate import boilerplate
+from arasuji.inspection.findings import findings
 from arasuji.inspection.fit import fit
 from arasuji.inspection.leakage import leakage
 from arasuji.inspection.outlook import outlook, verdict
@@ -27,7 +27,7 @@ from arasuji.inspection.stage import stage
 from arasuji.inspection.vocabulary import vocabulary
 
 MENDED = 0.1
-"""Boilerplate that keeps less than this share of its documents has been dealt with by the rules."""
+"""The rules have removed a boilerplate phrase if it is left in at most this share of the documents that had it."""
 
 
 def examine(
@@ -47,7 +47,7 @@ def examine(
     given = len(paths) == 1 and is_corpus(paths[0])
     if given and rules != "default":
         raise OptionError(f"{paths[0]} is a corpus, and its rules have been applied: inspect its source with --rules")
-    load_rules(rules)  # a wrong rule set is told before the first text is read
+    load_rules(rules)  # a wrong rule set is an error before the first text is read
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         refusal = ""
@@ -61,7 +61,7 @@ def examine(
             found = Records.write(work / "found.jsonl", records)
             try:
                 corpus = prepare(paths, work / "corpus", rules, seed, progress=progress, **reading)
-            except CorpusError as error:  # too little is left: that is worth a verdict, not an end
+            except CorpusError as error:  # too little is left: the verdict says so
                 refusal = str(error)
         names = [str(path) for path in paths]
         measured = _measured(work, names, "" if given else rules, found, corpus, refusal, progress)
@@ -87,7 +87,7 @@ def _measured(
     as_found, as_left = stage(found), stage(left)
     duplicates = repeats(texts)
     phrases = boilerplate(texts)
-    ailments = findings(found, as_found, duplicates, _remaining(phrases, left))
+    problems = findings(found, as_found, duplicates, _remaining(phrases, left))
     train, validation = (corpus.train, corpus.validation) if corpus else (left, left)
     words = vocabulary(train, validation) if corpus else Vocabulary(0, 0, 0, [], 0.0)
     leak = leakage(train, validation) if corpus else 0.0
@@ -106,11 +106,11 @@ def _measured(
         tokenizers=fit(train),
         leakage=leak,
         removals=removals,
-        findings=ailments,
+        findings=problems,
         outlook=expected,
         verdict=[f"No corpus can be made of this: {refusal}."]
         if refusal
-        else verdict(to_learn, expected, leak, ailments, mended),
+        else verdict(to_learn, expected, leak, problems, mended),
         hash=corpus.hash if corpus else "",
     )
 

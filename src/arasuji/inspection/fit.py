@@ -11,9 +11,9 @@ from arasuji.corpus import Record
 from arasuji.inspection import Beyond
 
 CONTEXTS = (128, 256, 512, 1024)
-"""Tokens; the presets train on 300 to 512, GPT-2 reads 1024."""
+"""The lengths of a context, in tokens, that texts are compared with: presets train on 300 to 512, GPT-2 reads 1024."""
 SAMPLE = 2000
-"""Training documents that are encoded, and from which a tokenizer of the corpus's own is made."""
+"""At most this many training documents are encoded, and a tokenizer of the corpus's own is made from them."""
 
 
 def fit(train: Sequence[Record]) -> list[Beyond]:
@@ -34,7 +34,7 @@ def _at_hand(texts: list[str]) -> Iterator[tuple[str, Any]]:
 
 
 def _row(name: str, tokenizer: Any, texts: list[str]) -> Beyond:
-    lengths = [len(tokenizer.encode(text)) + 1 for text in texts]
+    lengths = [len(ids) + 1 for ids in tokenizer.encode_batch(texts)]
     return Beyond(
         tokenizer=name,
         tokens=sum(lengths),

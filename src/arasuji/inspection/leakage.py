@@ -6,22 +6,22 @@ from collections.abc import Iterable
 
 from arasuji.corpus import Record
 from arasuji.corpus.script import words_of
+from arasuji.corpus.shingles import shingles
 
-RUN = 13
-"""Words of a run: so many in a row are hardly ever chance (Brown et al., "Language Models are Few-Shot Learners",
-2020, appendix C)."""
+SIZE = 13
+"""A shingle has this many words: 13 in a row are hardly ever chance (Brown et al., "Language Models are Few-Shot
+Learners", 2020, appendix C)."""
 
 
 def leakage(train: Iterable[Record], validation: Iterable[Record]) -> float:
-    """Share of the validation split's different runs of 13 words that the training split has too; 0 without runs."""
-    wanted = {run for record in validation for run in _runs(record.text)}
+    """The share of the validation split's different shingles that stand in the training split too; 0 without any."""
+    wanted = {shingle for record in validation for shingle in _hashes(record.text)}
     seen: set[int] = set()
     for record in train:
-        seen.update(run for run in _runs(record.text) if run in wanted)
+        seen.update(shingle for shingle in _hashes(record.text) if shingle in wanted)
     return len(seen) / max(1, len(wanted))
 
 
-def _runs(text: str) -> Iterable[int]:
-    """A number for each run: runs themselves would fill the memory."""
-    words = words_of(text)
-    return (hash(tuple(words[i : i + RUN])) for i in range(len(words) - RUN + 1))
+def _hashes(text: str) -> Iterable[int]:
+    """A number for each shingle of a text: the shingles themselves would fill the memory."""
+    return map(hash, shingles(words_of(text), SIZE))

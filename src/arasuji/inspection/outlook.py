@@ -1,4 +1,4 @@
-"""What to expect of so much text, from the curves that `bench/learning_curves.py` measured, and a verdict in words."""
+"""What to expect of this much text, by the curves that `bench/learning_curves.py` measured, and a verdict in words."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from typing import Any
 from arasuji.inspection import Finding, Outlook
 
 LEAK = 0.02
-"""The share of validation runs found in training from which on a score flatters."""
+"""If more than this share of the validation split's shingles stand in the training split, scores are too good."""
 BASELINE = "ngram"
+"""The preset that others are compared with."""
 PRETRAINED = "pretrained-lora"
+"""The preset that does not begin from nothing."""
 
 
 def outlook(words: int) -> list[Outlook]:
-    """The bits per byte that each preset is expected to reach on so many training words, best first.
+    """The bits per byte that each preset is expected to reach on this number of training words, best first.
 
-    Between two measured amounts the value is interpolated in the logarithm of the words; beyond the largest that one
-    stands. A preset that was not measured on so little text is left out.
+    Between two measured amounts the value is interpolated in the logarithm of the words; beyond the largest one, its
+    value is taken. A preset that was not measured on so little text is left out.
     """
     curves = json.loads((resources.files("arasuji.inspection") / "curves.json").read_text("utf-8"))["curves"]
     measured = {preset: points for preset, points in curves.items() if points[0]["words"] <= words}
@@ -53,8 +55,8 @@ def verdict(
     open_ones = [finding for finding in findings if finding.rule not in mended]
     if leakage > LEAK:
         sentences.append(
-            f"First look at the repeats: {leakage:.1%} of the validation split's 13-word runs stand in the training "
-            "split, so scores will flatter.".replace("%", " %")
+            f"First look at the repeats: {leakage:.1%} of the validation split's 13-word shingles stand in the "
+            "training split, so scores will be too good.".replace("%", " %")
         )
     elif open_ones:
         first = open_ones[0]
@@ -74,7 +76,7 @@ def _minutes(minutes: float) -> str:
 
 
 def _prospects(expected: list[Outlook]) -> Iterator[str]:
-    """What can be trained from nothing on so much text, and what is best."""
+    """What can be trained from nothing on this much text, and what is best."""
     best = expected[0]
     baseline = next((one for one in expected if one.preset == BASELINE), best)
     from_nothing = [one for one in expected if one.preset not in (BASELINE, PRETRAINED)]

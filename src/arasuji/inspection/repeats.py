@@ -9,13 +9,14 @@ from arasuji.corpus import Record
 from arasuji.corpus.dedupe import sum_of
 from arasuji.corpus.near import clusters
 from arasuji.inspection import Cluster, Duplicates
+from arasuji.speech import shortened
 
 SHOWN = 100
-"""Clusters that are told, the largest first."""
+"""The largest clusters are shown, at most this many."""
 EXAMPLES = 5
-"""Texts of a cluster that are shown."""
-CLIP = 300
-"""Characters of each."""
+"""At most this many texts of a cluster are shown."""
+CHARACTERS = 300
+"""At most this many characters of such a text are shown."""
 
 
 def repeats(records: Sequence[Record]) -> Duplicates:
@@ -32,8 +33,4 @@ def repeats(records: Sequence[Record]) -> Duplicates:
 def _cluster(records: Sequence[Record], group: list[int]) -> Cluster:
     shown = [records[place] for place in group[:EXAMPLES]]
     titles = [str(record.metadata.get("title", "")) for record in shown]
-    return Cluster(len(group), titles, [_clip(" ".join(record.text.split())) for record in shown])
-
-
-def _clip(text: str) -> str:
-    return text if len(text) <= CLIP else text[: CLIP - 1] + "…"
+    return Cluster(len(group), titles, [shortened(" ".join(record.text.split()), CHARACTERS) for record in shown])

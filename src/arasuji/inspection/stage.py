@@ -13,10 +13,11 @@ from arasuji.corpus.script import count_words
 from arasuji.inspection import Stage
 
 BINS = 20
-"""Of the length histogram, up to the 95th percentile."""
+"""The histogram of lengths has this many bins up to the 95th percentile."""
 SAMPLE = 2000
-"""Documents whose language is asked for; the shares are scaled up."""
+"""The language of at most this many documents is looked for, and the counts are scaled up."""
 QUANTILES = (0, 5, 25, 50, 75, 95, 100)
+"""The percentages of the documents at which lengths are told."""
 
 
 def stage(records: Sequence[Record]) -> Stage:

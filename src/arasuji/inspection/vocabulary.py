@@ -10,7 +10,7 @@ from arasuji.corpus.script import words_of
 from arasuji.inspection import Vocabulary
 
 FIRST_POINT = 1000
-"""Words after which the growth is noted first; then at each doubling, and at the end."""
+"""The number of different words is noted after this many words, then at each doubling, and at the end."""
 
 
 def vocabulary(train: Iterable[Record], validation: Iterable[Record]) -> Vocabulary:

@@ -13,8 +13,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Collection
-from itertools import pairwise
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,14 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def encode(self, text: str) -> list[int]:
-        """Ids of any text, without end tokens; never an error."""
+        """Ids of any text, without end tokens.
+
+        Raises BaseModelError where the library that encodes fails, as a damaged tokenizer makes it.
+        """
+
+    def encode_batch(self, texts: Iterable[str]) -> Iterator[list[int]]:
+        """The ids of each text, as `encode` gives them; of any number of texts, some are held at a time."""
+        return map(self.encode, texts)
 
     @abstractmethod
     def decode(self, ids: list[int]) -> str:
@@ -55,15 +61,12 @@ class Tokenizer(ABC):
     def save(self, folder: Path) -> None:
         """Write into an existing folder: JSON and plain text only."""
 
+    @abstractmethod
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where each token of `encode(text)` stands: its first character, and the one after its last.
 
-        Here of a tokenizer that loses nothing: the spans meet. Of tokens that share a character, the last one has it.
+        The spans of a tokenizer that loses nothing meet. Of tokens that share a character, the last one has it.
         """
-        ids, ends = self.encode(text), [0]
-        for count in range(1, len(ids) + 1):
-            ends.append(max(ends[-1], shared(text, self.decode(ids[:count]))))
-        return list(pairwise(ends))
 
     def spelling(self, token: int) -> str | None:
         """How a token is written that stands for several spellings, in small letters; None where that is unknown."""

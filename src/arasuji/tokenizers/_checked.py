@@ -1,4 +1,4 @@
-"""A saved tokenizer is anyone's: what could run for ever, grow without end or panic is refused before it is opened."""
+"""A saved tokenizer may come from anyone: what could run for ever or make a text grow without end is refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from arasuji.errors import ArasujiError, BaseModelError
 from arasuji.files import read_json
 
 FILE_BYTES = 2**26
-"""The most that a tokenizer.json may hold; the largest vocabularies take half of it."""
+"""A tokenizer.json may have at most this many bytes; the largest vocabularies take half of them."""
 _ENDINGS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _REST = r"[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 _UPPER, _LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
@@ -32,23 +32,35 @@ PATTERNS = {
     r" {2,}",
     r"\s+$",
 }
-"""How known tokenizers split a text. Another pattern may take longer than anybody lives for one text."""
+"""Known tokenizers split texts by these patterns; by another one, a text may take longer than anybody lives."""
 MOST_PARTS = 16
-MOST_LETTERS = 8
-"""What a normaliser or a decoder may put in place of something, so that a text does not grow without end."""
+"""A stage of a tokenizer may have at most this many parts."""
+MOST_CHARACTERS = 8
+"""A stage may put in at most this many characters at once, so that a text does not grow without end."""
 STAGES = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
+"""The stages of a tokenizer.json that are checked."""
 
 
 @contextmanager
-def door(folder: Path) -> Iterator[None]:
-    """Whatever a tokenizer's file makes the library stumble over is one line; its panics are no Exceptions."""
+def one_line(what: str) -> Iterator[None]:
+    """Make any failure of the library, its panics included (they are no Exceptions), a BaseModelError of one line.
+
+    `what` opens the line: it says what fails and, if the user can do something, what.
+    """
     try:
         yield
     except (ArasujiError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
-        raise BaseModelError(f"cannot open the tokenizer in {folder}: {reason}") from error
+        raise BaseModelError(f"{what}: {reason}") from error
+
+
+@contextmanager
+def door(folder: Path) -> Iterator[None]:
+    """A failure to open a tokenizer is one line that names its folder."""
+    with one_line(f"cannot open the tokenizer in {folder}"):
+        yield
 
 
 def check(path: Path) -> None:
@@ -68,7 +80,7 @@ def check(path: Path) -> None:
                     f"it splits texts by an unknown pattern, which might never end: {pattern['Regex']!r:.60}"
                 )
             for key in ("content", "prepend", "replacement"):
-                if len(str(part.get(key, ""))) > MOST_LETTERS:
+                if len(str(part.get(key, ""))) > MOST_CHARACTERS:
                     raise ValueError(f"its {stage} puts in {len(str(part[key]))} characters at once")
         if sum(part.get("type") == "Replace" and len(str(part.get("content"))) > 1 for part in parts) > 2:
             raise ValueError(f"its {stage} makes texts longer and longer")

@@ -11,10 +11,11 @@ import tokenizers as hf
 from pydantic import BaseModel, ConfigDict, Field
 
 from arasuji.errors import OptionError
-from arasuji.tokenizers import Tokenizer
 from arasuji.tokenizers._checked import check, check_ids, door
+from arasuji.tokenizers._fast import FastTokenizer
 
 END, PAD = "<|endoftext|>", "<|pad|>"
+"""The special tokens, as the tokenizer's file names them."""
 
 
 class Config(BaseModel):
@@ -26,26 +27,17 @@ class Config(BaseModel):
     """Tokens in the vocabulary: 256 bytes, the end, the pad, and merges learnt from the training split."""
 
 
-class Bpe(Tokenizer):
-    """See `Tokenizer`. `inner` is a tokenizer of the tokenizers library."""
+class Bpe(FastTokenizer):
+    """See `Tokenizer`."""
 
-    def __init__(self, inner: hf.Tokenizer) -> None:
-        inner.encode_special_tokens = True  # "<|endoftext|>" typed in a text is text
-        self.inner = inner
-        self.vocabulary_size = inner.get_vocab_size()
-        vocabulary = inner.get_vocab()
+    def __init__(self, fast: hf.Tokenizer) -> None:
+        super().__init__(fast)
+        self.vocabulary_size = fast.get_vocab_size()
+        vocabulary = fast.get_vocab()
         self.end_id, self.pad_id = vocabulary[END], vocabulary[PAD]
 
-    def encode(self, text: str) -> list[int]:
-        ids: list[int] = self.inner.encode(text, add_special_tokens=False).ids
-        return ids
-
-    def decode(self, ids: list[int]) -> str:
-        text: str = self.inner.decode(ids, skip_special_tokens=True)
-        return text
-
     def save(self, folder: Path) -> None:
-        (folder / "tokenizer.json").write_text(self.inner.to_str(pretty=True), "utf-8")
+        (folder / "tokenizer.json").write_text(self.fast.to_str(pretty=True), "utf-8")
         names = {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "eos_token": END,
@@ -79,5 +71,5 @@ def load(folder: Path) -> Bpe:
     with door(folder):
         check(folder / "tokenizer.json")
         made = Bpe(hf.Tokenizer.from_file(str(folder / "tokenizer.json")))
-        check_ids(list(made.inner.get_vocab().values()), made.vocabulary_size, [made.end_id, made.pad_id])
+        check_ids(list(made.fast.get_vocab().values()), made.vocabulary_size, [made.end_id, made.pad_id])
         return made

@@ -10,19 +10,23 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import tokenizers as hf
 from pydantic import BaseModel, ConfigDict
 
 from arasuji.errors import BaseModelError, OptionError
 from arasuji.files import read_json
 from arasuji.tokenizers import Tokenizer
 from arasuji.tokenizers._checked import check, check_ids, door
+from arasuji.tokenizers._fast import FastTokenizer
 
 ENDS = ("<|endoftext|>", "<|end_of_text|>", "</s>")
-"""What parted the documents that such models were pretrained on; a chat model's own eos ends turns, not texts."""
+"""One of these stood between the documents that a model was pretrained on; the eos of a chat model ends a message and
+not a text."""
 
 FILE = "tokenizer.json"
+"""The file that the tokenizers library reads."""
 FACTS = "tokens.json"
-"""What transformers finds out about a tokenizer: its end, its pad, its size and the tokens that no text is."""
+"""The file that keeps what transformers has found out: end, pad, size, and the tokens that are never written."""
 
 
 class Config(BaseModel):
@@ -34,10 +38,13 @@ class Config(BaseModel):
     """A token added as the pad, with a row of its own in the model; empty keeps what the tokenizer has."""
 
 
-class Pretrained(Tokenizer):
-    """See `Tokenizer`. `inner` is a fast tokenizer of transformers."""
+class Pretrained(FastTokenizer):
+    """See `Tokenizer`. `inner` is a tokenizer of transformers, which is a wrapper of one of the tokenizers library."""
 
     def __init__(self, inner: Any) -> None:
+        if not hasattr(inner, "backend_tokenizer"):
+            raise BaseModelError(f"{inner.name_or_path}: its tokenizer has no {FILE}, and transformers cannot make one")
+        super().__init__(inner.backend_tokenizer)
         self.inner = inner
         vocabulary = inner.get_vocab()
         ends = [token for token in (*ENDS, inner.eos_token) if token in vocabulary]
@@ -48,20 +55,12 @@ class Pretrained(Tokenizer):
         self.end_id = vocabulary[ends[0]]
         self.pad_id = inner.pad_token_id if inner.pad_token_id is not None else self.end_id
         self.vocabulary_size = max(vocabulary.values()) + 1
-        self.unsettled = _unsettled(vocabulary, inner.added_tokens_decoder)
+        self.unsettled = _unsettled(self.fast)
         self._special = sorted(set(inner.all_special_ids) - {self.end_id})
 
     @property
     def never_written(self) -> list[int]:
         return self._special
-
-    def encode(self, text: str) -> list[int]:
-        ids: list[int] = self.inner.encode(text, add_special_tokens=False, split_special_tokens=True)
-        return ids
-
-    def decode(self, ids: list[int]) -> str:
-        text: str = self.inner.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return text
 
     def save(self, folder: Path) -> None:
         try:
@@ -75,36 +74,23 @@ class Pretrained(Tokenizer):
             (folder / FACTS).write_text(json.dumps(facts) + "\n", "utf-8")
 
 
-class Saved(Tokenizer):
-    """What a `Pretrained` has saved, read by the library that reads it for transformers."""
+class Saved(FastTokenizer):
+    """What a `Pretrained` has saved, opened without transformers."""
 
     def __init__(self, folder: Path) -> None:
-        import tokenizers
-
         facts = read_json(folder / FACTS)
         check(folder / FILE)
+        super().__init__(hf.Tokenizer.from_file(str(folder / FILE)))
         self.end_id, self.pad_id, self.vocabulary_size = (facts[n] for n in ("end_id", "pad_id", "vocabulary_size"))
         self._special: list[int] = facts["never_written"]
         self.folder = folder
-        self.inner = tokenizers.Tokenizer.from_file(str(folder / FILE))
-        self.inner.encode_special_tokens = True  # as the plain text that they are
-        self.inner.no_truncation()
-        self.inner.no_padding()
-        vocabulary = self.inner.get_vocab()
-        check_ids(list(vocabulary.values()), self.vocabulary_size, [self.end_id, self.pad_id, *self._special])
-        self.unsettled = _unsettled(vocabulary, self.inner.get_added_tokens_decoder())
+        ids = list(self.fast.get_vocab().values())
+        check_ids(ids, self.vocabulary_size, [self.end_id, self.pad_id, *self._special])
+        self.unsettled = _unsettled(self.fast)
 
     @property
     def never_written(self) -> list[int]:
         return self._special
-
-    def encode(self, text: str) -> list[int]:
-        ids: list[int] = self.inner.encode(text, add_special_tokens=False).ids
-        return ids
-
-    def decode(self, ids: list[int]) -> str:
-        text: str = self.inner.decode(ids, skip_special_tokens=True)
-        return text
 
     def save(self, folder: Path) -> None:
         Pretrained(_open(self.folder)).save(folder)
@@ -128,10 +114,11 @@ def load(folder: Path) -> Tokenizer:
         return Saved(folder)
 
 
-def _unsettled(vocabulary: dict[str, int], added: dict[int, Any]) -> frozenset[int]:
+def _unsettled(fast: hf.Tokenizer) -> frozenset[int]:
     """The tokens `<0x00>` to `<0xFF>`, and the special ones: these are left out, so they do not end a run of bytes."""
-    single_bytes = {vocabulary[token] for byte in range(256) if (token := f"<0x{byte:02X}>") in vocabulary}
-    return frozenset(single_bytes | {i for i, token in added.items() if token.special} if single_bytes else ())
+    single_bytes = {i for byte in range(256) if (i := fast.token_to_id(f"<0x{byte:02X}>")) is not None}
+    special = {i for i, token in fast.get_added_tokens_decoder().items() if token.special}
+    return frozenset(single_bytes | special) if single_bytes else frozenset()
 
 
 def _open(folder: Path) -> Any:

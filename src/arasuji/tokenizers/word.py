@@ -6,7 +6,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import cache
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,30 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from arasuji.errors import OptionError
 from arasuji.files import read_json
+from arasuji.speech import say
 from arasuji.tokenizers import Tokenizer
 from arasuji.tokenizers._checked import FILE_BYTES, door
 from arasuji.tokenizers._stream import Stream
 
 END, UNKNOWN, PAD = "<end>", "<unk>", "<pad>"
-"""No text holds these as words: NLTK cuts at the brackets."""
+"""The special words; no text holds them as words, since NLTK cuts at the brackets."""
 SENTENCE = re.compile(r".+?(?:[.!?…。][\"'”’)\]]*(?= )|$)")
-"""NLTK's sentence splitter needs a download; by this rule closing quotes and brackets stay with their sentence."""
+"""A sentence, with the closing quotes and brackets after it. NLTK's own sentence splitter needs a download."""
 
 CLOSING = {".", ",", "!", "?", ";", ":", ")", "]", "}", "%", "…", "...", "”", "''", "。", "、"}
+"""No space stands before these."""
 OPENING = {"(", "[", "{", "“", "``", "$", "#"}
+"""No space stands after these."""
 SUFFIX = re.compile(r"^(n't|'(s|m|d|re|ve|ll|t|em))$")
-"""Parts that NLTK cuts off a word: "do" + "n't", "girl" + "'s"."""
-QUOTES = {"``": ('"', "``", "''"), "''": ('"', "''")}
-"""Marks that NLTK writes for others, the usual one first."""
+"""The parts that NLTK cuts off a word, as in "do" + "n't" and "girl" + "'s"."""
+QUOTES = {"``": '"', "''": '"'}
+"""NLTK writes these marks where a quotation opens and where it closes; a text has the other one."""
 HALVES = {("can", "not"), ("gim", "me"), ("gon", "na"), ("got", "ta"), ("lem", "me"), ("wan", "na")}
-"""Words that NLTK cuts in two."""
+"""NLTK cuts a word in two at these places."""
+FEW = 100
+"""A vocabulary with fewer words than this is noted: hardly a text can be written with it."""
+OFTEN = 0.5
+"""A vocabulary is noted where more than this share of the words it was made from are unknown to it."""
 
 
 class Config(BaseModel):
@@ -49,26 +57,23 @@ def _treebank() -> Any:
     return NLTKWordTokenizer()
 
 
-@lru_cache(maxsize=1)  # NLTK is slow, and where a text's words stand is asked for after its words
 def words_of(text: str) -> list[str]:
     """The lower-cased words and marks of a text, in order (NLTK's Treebank rules, sentence by sentence)."""
-    plain = " ".join(text.lower().split())  # NLTK tells opening quotes by the space before them
-    return [word for sentence in SENTENCE.findall(plain) for word in _treebank().tokenize(sentence)]
+    return [word for sentence in _sentences(text) for word in _treebank().tokenize(sentence)]
 
 
-def places_of(words: list[str], text: str) -> list[tuple[int, int]]:
-    """Where each of the words of a text stands in it; one that cannot be found has an empty span."""
-    lower = text.lower()
-    at = [i for i, letter in enumerate(text) for _ in letter.lower()]  # a capital may have two small letters
-    spans, place = [], 0
-    for word in words:
-        while place < len(lower) and lower[place].isspace():
-            place += 1
-        shown = next((form for form in QUOTES.get(word, (word,)) if lower.startswith(form, place)), "")
-        start = at[place] if place < len(at) else len(text)
-        place += len(shown)
-        spans.append((start, at[place - 1] + 1 if shown else start))
-    return spans
+def places_of(text: str) -> list[tuple[int, int]]:
+    """Where each of the words of a text stands in it: its first character, and the one after its last."""
+    lengths = [end - start for sentence in _sentences(text) for start, end in _treebank().span_tokenize(sentence)]
+    # Only white space lies between words; a capital may have two small letters.
+    places = [i for i, letter in enumerate(text) if not letter.isspace() for _ in letter.lower()]
+    ends = list(accumulate(lengths, initial=0))
+    return [(places[start], places[end - 1] + 1) for start, end in pairwise(ends)]
+
+
+def _sentences(text: str) -> list[str]:
+    """The sentences in small letters, one space between words: NLTK tells opening quotes by the space before them."""
+    return SENTENCE.findall(" ".join(text.lower().split()))
 
 
 class Writer:
@@ -89,7 +94,7 @@ class Writer:
         if word in self._open:
             closing = self._open[word]
             opening = self._open[word] = not closing
-        shown = {"``": '"', "''": '"', "i": "I"}.get(word, word)
+        shown = "I" if word == "i" else QUOTES.get(word, word)
         if self._sentence_begins and (word[0].isalnum() or word == UNKNOWN):
             shown, self._sentence_begins = shown[0].upper() + shown[1:], False
         text = shown if self._glue or closing else " " + shown
@@ -132,11 +137,11 @@ class Word(Tokenizer):
         return [self.index_of.get(word, self.unknown_id) for word in words_of(text)]
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        return places_of(words_of(text), text)
+        return places_of(text)
 
     def spelling(self, token: int) -> str | None:
         word = self.word_at[token]
-        return None if token == self.unknown_id else QUOTES.get(word, (word,))[0]
+        return None if token == self.unknown_id else QUOTES.get(word, word)
 
     def decode(self, ids: list[int]) -> str:
         stream = self.stream([])
@@ -163,6 +168,13 @@ def build(config: Config, texts: Iterable[str], base: Path | None = None) -> Wor
         raise OptionError(
             f"no word of the training split stands there {config.min_count} times, so all would be unknown: lower "
             "--set tokenizer.min_count"
+        )
+    unknown = 1 - sum(counts[word] for word in known) / counts.total()
+    if len(known) < FEW or unknown > OFTEN:
+        share = f"{unknown:.0%}".replace("%", " %")
+        say(
+            f"note       the vocabulary holds only {len(known):,} words, and {share} of the training split's words are "
+            "unknown: lower --set tokenizer.min_count, or say --set tokenizer.name=bpe where words have no spaces"
         )
     return Word([END, UNKNOWN, PAD, *known])
 

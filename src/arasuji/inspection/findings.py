@@ -1,6 +1,6 @@
-"""What ails the texts as they were found, each with the rule that mends it.
+"""What is wrong with the texts as they were found, and the rule that mends it.
 
-Most ailments are what a rule of the default set removes or changes, so the rules themselves do the counting.
+Most problems are what a rule of the default set removes or changes, so the rules themselves do the counting.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from arasuji.corpus.clean import load_rules
 from arasuji.corpus.registry import RULES
 from arasuji.inspection import Duplicates, Finding, Phrase, Stage
 
-AILMENTS = {
+PROBLEMS = {
     "placeholders": "have no text, or only say that there is none",
     "genres": "are of genres that the default rules leave out",
     "html": "hold HTML tags or entities",
@@ -23,21 +23,21 @@ AILMENTS = {
     "words": "are too short or too long for the default rules",
     "lost-start": "begin with a small letter: their beginning may be lost",
 }
-"""In words, what a rule finds wrong."""
+"""What a rule of this name finds wrong, in words that follow "texts that"."""
 SIEVES = {"phrase", "lost-start", "genres", "words", "language"}
-"""Rules that remove texts for what they are, and not because others say the same."""
+"""These rules judge a text by itself, and not by comparison with other texts."""
 MOST = 0.5
-"""The share of all texts beyond which such a rule is not advised: it would leave little of the collection."""
+"""Such a rule is not advised if it would remove more than this share of all texts."""
 RARE = 0.9
-"""The share of texts in one language from which on the others are a finding."""
+"""If at least this share of the texts are in one language, texts in other languages are a finding."""
 
 
 def findings(
     records: Sequence[Record], found: Stage, duplicates: Duplicates, remaining: Sequence[Phrase]
 ) -> list[Finding]:
-    """The ailments of `records`, most frequent first; `remaining` is the boilerplate that the rules left standing."""
+    """The problems of `records`, most frequent first; `remaining` is the boilerplate that the rules left standing."""
     parameters = {step.rule: step.parameters for step in load_rules("default").steps}
-    listed = [Finding(what, _touched(records, rule, parameters.get(rule, {})), rule) for rule, what in AILMENTS.items()]
+    listed = [Finding(what, _touched(records, rule, parameters.get(rule, {})), rule) for rule, what in PROBLEMS.items()]
     listed.append(Finding("repeat an earlier text word for word", duplicates.exact, "duplicates"))
     listed.append(Finding("nearly repeat another text", duplicates.near, "near-duplicates"))
     listed += [Finding(f"share the words “{p.text}”", p.documents, "phrase" if p.opens else "cut") for p in remaining]

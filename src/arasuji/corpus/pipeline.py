@@ -1,0 +1,133 @@
+"""The way from sources to a corpus folder: read, clean, split, write."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from arasuji import arguments
+from arasuji.corpus.folder import INDEX, KIND, SPLITS, Corpus, RuleCount, is_corpus
+from arasuji.corpus.record import Progress, Record, Records
+from arasuji.errors import CorpusError, OptionError
+from arasuji.files import MANIFEST, disk_errors, new_file, new_folder, seal
+
+MINIMUM_DOCUMENTS = 20
+"""A corpus holds at least this many documents: fewer cannot fill three splits with anything worth measuring."""
+
+
+def prepare(
+    sources: Sequence[Path | str] | Path | str,
+    out: Path | str,
+    rules: str = "default",
+    seed: int = 0,
+    explain: Path | str | None = None,
+    progress: Progress = lambda what, done, total: None,
+    **reading: Any,
+) -> Corpus:
+    """Read, clean and split into the folder `out`: train.jsonl, validation.jsonl, test.jsonl and manifest.json, all or
+    nothing. Records stream through; in memory are only sums, signatures and the names of groups.
+
+    `rules` is "default", "article", "article-lstm" or the path of a TOML file; `explain` is a JSONL file to write with
+    every removed text and the rule that removed it; `reading` are the fields of `Reading`: text_column, title_column,
+    genre_column, keep (columns that travel in the metadata), delimiter, encoding, text_layout (lines,
+    blocks or markers, of a .txt file), no_header, skip_bad_rows. What was
+    decided about the files stands in the corpus's notes.
+    Raises SourceError (a file), OptionError (a rule or an option of reading), CorpusError (too little is left, or `out`
+    holds anything but a corpus) and StorageError (the disk refuses).
+    """
+    from arasuji.corpus.clean import Cleaning, load_rules
+    from arasuji.corpus.digest import corpus_hash
+    from arasuji.corpus.near import clusters
+    from arasuji.corpus.read import read_all
+    from arasuji.corpus.source import Reading
+    from arasuji.corpus.split import split
+
+    paths = [Path(source) for source in arguments.names(sources)]
+    out, explain = arguments.path(out).resolve(), arguments.path(explain).resolve() if explain else None
+    ruleset = load_rules(rules)
+    notes: list[str] = []
+    records = read_all(paths, Reading(**reading), notes.append, progress)
+    with disk_errors(out):
+        _check_outputs(paths, out, explain)
+    with new_folder(out) as fresh, _explanation(explain) as removed, disk_errors(out):
+        work = fresh / "work"
+        work.mkdir()
+        cleaning = Cleaning(records, ruleset, work, removed, progress)
+        with Records.write(work / "kept.jsonl", cleaning) as kept:
+            kept.watch = partial(_tell_split, progress, len(kept))
+            if len(kept) < MINIMUM_DOCUMENTS:
+                raise CorpusError(_too_few(cleaning.counts, len(kept)))
+            alone = ruleset.leaves_no_near_duplicates
+            parts = split(kept, range(len(kept)) if alone else clusters(kept).tolist(), seed)
+            for name, places in parts.places.items():
+                grouped = (replace(kept[place], group=parts.groups[place]) for place in places)
+                Records.write(fresh / f"{name}.jsonl", grouped).close()
+        shutil.rmtree(work)
+        facts = {
+            "kind": KIND,
+            "hash": corpus_hash(fresh, ruleset, seed),
+            "seed": seed,
+            "documents": {name: len(places) for name, places in parts.places.items()},
+            "rules": [asdict(count) for count in cleaning.counts],
+            "notes": notes + parts.notes,
+        }
+        seal(fresh, facts)
+    return Corpus.load(out)
+
+
+def _tell_split(progress: Progress, size: int, done: int) -> None:
+    progress("splitting", done, size)
+
+
+@contextmanager
+def _explanation(path: Path | None) -> Iterator[Callable[[str, Record], None]]:
+    """What to call for each removed record; the file takes its place only when all went well."""
+    if path is None:
+        yield lambda rule, record: None
+        return
+    with new_file(path) as file:
+
+        def removed(rule: str, record: Record) -> None:
+            title = record.metadata.get("title", "")
+            row = {"rule": rule, "id": record.id, "title": title, "text": record.text}
+            with disk_errors(path):
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+        yield removed
+
+
+def _too_few(counts: Sequence[RuleCount], kept: int) -> str:
+    message = f"{kept} of {counts[0].left} documents are left, and a corpus needs at least {MINIMUM_DOCUMENTS}"
+    worst = max(counts, key=lambda count: count.removed)
+    return message + (f"; rule {worst.rule!r} removed {worst.removed} of them" if worst.removed else "")
+
+
+def _check_outputs(sources: Sequence[Path], out: Path, explain: Path | None) -> None:
+    """Refuse to write over what is read, or over anything but a corpus."""
+    _check_replaceable(out)
+    for source in (path.resolve() for path in sources):
+        for target in (out, *([explain] if explain else [])):
+            if source == target or target in source.parents:
+                raise OptionError(f"{target} is, or holds, the source {source}: choose another place to write to")
+    if explain and (explain == out or out in explain.parents):
+        raise OptionError(f"{explain} lies inside the corpus folder, which is replaced as a whole: put it elsewhere")
+    if explain and explain.is_dir():
+        raise OptionError(f"{explain} is a folder: name a file for the removed texts")
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Refuse to put a corpus where something else stands: the folder's contents would be lost."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    ours = {MANIFEST, INDEX, *(f"{name}.jsonl" for name in SPLITS)}
+    found = (
+        {path.name for path in folder.iterdir() if not path.name.startswith(f".{INDEX}.")} if folder.is_dir() else set()
+    )
+    if not folder.is_dir() or found - ours or not is_corpus(folder):
+        raise CorpusError(f"{folder} exists and is not a corpus: it is left alone; choose another place")
