@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, get_type_hints
 
+from arasuji import plugins
 from arasuji.corpus.record import Record
 from arasuji.errors import OptionError, nearest
 
@@ -87,15 +88,10 @@ def rule(
 def load_plugins() -> None:
     """Import the modules that installed packages name under the entry point group `arasuji.rules`.
 
-    Raises OptionError where one cannot be imported.
+    Raises OptionError where one cannot be imported, or has a rule whose name is taken.
     """
-    for point in entry_points(group="arasuji.rules"):
-        try:
-            point.load()
-        except OptionError:
-            raise
-        except Exception as error:
-            raise OptionError(f"the rules of {point.value!r} cannot be loaded: {error}; mend or remove it") from error
+    for point in entry_points(group=plugins.RULES):
+        plugins.load(point)
 
 
 def mended(records: Iterable[Record], change: Callable[[str], str]) -> Texts:

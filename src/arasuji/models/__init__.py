@@ -1,4 +1,5 @@
-"""The contract of a model family, and the registry: every module of this folder without a leading underscore.
+"""The contract of a model family, and the registry: every module of this folder without a leading underscore, and the
+entry points of other packages (`docs/extending.md`).
 
 A family is one file. It exports
 
@@ -13,7 +14,6 @@ Nothing above this folder knows which family it holds.
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -21,8 +21,9 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor, nn
 
+from arasuji import plugins
 from arasuji.config import TrainConfig
-from arasuji.errors import OptionError, nearest
+from arasuji.errors import OptionError
 
 PRETRAINED = "transformer"
 """The family that opens pretrained models."""
@@ -123,13 +124,14 @@ def way_to_multiply() -> str:
     return str(importlib.import_module(f"{__name__}._product").WAY)
 
 
+_REGISTRY = plugins.Registry("model family", __name__, plugins.FAMILIES, ("Config", "build", "load"))
+
+
 def families() -> list[str]:
     """The names of the families there are."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+    return _REGISTRY.names()
 
 
 def family(name: str) -> Any:
     """The module of a family."""
-    if name not in families():
-        raise OptionError(f"unknown model family {name!r}; {nearest(name, families())}")
-    return importlib.import_module(f"{__name__}.{name}")
+    return _REGISTRY.module(name)
