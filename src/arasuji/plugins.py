@@ -22,7 +22,7 @@ FAMILIES, TOKENIZERS, RULES = "arasuji.families", "arasuji.tokenizers", "arasuji
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Modules of one kind, each found by its name: every module of a folder without a leading underscore, and every
+    """Modules of one kind, each found by its name: every file of a folder without a leading underscore, and every
     entry point of a group."""
 
     kind: str
@@ -54,8 +54,8 @@ class Registry:
         return module
 
     def _own(self) -> list[str]:
-        folder = importlib.import_module(self.folder).__path__
-        return [module.name for module in pkgutil.iter_modules(folder) if not module.name.startswith("_")]
+        found = pkgutil.iter_modules(importlib.import_module(self.folder).__path__)
+        return [module.name for module in found if not module.ispkg and not module.name.startswith("_")]
 
     def _others(self) -> dict[str, EntryPoint]:
         owners = dict.fromkeys(self._own(), "arasuji")
