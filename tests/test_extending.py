@@ -142,7 +142,7 @@ def test_what_is_wrong_with_a_package_is_one_line_that_names_it(installed, group
     assert ask("whole")
     with pytest.raises(OptionError, match=r"^the package 'my-broken' cannot be loaded: 'broken_at_import'.*No module"):
         ask("broken")
-    with pytest.raises(OptionError, match=f"^the package 'my-half' has a {kind} 'half' without [A-Z]*"):
+    with pytest.raises(OptionError, match=f"^the package 'my-half' has a {kind} 'half' without "):
         ask("half")
     with pytest.raises(OptionError, match=f"unknown {kind} 'whale'; did you mean 'whole'"):
         ask("whale")
