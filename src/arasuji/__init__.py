@@ -1,17 +1,56 @@
-"""arasuji (あらすじ, "synopsis"): new synopses from old ones, by an LSTM and by a fine-tuned GPT-2."""
+"""arasuji (あらすじ, "synopsis"): new synopses from old ones, by an LSTM and by a fine-tuned GPT-2.
+
+`import arasuji` offers what `arasuji.api` offers: `arasuji.train`, `arasuji.generate` and the others.
+"""
+# ruff: noqa: F403, F405 (type checkers take the names from the star import below)
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["evaluate", "experiment", "generate", "load", "prepare", "train", "train_events", "write"]
+__all__ = [
+    "PROMPTS",
+    "Corpus",
+    "Inspection",
+    "Piece",
+    "Record",
+    "RunDirectory",
+    "Sample",
+    "Saved",
+    "Score",
+    "Started",
+    "Stepped",
+    "Stopped",
+    "TrainEvent",
+    "TrainedModel",
+    "Validated",
+    "Watched",
+    "check_prompts",
+    "compare",
+    "evaluate",
+    "experiment",
+    "generate",
+    "inspect",
+    "load",
+    "prepare",
+    "train",
+    "train_events",
+    "write",
+]
+"""A copy of `api.__all__`, since that can only be read after torch is imported, which takes seconds."""
 
+if TYPE_CHECKING:
+    from arasuji.api import *
+else:
 
-def __getattr__(name: str) -> Any:
-    """The names of `arasuji.api`, imported when first used: torch takes seconds."""
-    if name in __all__:
-        from arasuji import api
+    def __getattr__(name: str) -> object:
+        """The names of `arasuji.api`, imported when one of them is first used."""
+        if name in __all__:
+            from arasuji import api
 
-        return getattr(api, name)
-    raise AttributeError(f"module 'arasuji' has no attribute {name!r}")
+            return getattr(api, name)
+        raise AttributeError(f"module 'arasuji' has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

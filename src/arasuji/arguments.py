@@ -1,4 +1,4 @@
-"""What a caller hands over, as the rest takes it: whoever takes texts or paths from outside asks here."""
+"""Arguments of public functions: a single text or path may stand where several are meant, and ~ is the home folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ AnyPath = str | os.PathLike[str]
 
 
 def texts(given: str | Iterable[str]) -> Iterable[str]:
-    """One text is one, and not as many as it has letters."""
+    """The texts; a single one is one text, and not the list of its letters."""
     return [given] if isinstance(given, str) else given
 
 
@@ -20,10 +20,10 @@ def name(given: AnyPath) -> str:
 
 
 def names(given: AnyPath | Iterable[AnyPath]) -> list[str]:
-    """The same of several, or of a single one that is given as it is."""
+    """`name` of each; a single path or name may be given as it is."""
     return [name(one) for one in ([given] if isinstance(given, str | os.PathLike) else given)]
 
 
 def path(given: AnyPath) -> Path:
-    """A path; ~ is the home folder. (What is called ~ is reached as ./~.)"""
+    """A path; ~ is the home folder. (A file that is called ~ is reached as ./~.)"""
     return Path(name(given))

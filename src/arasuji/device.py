@@ -1,4 +1,4 @@
-"""Where things run and in what precision. Accelerate decides the place; nothing names a device by hand."""
+"""The device on which models compute, which accelerate chooses, and the precision in which they do."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def here() -> torch.device:
 
 
 def has_bf16() -> bool:
-    """Whether the chip multiplies bfloat16 matrices natively, so that it pays, and torch may use that."""
+    """Whether the chip has instructions for products of bfloat16 matrices, and torch uses them."""
     kind = here().type
     if kind == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -44,8 +44,8 @@ def dtype(precision: Precision) -> torch.dtype:
     """The torch type of a precision's name; `auto` is bfloat16 where the chip has it, else float32.
 
     Raises:
-        OptionError: 8-bit weights, which run on CPUs, and this is another device; bfloat16 on a CPU without it, where
-            it would be several times slower than float32, or end in an error of oneDNN's.
+        OptionError: 8-bit weights on another device than a CPU; or bfloat16 on a CPU without it, where it would be
+            several times slower than float32, or end in an error of oneDNN.
     """
     if precision == "int8":
         if here().type != "cpu":
@@ -58,7 +58,8 @@ def dtype(precision: Precision) -> torch.dtype:
 
 
 def for_writing() -> Precision:
-    """What a model writes in where nothing else is asked for: 8 bits on a CPU, since each token reads all weights."""
+    """The precision in which models write by default: 8 bits on a CPU, where reading all weights for each token takes
+    most of the time."""
     return "int8" if here().type == "cpu" else "auto"
 
 
@@ -73,7 +74,7 @@ def peak_memory() -> int:
         return torch.cuda.max_memory_allocated()
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
-    if sys.platform == "linux":  # getrusage tells that of the process which started this one, where that was more
+    if sys.platform == "linux":  # getrusage may give the peak of the parent process
         return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024  # type: ignore[index]
     import resource
 
@@ -81,7 +82,7 @@ def peak_memory() -> int:
 
 
 def forget_peak() -> None:
-    """Make `peak_memory` count from now on, where the system can do so: CUDA and Linux."""
+    """Let `peak_memory` count from now on. Only CUDA and Linux can do this."""
     if here().type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     elif sys.platform == "linux":
@@ -111,9 +112,9 @@ def set_generators(states: dict[str, torch.Tensor]) -> None:
 
 
 def tokens_at_once(frozen: bool) -> int:
-    """Tokens of a batch to read together in training: enough to keep the chip busy, few enough that what is kept for
-    their gradient stays small beside the weights. `frozen` says that most weights are: without gradients and an
-    optimizer's moments there is room for more."""
+    """How many tokens of a batch are read together in training: enough to keep the chip busy, and few enough that what
+    is kept for their gradient is small beside the weights. `frozen` says that most weights are not trained: they need
+    no gradients and no moments of the optimizer, so there is memory for more tokens."""
     if here().type == "cuda":
         return 2**15
     return 1100 if frozen else 768
@@ -132,10 +133,11 @@ _threads = _Threads()
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Within this torch computes with one thread, and only loops of our own with several (`threads`).
+    """Inside this block torch computes with one thread, and only our own compiled loops use several (`threads`).
 
-    For small operations between two loops: the threads of torch (OpenMP) look out for their next work for milliseconds
-    after each, on the cores that our loops then lack; and where another program holds a core, they wait for each other.
+    It is for small operations between two such loops. After an operation, torch's threads (OpenMP) keep their cores
+    busy for milliseconds while they wait for the next one, and our loops need these cores. And where another program
+    uses a core, all of torch's threads wait for the one that has none.
     """
     with _threads.lock:
         if not _threads.inside and (hasattr(_own, "depth") or not _threads.outside):
@@ -154,16 +156,16 @@ def one_thread() -> Iterator[None]:
 
 
 def threads() -> int:
-    """How many threads a loop of our own may use: as many as torch, outside of `one_thread`."""
+    """How many threads our own compiled loops may use: as many as torch uses outside of `one_thread`."""
     return _threads.outside if _threads.inside else torch.get_num_threads()
 
 
 def tune_memory() -> None:
-    """Make the C library and oneDNN spend memory where it buys time; call it before the first matrix product.
+    """Let the C library keep freed memory, and oneDNN keep less of it; call this before the first matrix product.
 
-    glibc gives every large block back to the system, which hands it out again page by page, zeroed: up to a fifth of
-    a training step on a CPU, so it is told to keep what was freed. oneDNN keeps a workspace for each shape of product
-    that it has met, up to a thousand of them and a gigabyte; a model in training needs a few dozen.
+    glibc returns every large block to the system, which fills it with zeros, page by page, when it is needed again: up
+    to a fifth of a training step on a CPU. oneDNN keeps a workspace for each shape of product that it has met, up to a
+    thousand of them and a gigabyte; training a model needs a few dozen.
     """
     for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
         os.environ.setdefault(name, "32")
@@ -176,7 +178,7 @@ def tune_memory() -> None:
 
 
 def release() -> None:
-    """Give cached accelerator memory back; nothing to do on a CPU."""
+    """Return the accelerator's cached memory; on a CPU there is none."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     elif torch.backends.mps.is_available():

@@ -1,4 +1,4 @@
-"""The tree of what can go wrong.
+"""The tree of errors.
 
     ArasujiError
     ├── SourceError       a file of texts that cannot be read
@@ -6,7 +6,7 @@
     ├── OptionError       an unknown preset, rule, option or value
     ├── BaseModelError    a pretrained model that cannot be had, or must not be opened
     ├── RunError          a run folder that is missing, damaged, or does not fit
-    ├── TrainingError     a loss that is no longer a number, or processes that lost each other
+    ├── TrainingError     a loss that is no longer a number, or processes that have lost each other
     ├── ProcessError      a process in which no model can compute
     ├── StorageError      a disk that is full or read-only
     └── PromptError       a prompt that cannot be answered
@@ -22,7 +22,7 @@ from collections.abc import Iterable
 
 
 class ArasujiError(Exception):
-    """Anything that the person at the keyboard can mend."""
+    """An error that the user can correct."""
 
 
 class SourceError(ArasujiError):

@@ -1,4 +1,7 @@
-"""A forked process has none of the threads that its parent computes with, and would wait for them or be ended."""
+"""A process that was forked after a model was opened is refused.
+
+It lacks the threads with which its parent computes, so it would wait for them for ever, or be killed.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ _computing: int | None = None
 
 
 def check() -> None:
-    """To be called where models are opened and before they compute.
+    """Call this where a model is opened, and before it computes.
 
-    Raises ProcessError in a process that was forked from one in which that had happened.
+    Raises ProcessError in a process that was forked from one that had called it.
     """
     global _computing
     if _computing is None:

@@ -1,6 +1,6 @@
 """Several processes that train one model together, as `torchrun` or `accelerate launch` starts them.
 
-A process alone is the first of one; nothing here costs it anything.
+A process that was started alone is the first of one, and spends no time here.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ from typing import TYPE_CHECKING, Any
 
 from arasuji.errors import TrainingError
 
-if TYPE_CHECKING:  # torch is imported where it is needed: the command line asks here who may speak
+if TYPE_CHECKING:  # torch is imported where it is needed, since the command line imports this file
     from torch import Tensor
 
 BUCKET = 2**23
-"""Numbers that are sent together: many small tensors, one by one, would wait for the network each time."""
-PATIENCE = timedelta(hours=2)
-"""How long the others wait while one fetches a model or writes a checkpoint."""
+"""Small tensors are sent together, up to this many numbers: sent alone, each would wait for the network."""
+TIMEOUT = timedelta(hours=2)
+"""How long a process waits for the others, of which one may be fetching a model or writing a checkpoint."""
 
 
 def count() -> int:
-    """How many there are."""
+    """How many processes train together."""
     launched = {"RANK", "LOCAL_RANK", "WORLD_SIZE"} <= os.environ.keys()
     return int(os.environ["WORLD_SIZE"]) if launched else 1
 
 
 def index() -> int:
-    """Which one this is."""
+    """Which of the processes this is, counted from 0."""
     return int(os.environ["RANK"]) if count() > 1 else 0
 
 
 def is_main() -> bool:
-    """Whether this is the one that writes files and speaks."""
+    """Whether this is the process that writes files and messages."""
     return index() == 0
 
 
 def main_only(function: Callable[..., None]) -> Callable[..., None]:
-    """Make a function do nothing in the other processes."""
+    """Make a function do nothing in all processes but the first."""
 
     @wraps(function)
     def guarded(*arguments: Any, **options: Any) -> None:
@@ -66,8 +66,8 @@ def _joined() -> Any:
     here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
     if not _by_cpu() and 0 < gpus < here:
         raise TrainingError(f"{here} processes cannot share {gpus} GPU{'s' * (gpus > 1)}: start one a GPU")
-    state = PartialState(cpu=_by_cpu() or not gpus, timeout=PATIENCE)  # without a GPU it has to be told so
-    atexit.register(state.destroy_process_group)  # its threads would be cut off in the middle, and abort
+    state = PartialState(cpu=_by_cpu() or not gpus, timeout=TIMEOUT)  # where there is no GPU, accelerate has to be told
+    atexit.register(state.destroy_process_group)  # else its threads are ended while they work, and abort
     return state
 
 
@@ -77,7 +77,7 @@ def _by_cpu() -> bool:
 
 @contextmanager
 def turns() -> Iterator[None]:
-    """Inside, a machine's first process goes ahead and the others follow: for what is made once on each machine."""
+    """The first process of a machine goes through this block before the others do: for what is made once a machine."""
     first = count() == 1 or place().is_local_main_process
     if not first:
         wait()
@@ -87,12 +87,12 @@ def turns() -> Iterator[None]:
 
 
 def wait() -> None:
-    """Go on when all have come this far."""
+    """Wait until all processes have come this far (a barrier)."""
     total([0.0])
 
 
 def add_up(tensors: Iterable[Tensor]) -> None:
-    """Put the sum over all processes into each tensor; all are of one type and device."""
+    """Replace each tensor by its sum over all processes (an all-reduce); all tensors have one type and device."""
     if count() == 1:
         return
     import torch
@@ -130,12 +130,12 @@ def total(numbers: Sequence[float]) -> list[float]:
 
 
 def any_of(flag: bool) -> bool:
-    """Whether any process says yes."""
+    """Whether the flag is true in any process."""
     return total([float(flag)])[0] > 0
 
 
 def main_says(numbers: Sequence[float]) -> list[float]:
-    """The numbers of the first process."""
+    """The numbers of the first process, in every process."""
     return total([number if is_main() else 0.0 for number in numbers])
 
 
@@ -145,7 +145,7 @@ def alike(numbers: Sequence[float]) -> bool:
 
 
 def copy_main(tensors: Iterable[Tensor]) -> None:
-    """Put what the first process has into each tensor."""
+    """Replace each tensor by that of the first process (a broadcast)."""
     if count() == 1:
         return
     import torch
@@ -156,7 +156,8 @@ def copy_main(tensors: Iterable[Tensor]) -> None:
 
 
 def gathered(tensor: Tensor) -> Tensor:
-    """The tensors of all processes, alike in shape, one after the other along a new first dimension; on the CPU."""
+    """The tensors of all processes, which have one shape, stacked along a new first dimension, on the CPU (an
+    all-gather)."""
     if count() == 1:
         return tensor.cpu()[None]
     import torch
@@ -170,7 +171,7 @@ def gathered(tensor: Tensor) -> Tensor:
 
 @contextmanager
 def _together() -> Iterator[None]:
-    """What all processes do at once; fails where one of them is gone."""
+    """A block in which all processes communicate. Raises TrainingError where one of them is gone."""
     try:
         yield
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""What is said to a person about what is going on: on stderr, by one of several processes, and never in the way."""
+"""Messages for a person: on stderr, from the first of several processes, and dropped where nobody reads them."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from typing import TextIO
 from arasuji import processes
 
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""What a terminal may obey: control characters but the tab and the line end; overrides and isolates of direction."""
+"""Characters that a terminal obeys: control characters other than the tab and the line end, and those that change the
+direction of writing (overrides and isolates)."""
 
 
 def shown(text: str) -> str:
-    """The text, with what a terminal would obey written out: "\\x1b" for an escape."""
+    """The text, in which each character that a terminal obeys is written out: "\\x1b" for an escape."""
     return OBEYED.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def raw(stream: TextIO) -> TextIO:
-    """The stream below one that shows what is printed, for this program's own control of the terminal."""
+    """The stream below a `Shown` one (see `cli/shown.py`), by which this program controls the terminal."""
     return getattr(stream, "rich_proxied_file", stream)
 
 
 def say(line: str = "") -> None:
-    """A line; of several processes that train together, the first one speaks."""
+    """Print a line; of several processes that train together, only the first one does."""
     if processes.is_main():
         tell(shown(line) + "\n")
 
 
 def tell(text: str) -> None:
-    """A piece of a line, as it is: it may control the terminal. Whoever listened may have gone (`2>&1 | head`): what
-    goes on then goes on unheard."""
+    """Print a piece of a line as it is: it may control the terminal. Where the reader has gone (`2>&1 | head`), this
+    and all later messages are dropped."""
     try:
         print(text, end="", file=raw(sys.stderr), flush=True)
     except BrokenPipeError:
@@ -40,7 +41,7 @@ def tell(text: str) -> None:
 
 
 def silence(stream: int) -> None:
-    """What is written to this stream from now on is dropped."""
+    """Drop what is written to this stream from now on."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream)
     os.close(nowhere)
@@ -57,7 +58,7 @@ def listed(parts: Sequence[str], most: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
+    """Seconds, in a unit that is easy to read."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:
@@ -66,7 +67,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes as a person says them."""
+    """Bytes, in a unit that is easy to read."""
     for unit in ("bytes", "kB", "MB"):
         if count < 1000:
             return f"{count:.0f} {unit}"

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packages import Outcome, arasuji, install, run
 
 from arasuji.corpus import SPLITS, Corpus, Record, prepare
 from arasuji.corpus.clean import RULE_SETS, load_rules
@@ -100,49 +97,14 @@ def nothing(records):
 
 
 def package(folder: Path, module: str, name: str = "my_rules") -> Path:
-    """A folder as `pip install` leaves it: the module, and the metadata that names its entry point."""
-    site = folder / "site"
-    info = site / f"{name}-0.1.dist-info"
-    info.mkdir(parents=True)
-    (site / f"{name}.py").write_text(module, "utf-8")
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1\n")
-    (info / "entry_points.txt").write_text(f"[arasuji.rules]\nmine = {name}\n")
-    return site
+    """A folder of installed packages with one in it, whose entry point is its only module."""
+    return install(folder / "site", name, {name: module}, f"[arasuji.rules]\nmine = {name}\n")
 
 
 def toml(folder: Path, *steps: str) -> Path:
     path = folder / "my.toml"
     path.write_text("".join(f"[[rule]]\nname = {step}\n" for step in steps), "utf-8")
     return path
-
-
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def complaint(self) -> str:
-        """The one line that says what was wrong."""
-        assert self.code == 2, self
-        assert self.out == ""
-        assert "Traceback" not in self.err
-        lines = self.err.splitlines()
-        assert [line for line in lines if line.startswith("error:")] == lines[-1:]
-        return lines[-1]
-
-
-def arasuji(*arguments: object, site: Path | None = None) -> Outcome:
-    """`python -m arasuji ARGUMENTS` in a process of its own, with a folder of installed packages."""
-    return run("-m", "arasuji", *map(str, arguments), site=site)
-
-
-def run(*words: str, site: Path | None = None) -> Outcome:
-    environment = dict(os.environ, PYTHONPATH=str(site)) if site else None
-    command = [sys.executable, *words]
-    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
-    return Outcome(ended.returncode, ended.stdout, ended.stderr)
 
 
 MANY = """
@@ -237,9 +199,15 @@ def test_a_rule_that_goes_wrong_is_named_in_one_line_and_leaves_nothing(
 @pytest.mark.parametrize(
     ("module", "named"),
     [
-        ("import no_such_module_anywhere", "the rules of 'my_rules' cannot be loaded: No module named"),
-        ("def broken(:\n    pass", "the rules of 'my_rules' cannot be loaded: invalid syntax"),
-        (MODULE.replace('"shout"', '"words"'), "two rules are called 'words': in arasuji.corpus.sieve and my_rules"),
+        (
+            "import no_such_module_anywhere",
+            "the package 'my_rules' cannot be loaded: 'my_rules', its entry point in arasuji.rules, fails with Module",
+        ),
+        ("def broken(:\n    pass", "fails with SyntaxError: invalid syntax"),
+        (
+            MODULE.replace('"shout"', '"words"'),
+            "the package 'my_rules': two rules are called 'words': in arasuji.corpus.sieve and my_rules",
+        ),
     ],
     ids=["an import that fails", "no Python", "a name that is taken"],
 )

@@ -29,7 +29,7 @@ app = typer.Typer(
 
 
 def _verb(function: Callable[..., None]) -> None:
-    """Add a verb; in each path that it is given, ~ is the home folder, which shells leave as it is in `--out=~/x`."""
+    """Add a verb. In the paths that it is given, ~ is the home folder: shells do not expand it in `--out=~/x`."""
 
     def expanded(value: Any) -> Any:
         if isinstance(value, list):
@@ -63,8 +63,8 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run a verb; what the person can mend is one line on stderr and exit code 2."""
-    # The libraries below announce and count things of their own; errors reach us as exceptions.
+    """Run a verb; an error that the user can correct is one line on stderr and exit code 2."""
+    # The libraries would print messages and progress of their own; their errors are exceptions.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
@@ -73,38 +73,38 @@ def main() -> None:
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):  # texts are UTF-8 wherever they are piped
         if isinstance(stream, io.TextIOWrapper):
-            # Names of files and columns may be no text at all.
+            # Names of files and columns may hold bytes that are no text.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     show_streams()
-    if os.environ.get("_ARASUJI_COMPLETE"):  # a shell that completes would show stderr in the line being typed
+    if os.environ.get("_ARASUJI_COMPLETE"):  # the shell would print stderr into the line that is being typed
         sys.stderr = io.StringIO()
     try:
-        # The name is said because completion goes by it, and `python -m arasuji` would have another.
+        # Completion depends on this name, and `python -m arasuji` would have another.
         code = app(sys.argv[1:] or ["--help"], prog_name="arasuji", standalone_mode=False)
         sys.stdout.flush()
     except (ArasujiError, typer.TyperException) as error:
         message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
         code = _complain(message)
-    except BrokenPipeError:  # whoever read this has read enough
+    except BrokenPipeError:  # the reader has closed the pipe, as `| head` does
         code = 0
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":
             raise
         code = _complain("the accelerator's memory is full: lower --set batch_size, and raise accumulate in turn")
-    except OSError as error:  # what no verb foresaw: a name too long, a folder that may not be read
+    except OSError as error:  # no verb expects this: a name that is too long, a folder that may not be read
         code = _complain(f"{error.filename or 'the system refuses'}: {error.strerror or error}")
     if code == INTERRUPTED:
         say("interrupted")
     try:
         sys.stdout.flush()
-    except OSError:  # Python would try again at its end, and complain of it
+    except OSError:  # Python would flush again when it ends, and print an error
         silence(sys.stdout.fileno())
     sys.exit(code)
 
 
 def _open_closed_streams() -> None:
-    """Where a stream was closed (`>&-`), what is written to it is dropped; and no file is opened in its place, which
-    would then be written to."""
+    """Open the null device in place of each standard stream that is closed (`>&-`). Else the next file that is opened
+    would get the stream's number, and what is printed would be written into it."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)

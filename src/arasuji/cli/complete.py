@@ -1,4 +1,4 @@
-"""What the Tab key offers beside verbs and options. It has to come at once, so nothing here imports torch."""
+"""Values that the Tab key completes. They have to come at once, so nothing here imports torch."""
 
 from __future__ import annotations
 

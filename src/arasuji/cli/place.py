@@ -1,4 +1,4 @@
-"""Whether what a long work will write can be written where it is to go: better known before than after."""
+"""Checks, before a long computation, that its result can be written where it is to go."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""What a terminal would obey is shown instead: names and texts may come from a stranger.
+"""Characters that a terminal obeys are written out, since names and texts may come from a stranger.
 
-An escape sequence can move the cursor, change a window's title or what the keyboard sends; a mark that turns the
-direction of writing can make a name look like another. So nothing of the kind leaves this program but by
-`speech.raw`.
+An escape sequence can move the cursor, or change the title of a window or what the keyboard sends; a mark that changes
+the direction of writing can make one name look like another. Only `speech.raw` prints such characters.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from arasuji.speech import OBEYED, shown
 
 
 def in_json(text: str) -> str:
-    """JSON as `shown`, whose strings have their own way to write a character."""
+    """JSON in which characters that a terminal obeys are escaped as JSON does it."""
     return OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 class Shown:
-    """A stream that shows what is printed. rich has its own control sequences, and finds the stream below by the name
-    `rich_proxied_file`; what it prints is shown before it gets it."""
+    """A stream that prints all text through `speech.shown`. rich, which writes control sequences of its own, finds the
+    stream below under the name `rich_proxied_file`; texts go through `shown` before rich gets them."""
 
     def __init__(self, stream: TextIO) -> None:
         self.rich_proxied_file = stream
@@ -38,5 +37,5 @@ class Shown:
 
 
 def show_streams() -> None:
-    """From here on, print what is shown."""
+    """From now on, all that is printed goes through `speech.shown`."""
     sys.stdout, sys.stderr = (s if isinstance(s, Shown) else Shown(s) for s in (sys.stdout, sys.stderr))

@@ -1,4 +1,4 @@
-"""What the verbs print with: results on stdout, progress on stderr, 80 columns, readable without colour."""
+"""How the verbs print: results on stdout, progress on stderr, in 80 columns, readable without colour."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def wrapped(text: str, label: str = "") -> str:
 
 
 def clipped(text: str, columns: int) -> str:
-    """The beginning of a text, in one line of so many columns."""
+    """The beginning of a text, in one line of at most `columns` columns."""
     from rich.text import Text
 
     line = Text(shown(" ".join(text.split())))
@@ -80,7 +80,7 @@ class Flowing:
         sys.stdout.flush()
 
     def end(self) -> None:
-        """Print what waits, and end the line."""
+        """Print the word that waits, and end the line."""
         self._print_word()
         self._break()
         sys.stdout.flush()
@@ -101,8 +101,8 @@ class Flowing:
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """What to tell (what is done, how much of it, of how much): a bar on a terminal, gone at the end; else a line for
-    each new thing."""
+    """A function to call with (what is being done, how much of it is done, how much there is). On a terminal it draws a
+    bar, which is gone at the end; elsewhere it prints one line when something else is being done."""
     if not sys.stderr.isatty():
         told: set[str] = set()
 
@@ -135,7 +135,7 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """One line that says what is being waited for, gone when it is done; silent where stderr is no terminal."""
+    """A line that says what the user waits for, gone at the end of the block; nothing where stderr is no terminal."""
     if not sys.stderr.isatty():
         yield
         return

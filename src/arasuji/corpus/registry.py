@@ -1,8 +1,9 @@
-"""The registry of cleaning rules: one small function each, put here by the decorator `rule`.
+"""The registry of cleaning rules: each is a small function, which the decorator `rule` puts here.
 
-A rule takes the records and its own parameters, and gives one text per record in their order: the text as it was,
-mended, or None where the record must go. Most look at one record at a time, and records stream through them. A rule
-that must see all of them first says `compares=True`: it gets a sequence, kept on disk, that can be read again.
+A rule takes the records and its own parameters, and gives one text per record in their order: the text as it was, a
+changed one, or None where the record is removed. Most rules look at one record at a time, and records stream through
+them. A rule that must see all of them first says `compares=True`: it gets a sequence, kept on disk, that can be read
+again.
 
 Other packages add rules by the entry point group `arasuji.rules`, which names modules that use the decorator.
 """
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, get_type_hints
 
+from arasuji import plugins
 from arasuji.corpus.record import Record
 from arasuji.errors import OptionError, nearest
 
@@ -45,16 +47,16 @@ class Rule:
                 raise OptionError(f"rule {self.name!r} needs a parameter {name!r}: {_in_words(types.get(name))}")
 
     def parameters(self) -> dict[str, inspect.Parameter]:
-        """What it can be given, by name; the first parameter of its function is the records."""
+        """Its parameters by name, without the first one of its function, which is the records."""
         return dict(list(inspect.signature(self.function).parameters.items())[1:])
 
     def summary(self) -> str:
-        """The first paragraph of what its function says of itself."""
+        """The first paragraph of its function's docstring."""
         return " ".join((inspect.getdoc(self.function) or "").partition("\n\n")[0].split())
 
     def _types(self) -> dict[str, Any]:
-        """What the function says of its parameters; a rule of another package may say nothing, or name what is imported
-        for type checkers alone."""
+        """The types of its parameters. A rule of another package may have none, or name what is imported for type
+        checkers alone."""
         try:
             return get_type_hints(self.function)
         except Exception:
@@ -87,15 +89,10 @@ def rule(
 def load_plugins() -> None:
     """Import the modules that installed packages name under the entry point group `arasuji.rules`.
 
-    Raises OptionError where one cannot be imported.
+    Raises OptionError where one cannot be imported, or has a rule whose name is taken.
     """
-    for point in entry_points(group="arasuji.rules"):
-        try:
-            point.load()
-        except OptionError:
-            raise
-        except Exception as error:
-            raise OptionError(f"the rules of {point.value!r} cannot be loaded: {error}; mend or remove it") from error
+    for point in entry_points(group=plugins.RULES):
+        plugins.load(point)
 
 
 def mended(records: Iterable[Record], change: Callable[[str], str]) -> Texts:

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from arasuji import bases
+from arasuji import bases, plugins
 from arasuji.errors import StorageError
 from arasuji.files import write_text
 
@@ -32,8 +32,9 @@ def kept(asked: object, find: Callable[[], Any]) -> tuple[Any, bool]:
 
 @cache
 def _code() -> str:
-    """The sum of this package's files: whoever changes the code wants to see what that changes."""
+    """The sum of the files of this package and of those that add to it: whoever changes the code wants to see what that
+    changes."""
     found = hashlib.sha256()
-    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+    for path in [*sorted(Path(__file__).parents[1].rglob("*.py")), *plugins.sources()]:
         found.update(path.read_bytes())
     return found.hexdigest()

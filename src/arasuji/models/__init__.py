@@ -1,4 +1,5 @@
-"""The contract of a model family, and the registry: every module of this folder without a leading underscore.
+"""The contract of a model family, and the registry: every module of this folder without a leading underscore, and the
+entry points of other packages (`docs/extending.md`).
 
 A family is one file, which declares what it can do as `FAMILY`, a `Family`. Nothing above this folder knows which
 families it holds.
@@ -7,7 +8,6 @@ families it holds.
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,8 +18,9 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
+from arasuji import plugins
 from arasuji.config import TrainConfig
-from arasuji.errors import OptionError, nearest
+from arasuji.errors import OptionError
 
 PRETRAINED = "transformer"
 """The family that opens pretrained models."""
@@ -147,14 +148,15 @@ def way_to_multiply() -> str:
     return str(importlib.import_module(f"{__name__}.int8.product").WAY)
 
 
+_REGISTRY = plugins.Registry("model family", __name__, plugins.FAMILIES, ("FAMILY",))
+
+
 def families() -> list[str]:
     """The names of the families there are."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.ispkg and not m.name.startswith("_"))
+    return _REGISTRY.names()
 
 
 def family(name: str) -> Family:
     """A family by its name."""
-    if name not in families():
-        raise OptionError(f"unknown model family {name!r}; {nearest(name, families())}")
-    found: Family = importlib.import_module(f"{__name__}.{name}").FAMILY
+    found: Family = _REGISTRY.module(name).FAMILY
     return found

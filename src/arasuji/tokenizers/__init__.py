@@ -1,4 +1,5 @@
-"""The contract of a tokenizer, and the registry: every module of this folder without a leading underscore.
+"""The contract of a tokenizer, and the registry: every module of this folder without a leading underscore, and the
+entry points of other packages (`docs/extending.md`).
 
 A tokenizer is one file. It exports
 
@@ -10,14 +11,12 @@ A tokenizer is one file. It exports
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from arasuji.errors import OptionError, nearest
+from arasuji import plugins
 from arasuji.tokenizers._stream import Stream, Window, shared
 
 PRETRAINED = "pretrained"
@@ -82,13 +81,14 @@ class Tokenizer(ABC):
         return Window(self.decode, prompt, self.end_id, self.unsettled)
 
 
+_REGISTRY = plugins.Registry("tokenizer", __name__, plugins.TOKENIZERS, ("Config", "build", "load"))
+
+
 def names() -> list[str]:
-    """The tokenizers there are."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+    """The names of the tokenizers there are."""
+    return _REGISTRY.names()
 
 
 def kind(name: str) -> Any:
     """The module of a tokenizer."""
-    if name not in names():
-        raise OptionError(f"unknown tokenizer {name!r}; {nearest(name, names())}")
-    return importlib.import_module(f"{__name__}.{name}")
+    return _REGISTRY.module(name)
