@@ -12,6 +12,7 @@ from torch import Tensor
 
 from arasuji.config import TrainConfig
 from arasuji.models import IGNORED
+from arasuji.padding import padded
 from arasuji.training.documents import Documents
 
 POOL_BATCHES = 50
@@ -108,12 +109,7 @@ def _alone(documents: Documents, config: TrainConfig, epoch: int, pad_id: int) -
 
     def make(i: int) -> Batch:
         rows = [documents.read(place, config.max_length) for place in groups[shuffled[i]].tolist()]
-        width = max(len(ids) for ids, _ in rows)
-        batch = Batch(torch.full((len(rows), width), pad_id), torch.full((len(rows), width), IGNORED))
-        for row, (ids, targets) in enumerate(rows):
-            batch.ids[row, : len(ids)] = torch.from_numpy(ids.astype(np.int64))
-            batch.targets[row, : len(targets)] = torch.from_numpy(targets.astype(np.int64))
-        return batch
+        return Batch(padded([ids for ids, _ in rows], pad_id), padded([targets for _, targets in rows], IGNORED))
 
     return Epoch(len(groups), int(np.minimum(lengths, config.max_length).sum()), make)
 
