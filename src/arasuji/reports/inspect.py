@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from arasuji.inspection import Duplicates, Inspection, Stage, Vocabulary
-from arasuji.reports.drawn import beyond, genres, growth, lengths, outlook, years
+from arasuji.reports.inspect_plots import beyond, genres, growth, lengths, outlook, years
 from arasuji.reports.page import NOTHING, Table, count, render, several, share
 
 CLUSTERS = 20

@@ -55,7 +55,7 @@ def beyond(tokenizers: list[Beyond]) -> list[Plot]:
     return [
         Plot(
             title,
-            "The share of the texts that are longer than a context of so many tokens, and lose their end in it.",
+            "The share of the texts that are longer than a context of this length, and lose their end in it.",
             plots.shares(title, [f"{size:,}" for size in sizes], lines, "tokens of context"),
             Table("Texts longer than a context", ["tokenizer", *(f"{s:,} tokens" for s in sizes)], rows),
         )
@@ -138,7 +138,7 @@ def outlook(presets: list[Outlook]) -> list[Plot]:
     return [
         Plot(
             title,
-            "Bits that a model spends on one byte of a text it has not seen: the fewer, the better it foretells.",
+            "Bits that a model needs for one byte of a text it has not seen: the fewer, the better its predictions.",
             plots.rows(title, [p.preset for p in ordered], bits, [f"{b:.2f}" for b in bits], plots.MODEL),
             Table(
                 "What each preset is expected to reach",
