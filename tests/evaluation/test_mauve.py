@@ -42,7 +42,7 @@ def test_it_is_the_same_each_time_and_writes_nothing_on_the_terminal(sets, capfd
 def test_there_is_no_figure_without_the_package(sets, monkeypatch):
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     assert mauve(*sets) is None
-    assert "pip install 'arasuji[mauve]'" in module.missing()
+    assert "`pip install mauve-text`" in module.missing()
 
 
 def test_a_model_that_is_not_on_this_machine_is_not_fetched_and_its_command_is_named(sets, monkeypatch, tmp_path):

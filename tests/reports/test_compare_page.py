@@ -6,10 +6,14 @@ import json
 import math
 import re
 from itertools import pairwise
+from unittest.mock import Mock
 
 import pytest
+from markupsafe import Markup
+from pydantic import ValidationError
 
 from arasuji.evaluation.report import Report
+from arasuji.reports import plots
 from arasuji.reports.compare import compare_page as page_of
 from arasuji.reports.page import share
 from arasuji.reports.verdict import most_like_real
@@ -120,7 +124,8 @@ def report():
         "meta": {
             "seed": 7, "corpus": "f4621c12", "documents": 250, "prompts": 200, "seeds": 3, "layout": 3,
             "calibration_documents": 48, "recent": 41, "without_mauve": "",
-            "scored_in": "bfloat16", "written_in": "int8", "prompt_words": 8, "words": 43, "training_documents": 15_554, "machine": "2 CPU cores",
+            "scored_in": "bfloat16", "written_in": "int8",
+            "prompt_words": 8, "words": 43, "training_documents": 15_554, "machine": "2 CPU cores",
             "command": "arasuji compare runs/a runs/b --samples 200",
             "versions": {"arasuji": "0.1.0", "torch": "2.13.0"},
         },
@@ -148,6 +153,38 @@ def test_the_page_asks_nobody_for_anything_and_escapes_what_it_is_given(report):
 def test_the_page_is_the_same_each_time_and_made_of_the_json_alone(report):
     made = Report.model_validate(report)
     assert page_of(Report.model_validate_json(json.dumps(made.model_dump(mode="json")))) == page_of(made)
+
+
+def places(value, path=()):
+    """Where each part of nested JSON stands."""
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield (*path, key)
+        yield from places(value[key], (*path, key))
+
+
+def test_a_report_that_was_read_can_be_shown_whatever_somebody_has_changed_in_it(report, monkeypatch):
+    """Each place in turn, but of a list only the first two."""
+    report["models"].pop()
+    report["pairs"] = report["pairs"][:1]
+    drawn = Mock(return_value=Markup(""))
+    for name in ("rows", "lines"):  # which are shown too, but take the time of many
+        monkeypatch.setattr(plots, name, drawn)
+    refused = 0
+    whole = json.dumps(report)
+    for path in [path for path in places(report) if not any(isinstance(key, int) and key > 1 for key in path)]:
+        for value in (None, [], {}, "x", -5, 0, 1e308, 10**400):
+            changed = json.loads(whole)
+            within = changed
+            for key in path[:-1]:
+                within = within[key]
+            within[path[-1]] = value
+            try:
+                made = Report.model_validate(changed)
+            except ValidationError:
+                refused += 1
+            else:
+                page_of(made)
+    assert refused > 1000
 
 
 def test_every_figure_is_shown(report, read):

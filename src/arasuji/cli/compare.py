@@ -22,8 +22,10 @@ def compare(
     ] = None,
     corpus: Annotated[Path | None, Option(help="A corpus folder; default: that of the first run")] = None,
     out: Annotated[Path | None, Option(help="Write the report, one offline HTML file, here")] = None,
-    samples: Annotated[int, Option(min=1, help="The number of texts that each model writes")] = 200,
-    seeds: Annotated[int, Option(min=1, help="How many times each model writes these texts")] = 3,
+    samples: Annotated[int, Option(min=1, help="The number of prompts that each model continues")] = 200,
+    seeds: Annotated[
+        int, Option(min=1, help="How many times each model continues them, each time with other seeds")
+    ] = 3,
     documents: Annotated[int, Option(min=1, help="Documents of the test split that are scored")] = 250,
     seed: Annotated[
         int, Option(min=0, max=2**32 - 1, help="The seed of the first text; each further text has the next one")

@@ -2,8 +2,8 @@
 
 A pretrained model turns each text into a vector; the vectors of both kinds are clustered together, and the two
 distributions over the clusters are compared. The package mauve-text does so. Its licence is the GPL, so it is an extra
-that nothing here needs: `pip install 'arasuji[mauve]'`. Its authors compare 5,000 texts by GPT-2 large; a figure of
-fewer texts and a smaller model is to be read beside that of real texts, not beside theirs.
+that nothing here needs. Its authors compare 5,000 texts by GPT-2 large; a figure of fewer texts and a smaller model is
+to be read beside that of real texts, not beside theirs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ AT_ONCE = 16
 def missing() -> str:
     """What MAUVE needs and this machine lacks, and how to get it; "" if nothing is missing. Nothing is downloaded."""
     if not find_spec("mauve"):
-        return "MAUVE is left out, since mauve-text is not installed: pip install 'arasuji[mauve]'"
+        return "MAUVE is left out, since it is not installed: `pip install mauve-text` adds it"
     try:
         _reader_folder()
     except BaseModelError:
