@@ -9,8 +9,8 @@ import pytest
 
 from arasuji import bases
 from arasuji.evaluation import kept as module
+from arasuji.evaluation.answer import Part
 from arasuji.evaluation.kept import kept
-from arasuji.evaluation.report import Part
 from arasuji.runs import mark_of
 
 

@@ -8,8 +8,9 @@ import pytest
 from scored_models import training_of
 
 from arasuji.corpus.script import words_of
+from arasuji.evaluation.answer import ScoredDocuments
 from arasuji.evaluation.compare import _likelihood, pairs_of
-from arasuji.evaluation.report import ComparedModel, ScoredDocuments
+from arasuji.evaluation.report import ComparedModel
 from arasuji.evaluation.texts import Texts, copies, measured
 
 WORDS = 40

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scored_models import TEXTS, Uniform, opinionated, training_of
 
+from arasuji.evaluation.answer import CalibrationBin
 from arasuji.evaluation.calibration import calibration, error
 from arasuji.evaluation.charge import Charge
-from arasuji.evaluation.report import CalibrationBin
 from arasuji.evaluation.score import score
 from arasuji.evaluation.where import bits_of_characters, by_frequency, by_position, pieces
 from arasuji.tokenizers import word

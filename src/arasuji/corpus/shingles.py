@@ -1,4 +1,4 @@
-"""The shingles (word n-grams) of a text, by which texts are compared here."""
+"""Shingles: the overlapping runs of words by which texts are compared (Broder, 1997)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,5 @@ Word = TypeVar("Word")
 
 
 def shingles(words: Sequence[Word], size: int) -> Iterator[tuple[Word, ...]]:
-    """Every `size` words that stand in a row, in the order of the text (Broder, "On the resemblance and containment of
-    documents", 1997). A text of fewer words has none."""
+    """Each `size` words that stand one after another, in order; none where there are fewer words."""
     return zip(*(words[start:] for start in range(size)), strict=False)

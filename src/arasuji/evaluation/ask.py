@@ -20,7 +20,8 @@ import torch
 from arasuji import device
 from arasuji.corpus import Progress
 from arasuji.errors import RunError
-from arasuji.evaluation.examine import Answer, Job
+from arasuji.evaluation.answer import Answer
+from arasuji.evaluation.examine import Job
 from arasuji.evaluation.kept import kept
 from arasuji.runs import mark_of, versions
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from arasuji.evaluation.report import CalibrationBin
+from arasuji.evaluation.answer import CalibrationBin
 from arasuji.models import LanguageModel
 from arasuji.tokenizers import Tokenizer
 

@@ -20,8 +20,9 @@ from arasuji.corpus import Corpus, Progress
 from arasuji.corpus.index import training_words
 from arasuji.errors import OptionError, RunError
 from arasuji.evaluation import bootstrap, calibration, mauve
+from arasuji.evaluation.answer import Answer, ScoredDocuments
 from arasuji.evaluation.ask import ask, machine
-from arasuji.evaluation.examine import FEW, Answer
+from arasuji.evaluation.examine import FEW
 from arasuji.evaluation.originality import Copied, copied
 from arasuji.evaluation.report import (
     ComparedModel,
@@ -34,7 +35,6 @@ from arasuji.evaluation.report import (
     RealTexts,
     Report,
     Sample,
-    ScoredDocuments,
     TextMeasures,
 )
 from arasuji.evaluation.task import PROMPT_WORDS, SHOWN_SAMPLES, Task, task_of

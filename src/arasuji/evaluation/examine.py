@@ -24,9 +24,9 @@ from arasuji.config import SamplingConfig
 from arasuji.corpus import Corpus, Record
 from arasuji.corpus.index import training_words
 from arasuji.errors import ArasujiError
+from arasuji.evaluation.answer import Answer, ScoredDocuments, Speed, Token, Written
 from arasuji.evaluation.calibration import calibration
 from arasuji.evaluation.charge import Charge
-from arasuji.evaluation.report import CalibrationBin, FrequencyBits, Part, PositionBits, ScoredDocuments, Token
 from arasuji.evaluation.score import Score, score
 from arasuji.evaluation.where import bits_of_characters, by_frequency, by_position, pieces
 from arasuji.generation.decode import Request, Sample, decode
@@ -66,46 +66,6 @@ class Job:
     """The most bytes of a continuation, about."""
     samples_shown: int
     """The number of continuations that are shown with the probability of each token."""
-
-
-class Speed(Part):
-    """How fast a model writes, and in what memory."""
-
-    alone: float
-    """Tokens a second of one text."""
-    together: float
-    """Tokens a second of many texts at once."""
-    bytes: float
-    """Bytes a second of many texts at once."""
-    memory: int
-    """The most bytes that the process held, beyond what it held before it opened the model."""
-
-
-class Written(Part):
-    """A continuation of a prompt."""
-
-    text: str
-    finished: bool
-    """Whether the model ended it."""
-
-
-class Answer(Part):
-    """What a model has answered."""
-
-    family: str
-    parameters: int
-    documents: ScoredDocuments
-    recent: ScoredDocuments
-    bits_by_position: list[PositionBits]
-    bits_by_frequency: list[FrequencyBits]
-    calibration: list[CalibrationBin]
-    speed: Speed
-    quantization_cost: float
-    samples: list[Written]
-    shown_tokens: list[list[Token]]
-    """The tokens of the job's `shown`."""
-    sample_tokens: list[list[Token]]
-    """The tokens of the first samples, their prompts included."""
 
 
 def examine(model: str, job: Job) -> Iterator[dict[str, Any]]:

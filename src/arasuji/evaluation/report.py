@@ -9,64 +9,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from arasuji.errors import SourceError
+from arasuji.evaluation.answer import (
+    CalibrationBin,
+    Count,
+    Figure,
+    FrequencyBits,
+    Part,
+    PositionBits,
+    ScoredDocuments,
+    Share,
+    Token,
+)
 from arasuji.files import read_json
 
 REPORT_BYTES = 2**28
 """The most bytes that the file of a report may have."""
 
-Figure = Annotated[float, Field(ge=-1e12, le=1e12)]
-"""A number so far from the largest float that sums, squares and axes of plots stay finite."""
 Positive = Annotated[float, Field(gt=0, le=1e12)]
 """A number that others are divided by."""
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0, lt=2**63)]
 Range = tuple[Figure, Figure]
-
-
-class Part(BaseModel):
-    """A part of a report: a field that it does not know is an error, and so are NaN and infinity."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class Token(NamedTuple):
-    """A part of a text that is one token of a model."""
-
-    text: str
-    """The token's characters; "" for the end of the text."""
-    nll: Figure
-    """Its negative log-likelihood in nats, the tokenizer's charge included."""
-
-
-class PositionBits(NamedTuple):
-    """How well a model predicts one part of the texts."""
-
-    start: Count
-    """The character at which the part begins."""
-    bits_per_byte: Figure
-
-
-class FrequencyBits(NamedTuple):
-    """How well a model predicts the words of one frequency class."""
-
-    least: Count
-    """A word of this class occurs at least this often in the training split."""
-    bits_per_word: Figure
-    words: Count
-    """The words of this class in the scored documents."""
-
-
-class CalibrationBin(NamedTuple):
-    """Tokens whose likeliest candidate had about the same probability."""
-
-    confidence: Share
-    """The mean probability of the likeliest candidate."""
-    accuracy: Share
-    """The share of these tokens that were the likeliest candidate."""
-    tokens: Count
 
 
 class CurvePoint(NamedTuple):
@@ -75,20 +39,6 @@ class CurvePoint(NamedTuple):
     tokens: Count
     seconds: Figure
     bits_per_byte: Figure
-
-
-class ScoredDocuments(Part):
-    """The sums of each scored document."""
-
-    nll: list[Figure]
-    """The negative log-likelihood of each document in nats, the charge included."""
-    charges: list[Figure] | None
-    """The part of `nll` that is the tokenizer's charge, for each document; null where it is not known."""
-    bytes: list[Count]
-    groups: list[str]
-    """The group of each document; documents of one group are not independent of each other."""
-    tokens: Count
-    """The tokens of all documents together, ends included."""
 
 
 class Likelihood(Part):
@@ -242,7 +192,7 @@ class Meta(Part):
     command: str
     corpus: str
     """The hash of the corpus."""
-    seed: Count
+    seed: int
     seeds: Count
     prompts: Count
     prompt_words: Count

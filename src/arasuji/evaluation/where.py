@@ -11,7 +11,7 @@ import numpy as np
 
 from arasuji.corpus.index import TrainingWords
 from arasuji.corpus.script import placed_words
-from arasuji.evaluation.report import FrequencyBits, PositionBits
+from arasuji.evaluation.answer import FrequencyBits, PositionBits
 from arasuji.evaluation.score import Score
 from arasuji.tokenizers import Tokenizer
 

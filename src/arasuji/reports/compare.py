@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from arasuji.evaluation.report import ComparedModel, Likelihood, Meta, Pair, RealTexts, Report
-from arasuji.reports import compare_plots, plots
+from arasuji.reports import compare_plots, svg
 from arasuji.reports.compare_plots import REAL, Models
 from arasuji.reports.page import NOTHING, Table, brief, count, duration, render, share
 from arasuji.reports.tinted import read_along, tinted
@@ -22,7 +22,7 @@ def compare_page(report: Report) -> str:
         names=names,
         meta=report.meta,
         verdict=verdict(report),
-        dots=[f"var(--series-{i % len(plots.SERIES)})" for i in range(len(names))],
+        dots=[f"var(--series-{i % len(svg.SERIES)})" for i in range(len(names))],
         bits=[compare_plots.bits(models, report.pairs)],
         likelihood=_likelihood(models),
         few_recent=0 if any(m.recent for m in models) else report.meta.recent,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from arasuji.evaluation.report import ComparedModel, Pair, RealTexts
-from arasuji.reports import plots
+from arasuji.reports import plots, svg
 from arasuji.reports.page import NOTHING, Plot, Table, brief, duration, share
 from arasuji.reports.verdict import foremost, listed, most_like_real
 
@@ -16,7 +16,7 @@ Models = Sequence[ComparedModel]
 
 def colours_of(models: Models) -> dict[str, str]:
     """The colour of each model, by its name."""
-    return {model.name: plots.SERIES[i % len(plots.SERIES)] for i, model in enumerate(models)}
+    return {model.name: svg.SERIES[i % len(svg.SERIES)] for i, model in enumerate(models)}
 
 
 def bits(models: Models, pairs: Sequence[Pair]) -> Plot:
@@ -153,7 +153,7 @@ def classifier(models: Models, real: RealTexts) -> list[Plot]:
     if len(found) == 1:
         title = f"The texts of {found[0][0]} are told from real ones with an accuracy of {share(found[0][1].accuracy)}"
     if real.samples.classifier:
-        found.insert(0, (REAL, real.samples.classifier, plots.INK))
+        found.insert(0, (REAL, real.samples.classifier, svg.INK))
     rows: list[list[str | int]] = [[name, share(c.accuracy), share(c.low), share(c.high)] for name, c, _ in found]
     return [
         Plot(

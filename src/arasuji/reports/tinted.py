@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from arasuji.corpus.script import UNSPACED
 from arasuji.evaluation import report
-from arasuji.evaluation.report import Token
+from arasuji.evaluation.answer import Token
 from arasuji.reports.page import share
 
 WORD = re.compile(rf"\s*(?:{UNSPACED}|(?:(?!{UNSPACED})\S)+)")
