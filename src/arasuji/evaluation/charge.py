@@ -145,7 +145,7 @@ def _capital(letter: str) -> str | None:
 
 
 def _patterns(word: str, forms: dict[str, str]) -> int:
-    """The number of mixtures beside the usual forms."""
+    """The number of mixtures that are none of the usual forms."""
     return 2 ** sum(_capital(letter) is not None for letter in word) - sum(_mixture(f, word) for f in forms.values())
 
 

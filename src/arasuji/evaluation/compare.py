@@ -1,6 +1,6 @@
 """Which model is better, and by how much: one report, as plain numbers and texts, that a page is made of.
 
-    runs ──ask (a process each, kept)──▶ Answer ──▶ measures, beside those of real texts ──▶ Report
+    runs ──ask (a process each, kept)──▶ Answer ──▶ measures, and those of real texts ──▶ Report
 
 Every model is asked the same: the same documents are scored, the same prompts continued under the same settings with
 the same seeds. What a model has answered is kept and not asked again until the model or the question changes.

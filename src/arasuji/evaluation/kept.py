@@ -24,7 +24,7 @@ def kept(asked: object, find: Callable[[], Answer], kind: type[Answer]) -> tuple
     """The answer, and whether it was kept before. A kept file that is damaged, or holds something else than `kind`, is
     found anew.
 
-    `asked` is JSON of all that the answer depends on besides the code, the versions of libraries included.
+    `asked` is JSON of all that the answer depends on, the versions of libraries included, but not the code.
     """
     key = hashlib.sha256(json.dumps([asked, _code()], sort_keys=True).encode()).hexdigest()[:24]
     path, checked = bases.home() / "compare" / f"{key}.json", TypeAdapter(kind)
@@ -38,7 +38,7 @@ def kept(asked: object, find: Callable[[], Answer], kind: type[Answer]) -> tuple
 
 @cache
 def _code() -> str:
-    """The hash of this package's files, since who changes the code wants to see what that changes."""
+    """The hash of this package's files, so that changed code finds its answers anew."""
     found = hashlib.sha256()
     for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         found.update(path.read_bytes())

@@ -3,7 +3,7 @@
 A pretrained model turns each text into a vector; the vectors of both kinds are clustered together, and the two
 distributions over the clusters are compared. The package mauve-text does so. Its licence is the GPL, so it is an extra
 that nothing here needs. Its authors compare 5,000 texts by GPT-2 large; a figure of fewer texts and a smaller model is
-to be read beside that of real texts, not beside theirs.
+to be compared with that of real texts, not with theirs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The report of `compare`: what it holds, and how its JSON is read back.
 
-A page and a terminal show nothing but what stands here, so whatever they divide by, look up or lay side by side is
-checked here, once.
+The page and the terminal show nothing but a report. Whatever they divide by, look up or compare is checked here, once,
+so that a report that was read can be shown.
 """
 
 from __future__ import annotations

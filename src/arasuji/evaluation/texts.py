@@ -1,4 +1,4 @@
-"""What written texts are like beside real ones: all cut to one length, as many of each, in lower case without
+"""What written texts are like, compared with real ones: as many of each, all cut to one length, in lower case without
 punctuation."""
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _least(own: Texts, words: int) -> int:
 
 
 def _measured(own: Texts, real: Texts, words: int, most: int) -> TextMeasures:
-    rounds, beside = own.rounds(words), [cut for cuts in real.rounds(words) for cut in cuts]
+    rounds, real_cuts = own.rounds(words), [cut for cuts in real.rounds(words) for cut in cuts]
     enough = _least(own, words) > 0
     found: dict[str, Any] = {
         "long_enough": sum(map(len, rounds)) / len(own.texts),
@@ -97,19 +97,19 @@ def _measured(own: Texts, real: Texts, words: int, most: int) -> TextMeasures:
         figures = [figure[name] for figure in varied]
         found[name] = statistics.fmean(figures) if enough else None
         found[f"{name}_range"] = (min(figures), max(figures)) if enough else None
-    each = min(most, len(beside) // len(rounds))
+    each = min(most, len(real_cuts) // len(rounds))
     some = [cut for cuts in rounds for cut in cuts[:each]]
     if enough and len(some) >= FEWEST:
-        theirs = beside[: len(some)]
+        as_many = real_cuts[: len(some)]
         found["classifier"] = classified(
-            [cut.words for cut in theirs],
+            [cut.words for cut in as_many],
             [cut.words for cut in some],
-            [cut.group for cut in theirs],
+            [cut.group for cut in as_many],
             [cut.group for cut in some],
         )
         # MAUVE is to the real texts of other prompts, since that is what real texts can be compared with.
-        strangers = [cut for cut in beside if cut.group not in own.groups]
-        found["mauve"] = _mauve(rounds, strangers, min(most, len(strangers)))
+        others = [cut for cut in real_cuts if cut.group not in own.groups]
+        found["mauve"] = _mauve(rounds, others, min(most, len(others)))
     return TextMeasures(**found)
 
 
@@ -117,8 +117,8 @@ def _mauve(rounds: Sequence[Sequence[Cut]], real: Sequence[Cut], count: int) -> 
     """The mean MAUVE of the rounds, of `count` texts each, since it depends on how many there are."""
     if count < FEWEST:
         return None
-    beside = [cut.words for cut in real[:count]]
-    figures = [mauve([cut.words for cut in cuts[:count]], beside) for cuts in rounds]
+    real_words = [cut.words for cut in real[:count]]
+    figures = [mauve([cut.words for cut in cuts[:count]], real_words) for cuts in rounds]
     known = [figure for figure in figures if figure is not None]
     return statistics.fmean(known) if known else None
 

@@ -1,4 +1,4 @@
-"""The page of `arasuji inspect`: what a collection holds, what ails it, and what to expect of it."""
+"""The page of `arasuji inspect`: what a collection holds, what is wrong with it, and what to expect of it."""
 
 from __future__ import annotations
 

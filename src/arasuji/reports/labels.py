@@ -43,8 +43,8 @@ def names(texts: Sequence[str], width: int) -> list[str]:
 
 
 def clipped(text: str, width: int) -> str:
-    """A label in one line, of so many narrow letters at most; a letter of Chinese or Japanese is two wide. A blank
-    one is a dash: a bar without a name reads as a fault."""
+    """A label in one line of at most `width` narrow letters; a letter of Chinese or Japanese counts as two. A blank
+    label is a dash, since a bar without a name looks like a fault."""
     text = " ".join(NOT_XML.sub("", text).split()) or NOTHING
     ends, used = [], 0
     for letter in text:

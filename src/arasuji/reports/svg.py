@@ -18,13 +18,16 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDTH = 344  # units of the drawing; a phone of 360 pixels shows 328
+WIDTH = 344
+"""The width of a drawing in its own units; a phone of 360 pixels shows it 328 pixels wide."""
 FONT = 13.5
+"""The size of letters in the same units."""
 
 # Colours that nothing else would use; `_adapted` puts the page's variable of that name in their place.
 INK, QUIET, LINE, BAR, MODEL = "#000001", "#000002", "#000003", "#000004", "#000005"
 SERIES = [f"#00000{i}" for i in "56789ab"]
-PLAIN = 4  # of these are told apart at a glance; lines in the others are dashed
+PLAIN = 4
+"""The number of colours that are easy to tell apart; lines in the others are dashed."""
 _VARIABLES = {
     INK: "var(--ink)",
     QUIET: "var(--quiet)",

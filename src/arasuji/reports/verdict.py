@@ -73,9 +73,11 @@ def _classified(models: Sequence[ComparedModel], real: RealTexts) -> list[str]:
         return []
     (least, name), (most, other) = min(found), max(found)
     chance = real.samples.classifier
-    beside = f" (real ones from other real ones: {share(chance.accuracy)})" if chance else ""
+    real_ones = f" (real ones from other real ones: {share(chance.accuracy)})" if chance else ""
     rest = f", those of {other} with {share(most)}" if other != name else ""
-    return [f"A classifier tells the texts of {name} from real ones with an accuracy of {share(least)}{beside}{rest}."]
+    return [
+        f"A classifier tells the texts of {name} from real ones with an accuracy of {share(least)}{real_ones}{rest}."
+    ]
 
 
 def _unjudged(models: Sequence[ComparedModel]) -> list[str]:
