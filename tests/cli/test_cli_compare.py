@@ -88,6 +88,7 @@ def test_the_report_has_its_keys_and_says_what_it_depends_on(compared, prepared)
     assert report["meta"]["corpus"] == prepared[1].json["hash"]
     assert report["meta"]["documents"] == prepared[1].json["documents"]["test"] < 1000
     assert "--samples 30 --seeds 1 --documents 1000 --seed 5" in report["meta"]["command"]
+    assert "`pip install mauve-text`" in report["meta"]["without_mauve"]
 
 
 def test_the_bits_are_those_of_evaluate_where_the_documents_are_the_same(arasuji_, words, mini, compared):
@@ -101,13 +102,23 @@ def test_a_second_run_asks_no_model_and_says_the_same(arasuji_, asked, compared,
     def refused(*_):
         raise AssertionError("a model was asked again")
 
-    monkeypatch.setattr("arasuji.evaluation.compare._process", refused)
+    monkeypatch.setattr("arasuji.evaluation.ask._process", refused)
     first, again = compared[0].json, arasuji_(*asked, "--json").json
     for report in (first, again):
         for model in report["models"]:
-            model["cost"].pop("kept")
+            model["cost"].pop("from_cache")
         report["meta"].pop("command")
     assert again == first
+
+
+def test_a_single_document_has_no_interval(arasuji_, words, mini, home):
+    few = ["compare", words, mini, "--samples", "20", "--seeds", "1", "--documents", "1"]
+    report = arasuji_(*few, "--json").json
+    assert report["meta"]["documents"] == 1
+    for part in (*report["models"], *report["pairs"]):
+        assert (part["low"], part["high"]) == (None, None)
+    rows = [line.split() for line in arasuji_(*few).out.splitlines()]
+    assert [row[2] for row in rows if row[:1] in (["words"], ["mini"])][:2] == ["-", "-"]
 
 
 def test_the_page_is_made_again_from_the_figures(arasuji_, compared, tmp_path):
@@ -155,9 +166,17 @@ def test_a_run_without_a_model_is_refused_before_any_model_is_asked(arasuji_, ru
 
 
 def test_a_report_that_is_none_is_refused(arasuji_, tmp_path):
-    for content in ("{}", "[]", "nothing", json.dumps({"models": []}), '{"models": [], "meta": {"layout": 1}}'):
-        (tmp_path / "report.json").write_text(content, "utf-8")
-        assert "report" in arasuji_("compare", "--from", tmp_path / "report.json").complaint
+    for content in ("{}", "[]", "nothing", json.dumps({"models": []}), "[" * 10_000):
+        (tmp_path / "a.json").write_text(content, "utf-8")
+        assert "is not a whole report" in arasuji_("compare", "--from", tmp_path / "a.json").complaint
+
+
+def test_a_report_of_another_version_is_refused_and_says_what_to_do(arasuji_, compared, tmp_path):
+    report = compared[0].json
+    report["meta"]["layout"] -= 1
+    del report["meta"]["machine"]
+    (tmp_path / "a.json").write_text(json.dumps(report), "utf-8")
+    assert "compare the models again" in arasuji_("compare", "--from", tmp_path / "a.json").complaint
 
 
 def places(value, path=()):

@@ -13,7 +13,7 @@ from scored_models import Uniform
 
 from arasuji.corpus import Record
 from arasuji.evaluation import charge as module
-from arasuji.evaluation.charge import LONGEST_RUN, MIXED, OTHER, Charge
+from arasuji.evaluation.charge import MIXED, ORDER, OTHER, Charge
 from arasuji.evaluation.score import score
 from arasuji.tokenizers import word
 
@@ -66,8 +66,8 @@ def test_the_spellings_of_unknown_words_sum_to_one(charge):
     shares = letters.model.probabilities
 
     def following(*before: int) -> torch.Tensor:
-        history = [-1] * (LONGEST_RUN - 1) + [letters.end_id, *before]
-        return shares(torch.tensor(history[1 - LONGEST_RUN :]).expand(257, -1), torch.arange(257))
+        history = [-1] * (ORDER - 1) + [letters.end_id, *before]
+        return shares(torch.tensor(history[1 - ORDER :]).expand(257, -1), torch.arange(257))
 
     first = following()
     seconds = torch.stack([following(byte) for byte in range(256)])
@@ -75,19 +75,19 @@ def test_the_spellings_of_unknown_words_sum_to_one(charge):
     going_on = (first[:256, None] * seconds[:, :256]).sum()
     assert (ended + going_on).item() == pytest.approx(1)
     by_hand = -(first[ord("z")] * seconds[ord("z"), letters.end_id]).log().item()
-    assert letters.nats(["z"]) == pytest.approx([by_hand], rel=1e-5)
+    assert letters.nll(["z"]) == pytest.approx([by_hand], rel=1e-5)
 
 
 def test_a_spelling_costs_the_same_alone_and_among_others(charge, monkeypatch):
     strings = ["zorblax", "", "é", "lamp", "a" * 40]
-    together = charge.letters.nats(strings)
-    assert together == pytest.approx([charge.letters.nats([string])[0] for string in strings], rel=1e-6)
+    together = charge.letters.nll(strings)
+    assert together == pytest.approx([charge.letters.nll([string])[0] for string in strings], rel=1e-6)
     monkeypatch.setattr(module, "AT_ONCE", 2)
-    assert charge.letters.nats(strings) == pytest.approx(together, rel=1e-6)
+    assert charge.letters.nll(strings) == pytest.approx(together, rel=1e-6)
 
 
 def test_words_of_the_training_texts_are_cheap_and_other_cases_and_gaps_are_not(charge):
-    usual = sum(charge.nats("The keeper lights the lamp."))
+    usual = sum(charge.nll("The keeper lights the lamp."))
     for other in (
         "the keeper lights the lamp.",
         "The keeper lights THE lamp.",
@@ -95,18 +95,18 @@ def test_words_of_the_training_texts_are_cheap_and_other_cases_and_gaps_are_not(
         "The keeper lights the lamp .",
         "The  keeper lights the lamp.",
     ):
-        assert sum(charge.nats(other)) > usual + 0.5
+        assert sum(charge.nll(other)) > usual + 0.5
 
 
 def test_an_unknown_word_costs_its_letters(charge):
-    short, long = sum(charge.nats("the zo")), sum(charge.nats("the zoqqwwxxyy"))
-    assert sum(charge.nats("the the")) + 3 < short < long - 10
+    short, long = sum(charge.nll("the zo")), sum(charge.nll("the zoqqwwxxyy"))
+    assert sum(charge.nll("the the")) + 3 < short < long - 10
 
 
 @settings(deadline=None, max_examples=300, derandomize=True)
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=40))
 def test_any_text_has_a_price_for_each_token_and_its_end(charge, tokenizer, text):
-    paid = charge.nats(text)
+    paid = charge.nll(text)
     assert len(paid) == len(tokenizer.encode(text)) + 1
     assert all(math.isfinite(nats) and nats >= -1e-9 for nats in paid)
 
@@ -145,4 +145,4 @@ def test_a_score_with_the_charge_is_no_lower_bound_any_more(tokenizer, charge):
     assert free.charge is None
     assert paid.charge > 0
     assert paid.bits_per_byte == pytest.approx(free.bits_per_byte + paid.charge)
-    assert paid.nats[0] == pytest.approx(free.nats[0] + sum(charge.nats(TRAINING[0])))
+    assert paid.document_nll[0] == pytest.approx(free.document_nll[0] + sum(charge.nll(TRAINING[0])))

@@ -9,6 +9,7 @@ import pytest
 
 from arasuji import bases
 from arasuji.evaluation import kept as module
+from arasuji.evaluation.answer import Part
 from arasuji.evaluation.kept import kept
 from arasuji.runs import mark_of
 
@@ -19,9 +20,15 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
+class Answer(Part):
+    value: int
+
+
 def asked(question):
     """Whether the question had been answered before."""
-    return kept(question, lambda: {"answer": 1})[1]
+    answer, before = kept(question, lambda: Answer(value=1), Answer)
+    assert answer == Answer(value=1)
+    return before
 
 
 def test_an_answer_is_found_once(home):
@@ -44,10 +51,11 @@ def test_an_answer_is_found_again_by_other_code(home, tmp_path, monkeypatch):
         module._code.cache_clear()
 
 
-def test_a_damaged_answer_is_found_again(home):
+@pytest.mark.parametrize("content", ["{", "{}", "[]", '{"value": "x"}', '{"value": 1, "more": 1}', '{"value": NaN}'])
+def test_an_answer_that_is_damaged_or_something_else_is_found_again(home, content):
     asked("question")
     for path in (home / "compare").iterdir():
-        path.write_text("{", "utf-8")
+        path.write_text(content, "utf-8")
     assert [asked("question"), asked("question")] == [False, True]
 
 

@@ -1,9 +1,10 @@
-"""What MAUVE is meant to catch, and that nothing needs it."""
+"""What MAUVE is meant to catch, and that nothing needs it or fetches what it needs."""
 
 from __future__ import annotations
 
 import pytest
 
+from arasuji import bases
 from arasuji.corpus.script import words_of
 from arasuji.errors import BaseModelError
 from arasuji.evaluation import mauve as module
@@ -21,7 +22,7 @@ def sets(starter_texts):
 
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch):
-    monkeypatch.setattr(module, "kept", lambda asked, find: (find(), False))
+    monkeypatch.setattr(module, "kept", lambda asked, find, kind: (find(), False))
 
 
 def test_real_texts_are_near_real_ones_and_bad_ones_far_off(sets):
@@ -31,22 +32,37 @@ def test_real_texts_are_near_real_ones_and_bad_ones_far_off(sets):
     assert mauve([others[0]] * COUNT, real) < 0.1
 
 
-def test_it_is_the_same_each_time_and_writes_nothing_on_the_terminal(sets, capfd, monkeypatch):
-    kept = mauve(*sets)
-    monkeypatch.setattr(module, "kept", lambda asked, find: (find(), False))
-    assert mauve(*sets) == kept
+def test_it_is_the_same_each_time_and_writes_nothing_on_the_terminal(sets, capfd):
+    first = mauve(*sets)
+    module._vectors.cache_clear()
+    assert mauve(*sets) == first
     assert capfd.readouterr() == ("", "")
 
 
-def test_there_is_no_figure_without_the_package_or_the_model(sets, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "find_spec", lambda name: None)
-        assert mauve(*sets) is None
-
-    def unreachable(name):
-        raise BaseModelError("no such model here")
-
-    monkeypatch.setattr(module, "mark_of", unreachable)
-    module._mark.cache_clear()
+def test_there_is_no_figure_without_the_package(sets, monkeypatch):
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
     assert mauve(*sets) is None
-    module._mark.cache_clear()
+    assert "`pip install mauve-text`" in module.missing()
+
+
+def test_a_model_that_is_not_on_this_machine_is_not_fetched_and_its_command_is_named(sets, monkeypatch, tmp_path):
+    asked = []
+
+    def answer(*arguments, **options):
+        asked.append(arguments)
+        raise OSError("no network")
+
+    monkeypatch.setattr(bases, "home", lambda: tmp_path)
+    monkeypatch.setattr(bases, "_gguf", lambda base: None)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", answer)
+    module._reader_folder.cache_clear()
+    try:
+        assert mauve(*sets) is None
+        assert "`arasuji models get smollm2-135m`" in module.missing()
+        assert asked == []
+    finally:
+        module._reader_folder.cache_clear()
+    with pytest.raises(BaseModelError):
+        bases.find(module.READER)  # which may fetch it
+    assert asked

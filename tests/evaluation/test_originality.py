@@ -11,7 +11,7 @@ from scored_models import training_of
 from arasuji.corpus import prepare
 from arasuji.corpus.index import training_words
 from arasuji.corpus.script import words_of
-from arasuji.evaluation.originality import MARKED, SIZES, copied, longest_runs
+from arasuji.evaluation.originality import MARKED, SIZES, copied, longest_matches
 
 few_words = st.lists(st.integers(0, 3), max_size=12)
 
@@ -22,12 +22,12 @@ def stands_in(run, texts) -> bool:
 
 @settings(deadline=None, max_examples=500, derandomize=True)
 @given(texts=st.lists(few_words, max_size=4), others=st.lists(few_words, max_size=4))
-def test_the_longest_runs_are_those_of_brute_force(texts, others):
+def test_the_longest_matches_are_those_of_brute_force(texts, others):
     by_hand = [
         [max(n for n in range(i + 2) if n == 0 or stands_in(text[i + 1 - n : i + 1], others)) for i in range(len(text))]
         for text in texts
     ]
-    assert longest_runs(texts, others) == by_hand
+    assert longest_matches(texts, others) == by_hand
 
 
 def test_a_run_does_not_go_on_from_one_training_text_to_the_next():
@@ -49,18 +49,18 @@ def test_a_training_text_itself_is_found_whole_and_nearest(starter_texts):
     training = training_of(*starter_texts[:50])
     found = copied([starter_texts[7], starter_texts[60], "", "zorblax"], training)
     assert found[0].longest == len(words_of(starter_texts[7]))
-    assert found[0].found == found[0].runs
-    assert (found[0].nearest, found[0].likeness) == (7, 1.0)
+    assert found[0].found == found[0].shingles
+    assert (found[0].nearest, found[0].containment) == (7, 1.0)
     assert found[1].longest < MARKED
     assert found[1].spans == []
     assert [f.longest for f in found[2:]] == [0, 0]
-    assert all(f.runs == dict.fromkeys(SIZES, 0) for f in found[2:])
+    assert all(f.shingles == dict.fromkeys(SIZES, 0) for f in found[2:])
 
 
-def test_the_nearest_text_is_the_one_with_most_of_the_runs():
+def test_the_nearest_text_is_the_one_with_most_of_the_shingles():
     training = training_of("one two three four", "one two three nine two three four five", "six seven")
     (found,) = copied(["one two three four five"], training)
-    assert (found.nearest, found.likeness) == (1, pytest.approx(3 / 3))
+    assert (found.nearest, found.containment) == (1, pytest.approx(3 / 3))
 
 
 def test_the_index_is_kept_with_the_corpus_and_made_anew_where_it_is_damaged(starter_texts, tmp_path):

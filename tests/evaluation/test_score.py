@@ -29,7 +29,7 @@ def test_nats_equal_the_loss_of_transformers(bpe, starter_texts):
     model = opinionated("transformer", bpe, context_length=512)
     texts = [*TEXTS, *starter_texts[:6]]
     scored = score(model, bpe, texts)
-    for text, nats in zip(texts, scored.nats, strict=True):
+    for text, nats in zip(texts, scored.document_nll, strict=True):
         ids = torch.tensor([[bpe.end_id, *bpe.encode(text), bpe.end_id]])
         theirs = model.network(input_ids=ids, labels=ids).loss.item() * (ids.shape[1] - 1)
         assert nats == pytest.approx(theirs, rel=1e-5, abs=1e-4)
@@ -42,7 +42,7 @@ def test_perplexity_agrees_with_torchmetrics(bpe, starter_texts):
     row = torch.tensor([[bpe.end_id, *bpe.encode(text), bpe.end_id]])
     theirs = perplexity(model.network(input_ids=row[:, :-1]).logits.float(), row[:, 1:])
     scored = score(model, bpe, [text])
-    assert math.exp(scored.nats[0] / scored.tokens) == pytest.approx(theirs.item(), rel=1e-4)
+    assert math.exp(scored.document_nll[0] / scored.tokens) == pytest.approx(theirs.item(), rel=1e-4)
 
 
 @torch.no_grad()
@@ -65,7 +65,7 @@ def test_a_text_beyond_the_context_is_scored_whole_by_windows_that_overlap_by_ha
         assert i + 1 - start >= min(i + 1, limit - limit // 2)
     scored = score(model, bpe, [text])
     assert scored.tokens == len(targets)
-    assert scored.nats[0] == pytest.approx(by_hand, abs=1e-3)
+    assert scored.document_nll[0] == pytest.approx(by_hand, abs=1e-3)
 
 
 @settings(deadline=None, max_examples=60, derandomize=True)
@@ -99,11 +99,11 @@ def test_a_uniform_model_of_bytes_pays_8_bits_for_each():
 
 def test_a_text_costs_the_same_alone_and_among_others(model, bpe, starter_texts, monkeypatch):
     texts = [*TEXTS, *(text[:300] for text in starter_texts[:8])]
-    alone = [score(model, bpe, [text]).nats[0] for text in texts]
+    alone = [score(model, bpe, [text]).document_nll[0] for text in texts]
     for size in (module.BATCH_TOKENS, 200):
         monkeypatch.setattr(module, "BATCH_TOKENS", size)
-        assert score(model, bpe, texts).nats == pytest.approx(alone, abs=1e-3, rel=1e-5)
-        assert score(model, bpe, texts[::-1]).nats == pytest.approx(alone[::-1], abs=1e-3, rel=1e-5)
+        assert score(model, bpe, texts).document_nll == pytest.approx(alone, abs=1e-3, rel=1e-5)
+        assert score(model, bpe, texts[::-1]).document_nll == pytest.approx(alone[::-1], abs=1e-3, rel=1e-5)
 
 
 def test_scoring_teaches_nothing_draws_nothing_and_leaves_the_mode_as_it_was(bpe):
@@ -144,7 +144,7 @@ def test_the_bits_per_byte_of_an_ngram_model_equal_a_hand_calculation():
     model.eval()
     scored = score(model, tokenizer, ["a b a"])
     by_hand = 0.84 * (1.5 / 3 + 0.16 / 3) * 0.09 * 0.12
-    assert scored.nats[0] == pytest.approx(-math.log(by_hand), rel=1e-6)
+    assert scored.document_nll[0] == pytest.approx(-math.log(by_hand), rel=1e-6)
     assert scored.tokens == 4
     assert scored.bits_per_byte == pytest.approx(-math.log2(by_hand) / 5, rel=1e-6)
     # and all that may follow "a" sums to one
@@ -156,8 +156,8 @@ def made_up(count: int, seed: int = 0, groups=None) -> Score:
     generator = torch.Generator().manual_seed(seed)
     size = torch.randint(100, 900, (count,), generator=generator).tolist()
     rate = (0.9 + 0.2 * torch.randn(count, generator=generator)).tolist()
-    prices = [[b * r] for b, r in zip(size, rate, strict=True)]
-    return Score(prices, [[0.0]] * count, size, groups or [str(i) for i in range(count)])
+    nll = [[b * r] for b, r in zip(size, rate, strict=True)]
+    return Score(nll, [[0.0]] * count, size, groups or [str(i) for i in range(count)])
 
 
 def width(scored: Score) -> float:
@@ -176,8 +176,8 @@ def test_an_interval_holds_the_estimate_and_is_the_same_each_time():
 def test_an_interval_is_about_two_standard_errors_each_way():
     """Against the ratio's own formula (Cochran 1977, section 2.11), which knows nothing of resampling."""
     scored = made_up(400)
-    ratio = sum(scored.nats) / sum(scored.bytes)
-    rest = [n - ratio * b for n, b in zip(scored.nats, scored.bytes, strict=True)]
+    ratio = sum(scored.document_nll) / sum(scored.bytes)
+    rest = [n - ratio * b for n, b in zip(scored.document_nll, scored.bytes, strict=True)]
     error = math.sqrt(sum(r * r for r in rest)) / sum(scored.bytes) / math.log(2)
     assert width(scored) == pytest.approx(2 * 1.96 * error, rel=0.05)
 
@@ -188,9 +188,9 @@ def test_an_interval_shrinks_with_the_root_of_the_groups():
 
 def test_groups_and_not_documents_are_drawn():
     one = made_up(30)
-    ten = Score(one.prices * 10, None, one.bytes * 10, one.groups * 10)  # each group has ten documents that are alike
+    ten = Score(one.nll * 10, None, one.bytes * 10, one.groups * 10)  # each group has ten documents that are alike
     assert ten.interval() == pytest.approx(one.interval())
-    apart = Score(ten.prices, None, ten.bytes, [str(i) for i in range(300)])
+    apart = Score(ten.nll, None, ten.bytes, [str(i) for i in range(300)])
     assert width(apart) < width(ten) / 2
 
 
@@ -202,7 +202,7 @@ def test_documents_of_a_single_group_say_nothing_about_others():
 
 def test_an_interval_holds_the_estimate_when_the_tokenizer_is_charged():
     free = made_up(60)
-    charged = Score(free.prices, [[0.2 * n] for n in free.nats], free.bytes, free.groups)
+    charged = Score(free.nll, [[0.2 * n] for n in free.document_nll], free.bytes, free.groups)
     low, high = charged.interval()
     assert low < charged.bits_per_byte < high
     assert charged.bits_per_byte == pytest.approx(1.2 * free.bits_per_byte)
@@ -217,12 +217,12 @@ def test_each_text_is_its_own_group_unless_groups_are_given(bpe):
 
 def test_no_texts_and_empty_texts_are_borne(model, bpe):
     nothing = score(model, bpe, [])
-    assert (nothing.nats, nothing.tokens, nothing.bits_per_byte) == ([], 0, 0)
+    assert (nothing.document_nll, nothing.tokens, nothing.bits_per_byte) == ([], 0, 0)
     assert nothing.interval() is None
     empty = score(model, bpe, [""])
     assert empty.bytes == [0]
     assert empty.tokens == 1
-    assert empty.nats[0] > 0  # to end at once is a choice too
+    assert empty.document_nll[0] > 0  # to end at once is a choice too
     assert math.isfinite(empty.bits_per_byte)
 
 

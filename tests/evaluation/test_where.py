@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scored_models import TEXTS, Uniform, opinionated, training_of
 
-from arasuji.evaluation.calibration import Bin, calibration, error
+from arasuji.evaluation.answer import CalibrationBin
+from arasuji.evaluation.calibration import calibration, error
 from arasuji.evaluation.charge import Charge
 from arasuji.evaluation.score import score
 from arasuji.evaluation.where import bits_of_characters, by_frequency, by_position, pieces
@@ -52,7 +53,7 @@ def test_all_bits_of_a_score_are_those_of_its_characters_and_its_end(request, to
     scored = score(opinionated("lstm", tokenizer), tokenizer, TEXTS, charge=charge)
     bits = bits_of_characters(scored, tokenizer, TEXTS)
     assert [len(row) for row in bits] == [len(text) + 1 for text in TEXTS]
-    for row, nats in zip(bits, scored.nats, strict=True):
+    for row, nats in zip(bits, scored.document_nll, strict=True):
         assert row.sum() * math.log(2) == pytest.approx(nats)
     for text in TEXTS:
         assert "".join(text[start:end] for start, end in pieces(tokenizer, text)) == text
@@ -75,12 +76,14 @@ def test_a_uniform_model_costs_the_same_everywhere():
 
     texts = ["a" * 300, "b" * 40]
     scored = score(Uniform(256), Bytes(), texts)
-    assert [n / math.log(2) / (len(t) + 1) for n, t in zip(scored.nats, texts, strict=True)] == pytest.approx([8, 8])
+    assert [n / math.log(2) / (len(t) + 1) for n, t in zip(scored.document_nll, texts, strict=True)] == pytest.approx(
+        [8, 8]
+    )
     bits = bits_of_characters(scored, Bytes(), texts)
     assert dict(by_position(bits, texts)) == pytest.approx({0: 8, 25: 8, 50: 8, 100: 8, 200: 8})
 
 
-def test_words_are_priced_by_how_often_training_had_them(bpe):
+def test_the_bits_of_words_are_by_how_often_training_had_them(bpe):
     text = "The sea, the zorblax!"
     training = training_of(*["the sea"] * 12, "the lamp")
     scored = score(Uniform(9), bpe, [text])
@@ -91,9 +94,9 @@ def test_words_are_priced_by_how_often_training_had_them(bpe):
     assert sum(paid * words for paid, words in found.values()) == pytest.approx(whole)
 
 
-def test_a_model_that_is_as_sure_as_it_is_right_has_no_error():
-    assert error([Bin(0.3, 0.3, 10), Bin(0.9, 0.9, 5)]) == 0
-    assert error([Bin(0.5, 0.3, 30), Bin(0.9, 1.0, 10)]) == pytest.approx(0.175)
+def test_a_model_that_is_as_confident_as_it_is_accurate_has_no_error():
+    assert error([CalibrationBin(0.3, 0.3, 10), CalibrationBin(0.9, 0.9, 5)]) == 0
+    assert error([CalibrationBin(0.5, 0.3, 30), CalibrationBin(0.9, 1.0, 10)]) == pytest.approx(0.175)
     assert error([]) == 0
 
 
@@ -113,6 +116,6 @@ def test_calibration_is_that_of_the_whole_distribution(bpe, family):
                 right.append(int(shares.argmax()) == ids[i])
     bins = calibration(model, bpe, texts)
     assert sum(b.tokens for b in bins) == len(sure)
-    assert sum(b.sure * b.tokens for b in bins) == pytest.approx(sum(sure), rel=1e-3)
-    assert sum(b.right * b.tokens for b in bins) == pytest.approx(sum(right), abs=1)
-    assert [b.sure for b in bins] == sorted(b.sure for b in bins)
+    assert sum(b.confidence * b.tokens for b in bins) == pytest.approx(sum(sure), rel=1e-3)
+    assert sum(b.accuracy * b.tokens for b in bins) == pytest.approx(sum(right), abs=1)
+    assert [b.confidence for b in bins] == sorted(b.confidence for b in bins)

@@ -112,7 +112,7 @@ def test_empty_sections_say_so(empty, facts, read):
         "No tokenizer was tried",
         "No document names a genre.",
         "No document names a year.",
-        "No language could be told.",
+        "No language was recognized.",
         "No text repeats another",
         "No phrase stands at the beginning or the end",
         "There is no outlook",
@@ -125,7 +125,7 @@ def test_empty_sections_say_so(empty, facts, read):
 def test_one_language_is_named(inspection, facts, read):
     found = replace(inspection.found, languages={"ja": 25_800, "?": 65})
     page = read(inspect_page(replace(inspection, found=found, prepared=found), facts))
-    assert "Every text whose language can be told is in Japanese." in page.text
+    assert "Every text whose language is recognized is in Japanese." in page.text
 
 
 def test_only_the_largest_clusters_are_shown(inspection, facts, read):

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from arasuji import reports
+from arasuji.reports.labels import apart, clipped, names, spaced
 from arasuji.reports.page import brief, count, duration, render, share
-from arasuji.reports.plots import WIDTH, _apart, _clipped, _names, _spaced, rows
+from arasuji.reports.plots import rows
+from arasuji.reports.svg import WIDTH
 
 STYLE = (Path(reports.__file__).parent / "templates" / "style.css").read_text("utf-8")
 COLOURS = {name: pair for name, *pair in re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", STYLE)}
@@ -65,7 +67,7 @@ def test_sizes_come_from_one_scale():
 @pytest.mark.parametrize("numbers", [[5], [0, 20], range(1960, 2027), range(0, 20_000, 20), range(-3000, 9000, 1000)])
 def test_shown_numbers_are_round_and_do_not_meet(numbers):
     longest = str(numbers[-1])
-    shown = _spaced(numbers, longest)
+    shown = spaced(numbers, longest)
     assert 0 < len(shown) * (len(longest) * 8 + 12) <= WIDTH or len(shown) == 1
     assert len({b - a for a, b in pairwise(shown)}) <= 1
     if len(numbers) > 20:
@@ -73,22 +75,22 @@ def test_shown_numbers_are_round_and_do_not_meet(numbers):
 
 
 def test_names_of_lines_are_moved_apart_and_stay_below_the_top():
-    assert _apart([0.5, 0.1, 0.9], 0.1, 1) == [0.5, 0.1, 0.9]
-    assert _apart([0.5, 0.5, 0.5], 0.1, 1) == pytest.approx([0.5, 0.6, 0.7])
-    assert _apart([1.0, 1.0, 0.3], 0.1, 1) == pytest.approx([0.9, 1.0, 0.3])
+    assert apart([0.5, 0.1, 0.9], 0.1, 1) == [0.5, 0.1, 0.9]
+    assert apart([0.5, 0.5, 0.5], 0.1, 1) == pytest.approx([0.5, 0.6, 0.7])
+    assert apart([1.0, 1.0, 0.3], 0.1, 1) == pytest.approx([0.9, 1.0, 0.3])
 
 
 def test_labels_are_cut_to_their_width():
-    assert _clipped("Slice of Life", 16) == "Slice of Life"
-    assert _clipped("Psychological Thriller", 16) == "Psychological T…"
-    assert _clipped("日常と学園の物語と魔法", 16) == "日常と学園の物…"
-    assert _clipped("a\n\n b\x00\ud800", 16) == "a b"
+    assert clipped("Slice of Life", 16) == "Slice of Life"
+    assert clipped("Psychological Thriller", 16) == "Psychological T…"
+    assert clipped("日常と学園の物語と魔法", 16) == "日常と学園の物…"
+    assert clipped("a\n\n b\x00\ud800", 16) == "a b"
 
 
 def test_labels_that_begin_alike_are_cut_in_the_middle():
-    assert _names(["lstm-article-fast", "lstm-article-15th", "ngram"], 13) == ["lstm-…-fast", "lstm-…-15th", "ngram"]
-    assert _names(["lstm-article-fast", "lstm-article-15th"], 16) == ["lstm-article-fa…", "lstm-article-15…"]
-    assert _names(["a b", "a  b"], 13) == ["a b", "a b"]
+    assert names(["lstm-article-fast", "lstm-article-15th", "ngram"], 13) == ["lstm-…-fast", "lstm-…-15th", "ngram"]
+    assert names(["lstm-article-fast", "lstm-article-15th"], 16) == ["lstm-article-fa…", "lstm-article-15…"]
+    assert names(["a b", "a  b"], 13) == ["a b", "a b"]
 
 
 def test_a_plot_brings_no_colour_font_or_id_of_its_own():

@@ -63,7 +63,7 @@ def demo(
     names = [str(out / "lstm"), str(out / base)]
     with progress_bar() as progress:
         report = api.compare(names, out / "corpus", samples=len(corpus.test), seeds=1, progress=progress)
-    report["meta"]["command"] = f"arasuji demo --out {shlex.quote(str(out))}"
+    report.meta.command = f"arasuji demo --out {shlex.quote(str(out))}"
     compare.save(report, out / "report.html")
     compare.show(report)
     print(f"the texts are in samples.txt, the runs in {out}, the comparison in {out / 'report.html'}")

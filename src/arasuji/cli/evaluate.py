@@ -15,6 +15,7 @@ from arasuji.speech import say
 
 if TYPE_CHECKING:
     from arasuji.corpus import Corpus, Record
+    from arasuji.evaluation.score import Score
 
 
 def evaluate(
@@ -53,7 +54,7 @@ def evaluate(
     run, opened = arguments.name(run), None
     try:
         opened = _corpus(run, corpus)
-    except ArasujiError:  # then what a word tokenizer throws away is not charged
+    except ArasujiError:  # then the charge of a word tokenizer is not known
         if read is None:
             raise
     if opened is None and read is None:
@@ -65,32 +66,38 @@ def evaluate(
         trained = api.load(run, "auto")
     with working(f"scoring {len(passages):,} texts"):
         score = api.evaluate(trained, passages, groups, opened.train if opened else ())
-    interval = score.interval()
-    low, high = interval or (None, None)
-    result = {
+    if json:
+        show_json(_as_json(score))
+        return
+    _show(score, str(texts) if texts else f"the {split} split of {corpus or trained.facts['corpus']['folder']}")
+    if score.charge is None and not opened:
+        print("since the texts that the run was trained on are not at hand")
+
+
+def _as_json(score: Score) -> dict[str, Any]:
+    low, high = score.interval() or (None, None)
+    return {
         "bits_per_byte": score.bits_per_byte,
         "low": low,
         "high": high,
-        "documents": len(passages),
+        "documents": len(score.bytes),
         "bytes": sum(score.bytes),
         "tokens": score.tokens,
         "charge": score.charge,
     }
-    if json:
-        show_json(result)
-        return
+
+
+def _show(score: Score, where: str) -> None:
     bound = "at least " if score.charge is None else ""
-    where = str(texts) if texts else f"the {split} split of {corpus or trained.facts['corpus']['folder']}"
-    alone = "one document has no interval" if len(passages) == 1 else "texts of one group have no interval"
+    alone = "one document has no interval" if len(score.bytes) == 1 else "texts of one group have no interval"
+    interval = score.interval()
     shown = f"95 %: {interval[0]:.3f} to {interval[1]:.3f}" if interval else alone
     print(f"{bound}{score.bits_per_byte:.3f} bits per byte ({shown})")
-    print(f"{len(passages):,} documents of {where}, {sum(score.bytes):,} bytes, {score.tokens:,} tokens")
+    print(f"{len(score.bytes):,} documents of {where}, {sum(score.bytes):,} bytes, {score.tokens:,} tokens")
     if score.charge is None:
-        print("a lower bound: what this tokenizer throws away (case, spacing, unknown words) is not charged")
-        if not opened:
-            print("since the texts that the run was trained on are not at hand")
+        print("a lower bound: what this tokenizer leaves out (case, spacing, unknown words) is not charged")
     elif score.charge:
-        print(f"{score.charge:.3f} of them for what the tokenizer throws away: case, spacing, unknown words")
+        print(f"{score.charge:.3f} of them for what the tokenizer leaves out: case, spacing, unknown words")
 
 
 def _read_texts(path: Path, reading: dict[str, Any]) -> list[Record]:
@@ -112,8 +119,8 @@ def _read_texts(path: Path, reading: dict[str, Any]) -> list[Record]:
 
 
 def _corpus(run: str, folder: Path | None) -> Corpus | None:
-    """The corpus that is said, or the run's own; never another one than the run was trained on. None where a base model
-    is asked, or a run that was not told a folder."""
+    """The corpus in `folder`, or the run's own; never another one than the run was trained on. None for a base model,
+    and for a run that does not know a folder."""
     from arasuji.corpus import Corpus
     from arasuji.errors import RunError
     from arasuji.runs import corpus_of, own_corpus

@@ -1,4 +1,4 @@
-"""How far a ratio of sums may be off: the bootstrap (Efron 1979) of its groups."""
+"""The uncertainty of a ratio of sums, by the bootstrap (Efron 1979) of its groups."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ RESAMPLES = 10_000
 
 def interval(
     above: Sequence[float], below: Sequence[float], groups: Sequence[str], seed: int = 0
-) -> tuple[float, float]:
-    """95 % of sum(above) / sum(below), groups drawn with replacement: groups, not documents, are independent."""
+) -> tuple[float, float] | None:
+    """The 95 % interval of sum(above) / sum(below), where groups are drawn with replacement: groups, not documents, are
+    independent. None of fewer than two groups: one group says nothing about others."""
     names = sorted(set(groups))
+    if len(names) < 2:
+        return None
     place = {name: i for i, name in enumerate(names)}
     sums = np.zeros((2, len(names)))
     for group, a, b in zip(groups, above, below, strict=True):

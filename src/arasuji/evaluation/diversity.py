@@ -1,5 +1,7 @@
-"""How varied texts are, as words in lower case without punctuation: case and spacing, which a word model only guesses,
-count for nothing. All of these depend on how much text there is: compare as many texts of the same length."""
+"""How varied texts are, as words in lower case without punctuation, since a word model only guesses case and spacing.
+
+All of these figures depend on how much text there is: compare as many texts of the same length.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +9,20 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from arasuji.corpus.shingles import shingles
+
 Words = Sequence[str]
 
 
-def runs(words: Words, size: int) -> list[tuple[str, ...]]:
-    """All runs of so many words, in order."""
-    return list(zip(*(words[i:] for i in range(size)), strict=False))
-
-
 def distinct(texts: Sequence[Words], size: int) -> float:
-    """Different runs of `size` words over all runs (distinct-n, Li et al. 2016): 1 where none occurs twice."""
-    found = [run for words in texts for run in runs(words, size)]
+    """The different shingles of `size` words over all shingles (distinct-n, Li et al. 2016): 1 if none comes twice."""
+    found = [shingle for words in texts for shingle in shingles(words, size)]
     return len(set(found)) / max(1, len(found))
 
 
 def repetition(words: Words, size: int = 4) -> float:
-    """Share of a text's runs of `size` words that it has had before (seq-rep-n, Welleck et al. 2020)."""
-    found = runs(words, size)
+    """The share of a text's shingles that have occurred in it before (seq-rep-n, Welleck et al. 2020)."""
+    found = list(shingles(words, size))
     return 1 - len(set(found)) / len(found) if found else 0.0
 
 
@@ -34,20 +33,20 @@ def self_bleu(texts: Sequence[Words], order: int = 4) -> float:
     """
     if len(texts) < 2:
         return 0.0
-    counts = [[Counter(runs(words, size)) for words in texts] for size in range(1, order + 1)]
-    twice = [_two_highest(of_size) for of_size in counts]
+    counts = [[Counter(shingles(words, size)) for words in texts] for size in range(1, order + 1)]
+    highest_counts = [_two_highest(of_size) for of_size in counts]
     lengths = sorted(map(len, texts))
     total = 0.0
     for i, words in enumerate(texts):
         precisions, correct = [], 0
         smoothing = 1
-        for own, highest in zip([of_size[i] for of_size in counts], twice, strict=True):
-            if not (all_of_them := sum(own.values())):
+        for own, highest in zip([of_size[i] for of_size in counts], highest_counts, strict=True):
+            if not (total_count := sum(own.values())):
                 break
-            hits = sum(min(count, _highest_of_others(highest[run], count)) for run, count in own.items())
+            hits = sum(min(count, _highest_of_others(highest[shingle], count)) for shingle, count in own.items())
             correct += hits
             smoothing *= 1 if hits else 2
-            precisions.append(hits / all_of_them if hits else 1 / (smoothing * all_of_them))
+            precisions.append(hits / total_count if hits else 1 / (smoothing * total_count))
         if correct:
             shortfall = 1 - _nearest_length(lengths, len(words)) / len(words)
             total += math.exp(min(0.0, shortfall) + sum(map(math.log, precisions)) / len(precisions))
@@ -55,23 +54,23 @@ def self_bleu(texts: Sequence[Words], order: int = 4) -> float:
 
 
 def _two_highest(counts: Sequence[Counter[tuple[str, ...]]]) -> dict[tuple[str, ...], tuple[int, int]]:
-    """For each run the highest count of a text, and the second highest."""
+    """For each shingle the highest count that a text has of it, and the second highest."""
     found: dict[tuple[str, ...], tuple[int, int]] = {}
     for own in counts:
-        for run, count in own.items():
-            first, second = found.get(run, (0, 0))
-            found[run] = (count, first) if count > first else (first, max(second, count))
+        for shingle, count in own.items():
+            first, second = found.get(shingle, (0, 0))
+            found[shingle] = (count, first) if count > first else (first, max(second, count))
     return found
 
 
 def _highest_of_others(highest: tuple[int, int], own: int) -> int:
-    """Of a text that has `own` of a run, the highest count of another text."""
+    """The highest count of another text, for a text that has the count `own`."""
     first, second = highest
     return second if own == first else first
 
 
 def _nearest_length(lengths: list[int], own: int) -> int:
-    """The length of another text that is nearest, the shorter one of two."""
+    """The length of another text that is nearest to this one's, the shorter one of two."""
     others = list(lengths)
     others.remove(own)
     return min(others, key=lambda length: (abs(length - own), length))

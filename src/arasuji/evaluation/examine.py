@@ -2,7 +2,8 @@
 
     python -m arasuji.evaluation.examine JOB.json
 
-The process writes lines of JSON: {"doing", "done", "total"} as it goes, and at last {"found"} or {"error"}.
+The process writes lines of JSON: {"doing", "done", "total"} as it goes, and at last {"found"}, which is an `Answer`, or
+{"error"}.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from arasuji.config import SamplingConfig
 from arasuji.corpus import Corpus, Record
 from arasuji.corpus.index import training_words
 from arasuji.errors import ArasujiError
+from arasuji.evaluation.answer import Answer, ScoredDocuments, Speed, Token, Written
 from arasuji.evaluation.calibration import calibration
 from arasuji.evaluation.charge import Charge
 from arasuji.evaluation.score import Score, score
@@ -31,13 +33,13 @@ from arasuji.generation.decode import Request, Sample, decode
 from arasuji.runs import TrainedModel, open_model
 
 AT_ONCE = 16
-"""Documents that are scored between two words about how far it is; `FEW` is a multiple of it."""
+"""The number of documents that are scored between two reports of progress; `FEW` is a multiple of it."""
 ALONE = 100
-"""Tokens of the text that is timed alone."""
+"""The number of tokens of the text that is timed alone."""
 FEW = 48
-"""Documents by which the calibration is found, and what the precision of writing costs."""
+"""The number of documents by which the calibration and the quantization cost are found."""
 TOP_P = 0.95
-"""All models draw from the likeliest tokens that have this probability together, at temperature 1."""
+"""All models sample from the likeliest tokens that have this probability together, at temperature 1."""
 
 
 @dataclass(frozen=True)
@@ -45,23 +47,25 @@ class Job:
     """What every model of a comparison is asked, so that the answers can be compared."""
 
     corpus: str
-    """The folder,"""
+    """The folder of the corpus."""
     hash: str
-    """and what is in it."""
+    """The hash of the corpus."""
     documents: list[int]
-    """Which documents of the test split are scored."""
+    """The places of the documents of the test split that are scored."""
     recent: list[int]
-    """Which of it are too new for a pretrained model to have met."""
+    """The places of test documents that are too new for a pretrained model to have met."""
     shown: list[int]
-    """Which of it are shown with the probability of each token."""
+    """The places of test documents that are shown with the probability of each token."""
     prompts: list[str]
+    """All prompts, those of one round after those of the other."""
     rounds: int
-    """How often they are continued: the prompts are the same ones so many times over."""
+    """The number of times that the same prompts are continued."""
     seed: int
-    """Of the first prompt's text; the next one's is one more."""
+    """The seed of the first text; each further text has the next seed."""
     limit: int
-    """Bytes that a continuation may have, about."""
+    """The most bytes of a continuation, about."""
     samples_shown: int
+    """The number of continuations that are shown with the probability of each token."""
 
 
 def examine(model: str, job: Job) -> Iterator[dict[str, Any]]:
@@ -74,9 +78,9 @@ def examine(model: str, job: Job) -> Iterator[dict[str, Any]]:
     writer = _opened(model, device.for_writing())
     device.forget_peak()  # of making the 8-bit weights, which is done once
     samples: list[Sample] = []
-    writing: dict[str, Any] = {}
-    yield from _write(writer, job, texts, samples, writing)
-    writing["memory"] = device.peak_memory() - held
+    speed: dict[str, Any] = {}
+    yield from _write(writer, job, texts, samples, speed)
+    speed["memory"] = device.peak_memory() - held
     yield _doing("scoring", 0, len(texts))
     charge = Charge.of(writer.tokenizer, corpus.train)
     few = texts[:FEW]
@@ -91,22 +95,21 @@ def examine(model: str, job: Job) -> Iterator[dict[str, Any]]:
     bits = bits_of_characters(scored, trained.tokenizer, texts)
     yield _doing("calibration", 0, 1)
     whole = [sample.prompt.rstrip() + sample.completion for sample in samples[: job.samples_shown]]
-    yield {
-        "found": {
-            "family": trained.facts["family"],
-            **trained.model.size(),
-            "documents": _documents(scored),
-            "recent": _documents(_score(trained, charge, [test[i] for i in job.recent])),
-            "position": by_position(bits, texts),
-            "frequency": by_frequency(bits, texts, training_words(Path(job.corpus))),
-            "calibration": calibration(trained.model, trained.tokenizer, few),
-            "writing": writing,
-            "price_of_writing": as_written / _joined(scores[: FEW // AT_ONCE]).bits_per_byte - 1,
-            "samples": [{"text": s.completion, "finished": s.finished, "tokens": s.tokens} for s in samples],
-            "tinted": [_tinted(trained, charge, test[i].text) for i in job.shown],
-            "tinted_samples": [_tinted(trained, charge, text) for text in whole],
-        }
-    }
+    answer = Answer(
+        family=trained.facts["family"],
+        parameters=trained.model.size()["parameters"],
+        documents=_documents(scored),
+        recent=_documents(_score(trained, charge, [test[i] for i in job.recent])),
+        bits_by_position=by_position(bits, texts),
+        bits_by_frequency=by_frequency(bits, texts, training_words(Path(job.corpus))),
+        calibration=calibration(trained.model, trained.tokenizer, few),
+        speed=Speed(**speed),
+        quantization_cost=as_written / _joined(scores[: FEW // AT_ONCE]).bits_per_byte - 1,
+        samples=[Written(text=sample.completion, finished=sample.finished) for sample in samples],
+        shown_tokens=[_tokens(trained, charge, test[i].text) for i in job.shown],
+        sample_tokens=[_tokens(trained, charge, text) for text in whole],
+    )
+    yield {"found": answer.model_dump(mode="json")}
 
 
 def _doing(what: str, done: int, total: int) -> dict[str, Any]:
@@ -114,10 +117,10 @@ def _doing(what: str, done: int, total: int) -> dict[str, Any]:
 
 
 def _write(
-    trained: TrainedModel, job: Job, texts: Sequence[str], samples: list[Sample], cost: dict[str, Any]
+    trained: TrainedModel, job: Job, texts: Sequence[str], samples: list[Sample], speed: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """Continue the prompts, in their order; and time one text alone. The figures are medians of three times, and of
-    the rounds."""
+    """Continue the prompts in their order, and time one text alone. The speed is the median of three times, and that of
+    the rounds. Fills `samples` and `speed`, and yields its progress."""
     rate = sum(len(trained.tokenizer.encode(text)) for text in texts) / sum(len(text.encode()) for text in texts)
     sampling = SamplingConfig.model_validate({"top_p": TOP_P, "max_length": max(1, round(job.limit * rate))})
     alone = sampling.model_copy(update={"min_length": ALONE, "max_length": ALONE})
@@ -139,9 +142,9 @@ def _write(
         tokens_a_second.append(sum(sample.tokens for sample in found.values()) / seconds)
         bytes_a_second.append(sum(len(sample.completion.encode()) for sample in found.values()) / seconds)
         samples += [found[i] for i in range(each)]
-    cost["alone"] = 1 / statistics.median(times)
-    cost["together"] = statistics.median(tokens_a_second)
-    cost["bytes"] = statistics.median(bytes_a_second)
+    speed["alone"] = 1 / statistics.median(times)
+    speed["together"] = statistics.median(tokens_a_second)
+    speed["bytes"] = statistics.median(bytes_a_second)
 
 
 def _samples(trained: TrainedModel, prompts: Sequence[str], seed: int, sampling: SamplingConfig) -> Iterator[Sample]:
@@ -165,33 +168,37 @@ def _score(trained: TrainedModel, charge: Charge | None, records: Sequence[Recor
 def _joined(scores: Sequence[Score]) -> Score:
     charges = [charged for s in scores for charged in s.charges or []]
     return Score(
-        [prices for s in scores for prices in s.prices],
+        [tokens for s in scores for tokens in s.nll],
         charges if all(s.charges is not None for s in scores) else None,
         [size for s in scores for size in s.bytes],
         [group for s in scores for group in s.groups],
     )
 
 
-def _documents(scored: Score) -> dict[str, Any]:
-    """What is kept of a score: the sums of each document."""
-    charges = None if scored.charges is None else [sum(charged) for charged in scored.charges]
-    return {"nats": scored.nats, "charges": charges, "bytes": scored.bytes, "groups": scored.groups,
-            "tokens": scored.tokens}  # fmt: skip
+def _documents(scored: Score) -> ScoredDocuments:
+    """The sums of each document."""
+    return ScoredDocuments(
+        nll=scored.document_nll,
+        charges=None if scored.charges is None else [sum(charges) for charges in scored.charges],
+        bytes=scored.bytes,
+        groups=scored.groups,
+        tokens=scored.tokens,
+    )
 
 
-def _tinted(trained: TrainedModel, charge: Charge | None, text: str) -> list[tuple[str, float]]:
-    """The text in pieces, a token each, and what each cost in nats, with what is charged; the end is an empty piece."""
+def _tokens(trained: TrainedModel, charge: Charge | None, text: str) -> list[Token]:
+    """The text in tokens, each with its negative log-likelihood, the charge included."""
     scored = score(trained.model, trained.tokenizer, [text], charge=charge)
-    charged = scored.charges[0] if scored.charges else [0.0] * len(scored.prices[0])
+    charges = scored.charges[0] if scored.charges else [0.0] * len(scored.nll[0])
     places = pieces(trained.tokenizer, text)
     return [
-        (text[start:end], round(paid + more, 3))
-        for (start, end), paid, more in zip(places, scored.prices[0], charged, strict=True)
+        Token(text[start:end], round(nll + more, 3))
+        for (start, end), nll, more in zip(places, scored.nll[0], charges, strict=True)
     ]
 
 
 def main(model: str, job: Path) -> None:
-    """What the process does; an error is a line too. What a library prints is none."""
+    """Print the events of `examine`, or its error, a line each. What a library prints goes to stderr."""
     lines, sys.stdout = sys.stdout, sys.stderr
     try:
         for event in examine(model, Job(**json.loads(job.read_text("utf-8")))):

@@ -1,4 +1,4 @@
-"""The page of `arasuji inspect`: what a collection holds, what ails it, and what to expect of it."""
+"""The page of `arasuji inspect`: what a collection holds, what is wrong with it, and what to expect of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from arasuji.inspection import Duplicates, Inspection, Stage, Vocabulary
-from arasuji.reports.drawn import beyond, genres, growth, lengths, outlook, years
+from arasuji.reports.inspect_plots import beyond, genres, growth, lengths, outlook, years
 from arasuji.reports.page import NOTHING, Table, count, render, several, share
 
 CLUSTERS = 20

@@ -1,4 +1,4 @@
-"""Texts under tints: how likely a model held each token, in what it wrote and in what others wrote."""
+"""Texts whose tokens are tinted by the probability that a model gives them: its own texts, and held-out ones."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from arasuji.corpus.script import UNSPACED
+from arasuji.evaluation import report
+from arasuji.evaluation.answer import Token
 from arasuji.reports.page import share
 
 WORD = re.compile(rf"\s*(?:{UNSPACED}|(?:(?!{UNSPACED})\S)+)")
-"""A word with the space before it, which is what tokens begin with."""
+"""A word with the space before it, since tokens begin with the space."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,9 @@ class Piece:
 
     text: str
     strength: str
-    """Of the tint, 0 to 1: the root of the probability, since most are small."""
+    """The strength of the tint, 0 to 1: the square root of the probability, since most are small."""
     tip: str
+    """The probability, as a reader sees it who points at the piece."""
     copied: bool = False
     prompt: bool = False
 
@@ -35,7 +37,9 @@ class Sample:
     name: str
     pieces: list[Piece]
     nearest: str
-    likeness: str
+    """The title of the training text, or "" where none has anything of this one."""
+    containment: str
+    """The share of the text's shingles that the training text has."""
 
 
 @dataclass(frozen=True)
@@ -45,50 +49,50 @@ class Word:
     text: str
     tip: str
     rows: list[list[tuple[int, str]]]
-    """For each model its tokens: (characters of them, strength of the tint)."""
+    """For each model its tokens: (number of characters, strength of the tint)."""
 
 
-def _strength(nats: float) -> str:
-    return f"{math.sqrt(math.exp(-max(0.0, nats))):.2f}"
+def _strength(nll: float) -> str:
+    return f"{math.sqrt(math.exp(-max(0.0, nll))):.2f}"
 
 
-def _probability(nats: float) -> str:
-    return share(math.exp(-max(0.0, nats)))
+def _probability(nll: float) -> str:
+    return share(math.exp(-max(0.0, nll)))
 
 
-def tinted(name: str, text: dict[str, Any], prompt: str, titles: dict[str, str]) -> Sample:
-    """A written text, token by token; pieces are parted where a copied run begins or ends."""
-    spans = [(first + len(prompt), last + len(prompt)) for first, last in text["copied"]]
+def tinted(name: str, text: report.Sample, prompt: str, titles: dict[int, str]) -> Sample:
+    """A written text, token by token; a token is divided where copied words begin or end within it."""
+    spans = [(first + len(prompt), last + len(prompt)) for first, last in text.copied]
     edges = {len(prompt), *(edge for span in spans for edge in span)}
     found, start = [], 0
-    for piece, nats in text["pieces"]:
-        end = start + len(piece)
+    for token, nll in text.tokens:
+        end = start + len(token)
         for a, b in pairwise([start, *sorted(edge for edge in edges if start < edge < end), end]):
             copied = any(first <= a < last for first, last in spans)
             found.append(
-                Piece(piece[a - start : b - start], _strength(nats), _probability(nats), copied, b <= len(prompt))
+                Piece(token[a - start : b - start], _strength(nll), _probability(nll), copied, b <= len(prompt))
             )
         start = end
-    near = "" if text["nearest"] is None else titles[str(text["nearest"])]
-    return Sample(name, found, near, share(text["likeness"]))
+    near = "" if text.nearest is None else titles[text.nearest]
+    return Sample(name, found, near, share(text.containment))
 
 
-def read_along(text: str, priced: Sequence[Sequence[tuple[str, float]]], names: Sequence[str]) -> list[Word]:
-    """A held-out text word by word, and beneath each word how each model's tokens foretold its characters."""
+def read_along(text: str, tokens_of: Sequence[Sequence[Token]], names: Sequence[str]) -> list[Word]:
+    """A held-out text word by word, and below each word the probabilities of each model's tokens."""
     placed = []
-    for pieces in priced:
+    for tokens in tokens_of:
         start, own = 0, []
-        for piece, nats in pieces:
-            own.append((start, start + len(piece), nats))
-            start += len(piece)
+        for token, nll in tokens:
+            own.append((start, start + len(token), nll))
+            start += len(token)
         placed.append(own)
     words = []
     for match in WORD.finditer(text):
         rows, tips = [], []
         for name, own in zip(names, placed, strict=True):
-            inside = [(max(a, match.start()), min(b, match.end()), nats) for a, b, nats in own]
-            inside = [(a, b, nats) for a, b, nats in inside if a < b]
-            rows.append([(b - a, _strength(nats)) for a, b, nats in inside])
-            tips.append(f"{name}  " + " · ".join(_probability(nats) for _, _, nats in inside))
+            inside = [(max(a, match.start()), min(b, match.end()), nll) for a, b, nll in own]
+            inside = [(a, b, nll) for a, b, nll in inside if a < b]
+            rows.append([(b - a, _strength(nll)) for a, b, nll in inside])
+            tips.append(f"{name}  " + " · ".join(_probability(nll) for _, _, nll in inside))
         words.append(Word(match[0].strip(), "\n".join(tips), rows))
     return words

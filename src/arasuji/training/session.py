@@ -228,8 +228,8 @@ class _Work:
         texts = [record.text for record in self.records[:documents]]
         with device.autocast(self.bf16):
             found = score(self.model, self.tokenizer, texts[processes.index() :: processes.count()])
-        nats, size = processes.total([sum(found.nats), sum(found.bytes)])
-        return replace(found, prices=[[nats]], charges=None, bytes=[int(size)]).bits_per_byte
+        nll, size = processes.total([sum(found.document_nll), sum(found.bytes)])
+        return replace(found, nll=[[nll]], charges=None, bytes=[int(size)]).bits_per_byte
 
     def watch(self, tokens: int = WATCHED_TOKENS) -> list[Sample]:
         """Samples of so many tokens from fixed prompts and seeds, so that validations can be compared."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from arasuji.inspection import Beyond, Outlook, Stage, Vocabulary
-from arasuji.reports import plots
+from arasuji.reports import plots, svg
 from arasuji.reports.page import NOTHING, Plot, Table, count, duration, several, share
 
 MOST_GENRES = 20
@@ -55,7 +55,7 @@ def beyond(tokenizers: list[Beyond]) -> list[Plot]:
     return [
         Plot(
             title,
-            "The share of the texts that are longer than a context of so many tokens, and lose their end in it.",
+            "The share of the texts that are longer than a context of this length, and lose their end in it.",
             plots.shares(title, [f"{size:,}" for size in sizes], lines, "tokens of context"),
             Table("Texts longer than a context", ["tokenizer", *(f"{s:,} tokens" for s in sizes)], rows),
         )
@@ -99,7 +99,7 @@ def genres(stages: dict[str, Stage]) -> list[Plot]:
         Plot(
             title,
             f"Documents of {of}, {list(stages)[-1]}; a document may have several.",
-            plots.rows(title, shown, [seen[g] for g in shown], [count(seen[g]) for g in shown], plots.BAR),
+            plots.rows(title, shown, [seen[g] for g in shown], [count(seen[g]) for g in shown], svg.BAR),
             Table("Documents of each genre", ["genre", *stages], [[g, *_of(stages, "genres", g)] for g in ordered]),
         )
     ]
@@ -138,8 +138,8 @@ def outlook(presets: list[Outlook]) -> list[Plot]:
     return [
         Plot(
             title,
-            "Bits that a model spends on one byte of a text it has not seen: the fewer, the better it foretells.",
-            plots.rows(title, [p.preset for p in ordered], bits, [f"{b:.2f}" for b in bits], plots.MODEL),
+            "Bits that a model needs for one byte of a text it has not seen: the fewer, the better its predictions.",
+            plots.rows(title, [p.preset for p in ordered], bits, [f"{b:.2f}" for b in bits], svg.MODEL),
             Table(
                 "What each preset is expected to reach",
                 ["preset", "bits per byte", "training"],

@@ -1,0 +1,87 @@
+"""What every model of a comparison is asked, chosen by the seed alone, whatever models there are."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from arasuji.corpus import Corpus, Record
+from arasuji.corpus.script import placed_words, words_of
+from arasuji.errors import OptionError
+from arasuji.evaluation.examine import Job
+from arasuji.evaluation.texts import Texts
+
+PROMPT_WORDS = 8
+"""The number of words of a prompt, which is the beginning of a held-out text."""
+LEAST_WORDS, MOST_WORDS = 10, 60
+"""The number of words that all continuations are cut to lies between these."""
+RECENT, MOST_RECENT = 2025, 100
+"""Titles from this year on, at most this number of them, are scored apart: they are later than SmolLM2's texts."""
+SHOWN, SHOWN_SAMPLES = 3, 4
+"""The numbers of held-out texts and of continuations that are shown."""
+SHOWN_CHARACTERS = range(200, 700)
+"""The length of the held-out texts that are shown."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is asked of every model, and the real texts that its texts are compared with."""
+
+    job: Job
+    real: Texts
+    """How the texts of the prompts go on in truth, then how other texts do."""
+    words: int
+    """The number of words that continuations are cut to."""
+
+
+def task_of(folder: Path, corpus: Corpus, samples: int, seeds: int, documents: int, seed: int) -> Task:
+    """The task of comparing models on a corpus.
+
+    Raises:
+        OptionError: no text of the test split is long enough for a prompt and a continuation.
+    """
+    order = list(range(len(corpus.test)))
+    random.Random(seed).shuffle(order)
+    chosen = order[:documents]
+    long = [corpus.test[i] for i in order if len(words_of(_rest(corpus.test[i]))) >= LEAST_WORDS]
+    if not long:
+        raise OptionError(f"no test text of {folder} is long enough to be begun: {PROMPT_WORDS + LEAST_WORDS} words")
+    rests = [_rest(record) for record in long]
+    lengths = sorted(len(words_of(rest)) for rest in rests)
+    sizes = sorted(len(rest.encode()) for rest in rests)
+    fitting = [i for i in chosen if len(corpus.test[i].text) in SHOWN_CHARACTERS]
+    job = Job(
+        corpus=str(folder.resolve()),
+        hash=corpus.hash,
+        documents=chosen,
+        recent=[i for i in order if corpus.test[i].metadata.get("year", 0) >= RECENT][:MOST_RECENT],
+        shown=(fitting or chosen)[:SHOWN],
+        prompts=[_prompt(record) for record in long[:samples]] * seeds,
+        rounds=seeds,
+        seed=seed,
+        limit=sizes[math.ceil(0.95 * len(sizes)) - 1],
+        samples_shown=SHOWN_SAMPLES,
+    )
+    words = min(MOST_WORDS, max(LEAST_WORDS, lengths[len(lengths) // 4]))
+    return Task(job, Texts(rests, [record.group for record in long]), words)
+
+
+def _prompt(record: Record) -> str:
+    return record.text[: _end_of_prompt(record)]
+
+
+def _rest(record: Record) -> str:
+    return record.text[_end_of_prompt(record) :]
+
+
+def _end_of_prompt(record: Record) -> int:
+    """The character at which the prompt ends. White space or the text's end is next, since not every model can continue
+    within a word."""
+    words = placed_words(record.text)
+    end = words[min(PROMPT_WORDS, len(words)) - 1][2] if words else 0
+    gap = re.compile(r"\s|$").search(record.text, end)
+    assert gap is not None
+    return gap.start()
