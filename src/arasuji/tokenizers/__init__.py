@@ -88,3 +88,9 @@ def kind(name: str) -> Any:
     if name not in names():
         raise OptionError(f"unknown tokenizer {name!r}; {nearest(name, names())}")
     return importlib.import_module(f"{__name__}.{name}")
+
+
+def is_lossless(name: str) -> bool:
+    """Whether a tokenizer of this name keeps all of a text; told without opening one."""
+    found = [thing for thing in vars(kind(name)).values() if isinstance(thing, type) and issubclass(thing, Tokenizer)]
+    return all(tokenizer.lossless for tokenizer in found)
