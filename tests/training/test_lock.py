@@ -50,5 +50,5 @@ def test_a_run_that_begins_while_another_one_is_prepared_is_not_written_over(cor
 
 def test_folders_that_were_made_for_a_run_that_is_refused_go_again(corpus, tmp_path):
     with pytest.raises(OptionError, match="batch_size"):
-        next(api.train_events(small("ngram", "batch_size=10000000"), corpus, tmp_path / "deep" / "er" / "run"))
+        next(api.train_events(small("lstm-article", "batch_size=10000000"), corpus, tmp_path / "deep" / "er" / "run"))
     assert list(tmp_path.iterdir()) == []

@@ -119,7 +119,7 @@ def runs(folder: Annotated[Path, Argument(metavar="[DIR]", help="Where runs are 
     table("", ["run", "preset", "corpus", "bits per byte", "size"], [row.cells for row in rows], left=3)
     print("bits per byte of `best` on the validation split")
     if any(row.lower_bound for row in rows):
-        print(f"{AT_LEAST.strip()} at least: what the tokenizer throws away is charged by `evaluate` alone")
+        print(f"{AT_LEAST}is a lower bound: what its tokenizer throws away is charged by `evaluate`")
     print(f"next       arasuji evaluate {folder}/NAME")
 
 
