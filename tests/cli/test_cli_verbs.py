@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from arasuji.speech import shown
 
@@ -330,6 +331,12 @@ def test_a_full_disk_while_training_leaves_a_run_that_can_be_continued(
     assert not (tmp_path / "run" / "last").exists()
     assert [p.name for p in (tmp_path / "run").iterdir() if p.name.startswith(".")] == []
     assert arasuji_(*words, *changes, "--resume", "--json").json["steps"] == 3
+
+
+def test_too_little_memory_while_training_is_one_line(arasuji_, corpus, tmp_path, monkeypatch, tiny_settings):
+    monkeypatch.setattr("arasuji.training.loop.add_gradient", lambda *of, **more: torch.empty(2**50))
+    words = ("train", "lstm-small", "--corpus", corpus, "--out", tmp_path / "run", "--max-steps", 3)
+    assert "memory is full" in arasuji_(*words, *tiny_settings()).complaint
 
 
 def test_text_for_a_person_ends_with_the_next_command(arasuji_, starter, corpus, tmp_path, tiny_settings):

@@ -25,7 +25,7 @@ from arasuji.runs.names import (
     settings_of,
     weights_of,
 )
-from arasuji.runs.opening import TrainedModel, as_written
+from arasuji.runs.opening import TrainedModel, as_written, enough_memory
 
 __all__ = [
     "CorpusFacts",
@@ -35,6 +35,7 @@ __all__ = [
     "as_written",
     "best_of",
     "corpus_of",
+    "enough_memory",
     "is_run",
     "mark_of",
     "marks_of",

@@ -44,8 +44,8 @@ def enough_memory(path: Path) -> Iterator[None]:
         if not out_of_memory(error):
             raise
         raise RunError(
-            f"memory was not enough to open {path}: close other programs, or use a machine with more of it; "
-            "`generate` needs least with --precision int8"
+            f"memory was not enough to open {path}: close other programs, or take a smaller model; "
+            "to write alone, --precision int8 needs least"
         ) from error
 
 

@@ -53,9 +53,10 @@ def continued(run: Path, kept: RunFacts, asked: RunFacts) -> RunFacts:
                 old, new = {"base": experiment.base}, {"base": base}
         for option in old | new:
             if old.get(option) != new.get(option):
+                was, asked_for = (f"{option}={json.dumps(of.get(option), ensure_ascii=False)}" for of in (old, new))
                 raise OptionError(
-                    f"{run} was started with {option}={_shown(old.get(option))} and a resumed run keeps its options: "
-                    f"{option}={_shown(new.get(option))} cannot take effect, so train into a new folder for that"
+                    f"{run} was started with {was} and a resumed run keeps its options: {asked_for} cannot take "
+                    f"effect; say --set {was}, or train into a new folder"
                 )
     update = {name: getattr(kept, name) for name in ("name", "settings", "asked_base")}
     return asked.model_copy(update={"experiment": experiment, **update})
@@ -111,7 +112,3 @@ def _options(experiment: Experiment) -> dict[str, Any]:
     }
     found = {f"{table}.{n}": v for table, config in tables.items() for n, v in config.model_dump(mode="json").items()}
     return {"family": experiment.family, "tokenizer.name": experiment.tokenizer.name, **found}
-
-
-def _shown(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)

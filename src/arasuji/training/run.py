@@ -13,7 +13,7 @@ from arasuji import bases, processes, tokenizers
 from arasuji.config import Experiment, checked
 from arasuji.corpus import Corpus
 from arasuji.errors import RunError
-from arasuji.runs import CorpusFacts, RunDirectory, RunFacts, as_written, versions
+from arasuji.runs import CorpusFacts, RunDirectory, RunFacts, as_written, enough_memory, versions
 from arasuji.training import origin
 from arasuji.training.batches import truncated
 from arasuji.training.events import Started
@@ -83,7 +83,8 @@ class Run:
         else:
             options = checked(kind.Config, experiment.tokenizer.options, "tokenizer")
             tokenizer = kind.build(options, (record.text for record in corpus.train), base)
-        work = Work.build(experiment, corpus, tokenizer, base)
+        with enough_memory(base or directory.path):
+            work = Work.build(experiment, corpus, tokenizer, base)
         facts.tokens = origin.sum_of_tokens(work.documents)
         if kept:
             origin.check_tokens(directory.path, kept, facts)
