@@ -41,13 +41,6 @@ def test_a_second_training_is_refused_before_it_reads_anything(tmp_path, corpus)
     first.close()
 
 
-def test_a_run_that_begins_while_another_one_is_prepared_is_not_written_over(corpus, tmp_path):
-    late = api.train_events(small("ngram"), corpus, tmp_path / "run", max_steps=2)
-    list(api.train_events(small("ngram"), corpus, tmp_path / "run", max_steps=1))
-    with pytest.raises(RunError, match="exists already"):
-        next(late)
-
-
 def test_folders_that_were_made_for_a_run_that_is_refused_go_again(corpus, tmp_path):
     with pytest.raises(OptionError, match="batch_size"):
         next(api.train_events(small("lstm-article", "batch_size=10000000"), corpus, tmp_path / "deep" / "er" / "run"))

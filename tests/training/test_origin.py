@@ -79,7 +79,7 @@ def refused(error, *words, **options):
 def test_a_resumed_run_goes_on_with_its_own_tokenizer_whatever_would_be_made_of_the_corpus_now(
     corpus, tmp_path, monkeypatch, kind
 ):
-    chosen = small("lstm-small" if kind is bpe else "lstm-article")
+    chosen = small("lstm-small" if kind is bpe else "lstm-article", "validations=1")
     train(chosen, corpus, tmp_path / "whole", 4)
     train(chosen, corpus, tmp_path / "broken", 2)
     build = kind.build
