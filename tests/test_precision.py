@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
 from tiny_presets import small
 
-from arasuji import api, device, files
+from arasuji import api, device, models
 from arasuji.corpus import prepare
-from arasuji.errors import OptionError, RunError, StorageError
+from arasuji.errors import BaseModelError, OptionError, RunError
 from arasuji.models.int8.decoder import Int8Decoder
 
 
@@ -104,15 +107,62 @@ def test_8_bit_weights_of_runs_that_are_gone_go_too(run, kept, tmp_path):
     assert manifest_in(kept).parent.name.startswith("other-")
 
 
-def test_where_nothing_may_be_kept_a_run_is_opened_all_the_same(run, kept, monkeypatch):
-    def refused(target):
-        raise StorageError(f"cannot write {target}")
-
-    monkeypatch.setattr(files, "new_folder", refused)
+def test_where_nothing_may_be_kept_a_run_is_opened_all_the_same(run, kept):
+    kept.parent.write_text("a file, where a folder would have to be made")
     trained = api.load(run, "int8")
     assert in_int8(trained)
-    assert not kept.exists()
     assert written(trained)
+
+
+MAKES = """
+import sys, time
+from arasuji import api, models
+family = models.family("transformer")
+quantize = family.quantize
+def counted(folder, target):
+    print("made", flush=True)
+    time.sleep(1)
+    quantize(folder, target)
+family.quantize = counted
+api.load(sys.argv[1], "int8")
+"""
+
+
+def test_of_two_processes_that_open_a_run_at_once_one_makes_the_8_bit_weights(run):
+    command = [sys.executable, "-c", MAKES, str(run)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert sorted(process.communicate()[0] for process in both) == ["", "made\n"]
+    assert [process.returncode for process in both] == [0, 0]
+
+
+def torch_asks():
+    torch.empty(2**50)
+
+
+def python_asks():
+    bytearray(2**60)
+
+
+def the_system_refuses():
+    raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+
+def a_library_passes_it_on():
+    try:
+        torch_asks()
+    except RuntimeError as error:
+        raise BaseModelError("cannot open it") from error
+
+
+@pytest.mark.parametrize(
+    "fails", [torch_asks, python_asks, the_system_refuses, a_library_passes_it_on], ids=lambda f: f.__name__
+)
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_too_little_memory_is_said_to_be_that_and_not_a_damaged_run(run, monkeypatch, fails, precision):
+    family = models.family("transformer")
+    monkeypatch.setattr(family, "load", lambda folder, precision: fails())
+    with pytest.raises(RunError, match=r"memory was not enough to open [^\n]*best: close other programs"):
+        api.load(run, precision)
 
 
 @pytest.mark.parametrize("preset", ["ngram"])

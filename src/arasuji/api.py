@@ -30,7 +30,7 @@ from arasuji.generation.decode import Piece, Request, Sample, as_text, decode
 from arasuji.generation.engine import check_length
 from arasuji.inspection import Inspection
 from arasuji.inspection.examine import examine as inspect
-from arasuji.runs import RunDirectory, TrainedModel, open_model
+from arasuji.runs import RunDirectory, TrainedModel, open_model, settings_of
 from arasuji.training import session
 from arasuji.training.events import Started, TrainEvent, Watched
 from arasuji.training.loop import Saved, Stepped, Stopped, Validated
@@ -116,22 +116,29 @@ def train_events(
     resume: bool = False,
     should_stop: Callable[[], str] = lambda: "",
     name: str = "",
+    settings: Iterable[str] | str = (),
 ) -> Iterator[TrainEvent]:
     """Train an experiment, or a preset by its name, on a corpus (or the folder of one) into the run folder `out`;
     yields what happens, and trains as its events are taken.
 
-    A resumed run keeps the experiment and the plan it was started with; `max_steps` may give it another end.
+    `settings` change a preset, as `--set` does. A resumed run keeps the experiment and the plan it was started with,
+    and is refused another; `max_steps` may give it another end.
     `should_stop` is asked after every step; a reason stops the run cleanly. (Where several processes train together,
     see `processes`, take all events in each of them.) Where tensorboard is installed, `out` has logs for it.
 
     Raises:
         RunError: `out` exists and `resume` is not said, or is damaged, or belongs to another corpus.
-        OptionError: the experiment does not fit the corpus or the model.
+        OptionError: the experiment does not fit the corpus or the model, or is not the one of the resumed run.
         TrainingError: the loss or the score is no longer a number.
     """
+    settings = [*arguments.texts(settings)]
     if not isinstance(chosen, Experiment):
-        name, chosen = name or Path(chosen).stem, experiment(chosen)
-    return session.train_events(chosen, corpus, out, max_minutes, max_steps, resume, should_stop, name)
+        name = name or Path(chosen).stem
+        kept = settings_of(arguments.path(out), name) if resume else []
+        chosen = experiment(chosen, [*kept, *settings])
+    elif settings:
+        raise OptionError(f"settings change a preset, and not an experiment that is made: {settings[0]}")
+    return session.train_events(chosen, corpus, out, max_minutes, max_steps, resume, should_stop, name, settings)
 
 
 def train(
@@ -142,10 +149,11 @@ def train(
     max_steps: int | None = None,
     resume: bool = False,
     name: str = "",
+    settings: Iterable[str] | str = (),
 ) -> RunDirectory:
     """Train to the end (see `train_events`), shown on stderr. The run that it returns may be handed to `load`,
     `generate`, `evaluate` and `compare`."""
-    show(train_events(chosen, corpus, out, max_minutes, max_steps, resume, name=name))
+    show(train_events(chosen, corpus, out, max_minutes, max_steps, resume, name=name, settings=settings))
     return RunDirectory(arguments.path(out))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from arasuji.errors import BaseModelError, nearest
 from arasuji.files import new_folder, open_folder, read_json, seal
+from arasuji.locks import alone
 
 HUB_SECONDS = 3
 """The hub counts as unreachable when it has not answered for this long."""
@@ -246,12 +247,19 @@ def _gguf(base: Base) -> Path | None:
 
 def _converted(base: Base) -> Path:
     """The model of a distribution's GGUF file as a folder with safetensors, made once and kept."""
+    kept = (home() / base.name).resolve()
+    with alone(kept):
+        if open_folder(kept) is None:  # no other process has made it in the meantime
+            _convert(base, kept)
+    return kept
+
+
+def _convert(base: Base, kept: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     gguf = _gguf(base)
     assert gguf is not None
-    kept = (home() / base.name).resolve()
     try:
         network = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
@@ -265,4 +273,3 @@ def _converted(base: Base) -> Path:
         network.to(torch.bfloat16).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         seal(folder, {"name": base.name, "source": f"{base.distribution} {base.version}", "file": gguf.name})
-    return kept

@@ -18,6 +18,7 @@ and exits with 2; a notebook sees an ordinary exception.
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -66,3 +67,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names) or 'none'}"
+
+
+def out_of_memory(error: BaseException | None) -> bool:
+    """Whether memory was not enough, be it said by Python, the system, torch or Rust; or by one that this came of."""
+    said = ("can't allocate memory", "Cannot allocate memory")
+    while error is not None:
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+            return True
+        if getattr(error, "errno", None) == errno.ENOMEM or any(words in str(error) for words in said):
+            return True
+        error = error.__cause__
+    return False

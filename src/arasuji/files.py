@@ -71,7 +71,7 @@ def new_file(path: Path) -> Iterator[IO[str]]:
     """
     with disk_errors(path):
         path = path.resolve()  # a link stays a link, and "." has a name
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary = path.with_name(f"{_work_name(path)}.tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("w", encoding="utf-8") as file:
@@ -149,16 +149,21 @@ def file_hash(path: Path, follow: bool = True) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def seal(folder: Path, facts: dict[str, Any]) -> None:
-    """Sync every file of a folder and write its manifest, which makes the folder whole."""
-    entries = {}
+def sums(folder: Path) -> dict[str, dict[str, Any]]:
+    """Sync every file of a folder; its size and SHA-256, by its path in the folder."""
+    entries: dict[str, dict[str, Any]] = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST):
         sync(path)
         entries[path.relative_to(folder).as_posix()] = {
             "bytes": path.stat().st_size,
             "sha256": file_hash(path),
         }
-    write_json(folder / MANIFEST, {**facts, "files": entries})
+    return entries
+
+
+def seal(folder: Path, facts: dict[str, Any]) -> None:
+    """Sync every file of a folder and write its manifest, which makes the folder whole."""
+    write_json(folder / MANIFEST, {**facts, "files": sums(folder)})
 
 
 def verified(folder: Path, *holds: str) -> dict[str, Any] | None:
@@ -209,9 +214,9 @@ def _beside(entry: os.DirEntry[str]) -> bool:
     return (entry.name.startswith(".") and entry.name.endswith((".new", ".old"))) or not stranger_in(Path(entry.path))
 
 
-def _work_name(folder: Path) -> str:
-    """What this writer calls its work: two that write one folder at once must not be in each other's way."""
-    return f".{folder.name}.{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
+def _work_name(target: Path) -> str:
+    """What this writer calls its work: two that write one thing at once must not be in each other's way."""
+    return f".{target.name}.{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def _works(folder: Path, kind: str) -> dict[Path, bool]:
@@ -264,6 +269,21 @@ def _place(target: Path) -> Path:
 
 
 @contextmanager
+def work_folder(target: Path) -> Iterator[Path]:
+    """A folder of this writer's own beside `target`, gone at the end of the block; so is what killed writers left."""
+    work = _work_name(target)
+    fresh = target.with_name(f"{work}.new")
+    WORKING.add(work)
+    try:
+        _clear(target, "new")
+        fresh.mkdir(parents=True)
+        yield fresh
+    finally:
+        WORKING.discard(work)
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+@contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
     """A folder to fill and `seal`; at the end of the block it takes `target`'s place, and only then the old one goes.
 
@@ -276,21 +296,12 @@ def new_folder(target: Path) -> Iterator[Path]:
             raise OSError("it is a link, and is left alone")
         if target.is_dir() and (name := stranger_in(target)):
             raise OSError(f"it holds {name!r}, which was not written with it, and is left alone")
-        work = _work_name(target)
-        fresh, old = target.with_name(f"{work}.new"), target.with_name(f"{work}.old")
-        WORKING.add(work)
-        try:
-            _clear(target, "new")
-            fresh.mkdir(parents=True)
+        with work_folder(target) as fresh:
             yield fresh
             sync(fresh)
-            _swap(fresh, target, old)
+            _swap(fresh, target, fresh.with_suffix(".old"))
             sync(target.parent)
-            WORKING.discard(work)
-            _clear(target, "old")
-        finally:
-            WORKING.discard(work)
-            shutil.rmtree(fresh, ignore_errors=True)
+        _clear(target, "old")
 
 
 def open_folder(target: Path, *holds: str) -> tuple[Path, dict[str, Any]] | None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from arasuji.speech import shown
 
@@ -251,7 +252,7 @@ def test_out_jsonl_appends_lines_that_carry_model_settings_and_seed(arasuji_, ru
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     assert [line["seed"] for line in lines] == [5, 6, 0]
     assert [{key: line[key] for key in SAMPLE} for line in lines[:2]] == found
-    assert all(line.keys() == SAMPLE | {"model", "settings"} for line in lines)
+    assert all(line.keys() == SAMPLE | {"model", "weights", "precision", "settings"} for line in lines)
     assert all(line["model"] == run.name for line in lines)
     assert [line["settings"]["top_k"] for line in lines] == [9, 9, 0]
 
@@ -280,6 +281,23 @@ def test_writing_is_resumed_in_its_own_file_only(arasuji_, run, tmp_path):
         assert path.read_bytes() == before
     assert "jsonl" in arasuji_("generate", run, "A", "--out", tmp_path / "a.txt", "--resume").complaint
     assert "jsonl" in arasuji_("generate", run, "A", "--resume").complaint
+
+
+def test_writing_is_not_resumed_by_another_model_or_in_another_precision(arasuji_, run, short_sighted, tmp_path):
+    path = tmp_path / "texts.jsonl"
+    words = ("generate", run, "A", "B", "--out", path)
+    arasuji_(*words, "--precision", "fp32")
+    before = path.read_bytes()
+    assert "another precision" in arasuji_(*words, "--precision", "int8", "--resume").complaint
+    other = shutil.copytree(short_sighted, tmp_path / run.name)  # in a folder of the same name, to be written alike
+    manifest = json.loads((run / "manifest.json").read_text())["experiment"]["sampling"]
+    whole = json.loads((other / "manifest.json").read_text())
+    whole["experiment"]["sampling"] = manifest
+    (other / "manifest.json").write_text(json.dumps(whole))
+    again = arasuji_("generate", other, "A", "B", "--out", path, "--precision", "fp32", "--resume")
+    assert "another weights" in again.complaint
+    assert path.read_bytes() == before
+    assert "0 appended" in arasuji_(*words, "--precision", "fp32", "--resume").err
 
 
 def test_a_full_disk_leaves_whole_lines_only(arasuji_, run, tmp_path, disk_of):
@@ -313,6 +331,12 @@ def test_a_full_disk_while_training_leaves_a_run_that_can_be_continued(
     assert not (tmp_path / "run" / "last").exists()
     assert [p.name for p in (tmp_path / "run").iterdir() if p.name.startswith(".")] == []
     assert arasuji_(*words, *changes, "--resume", "--json").json["steps"] == 3
+
+
+def test_too_little_memory_while_training_is_one_line(arasuji_, corpus, tmp_path, monkeypatch, tiny_settings):
+    monkeypatch.setattr("arasuji.training.loop.add_gradient", lambda *of, **more: torch.empty(2**50))
+    words = ("train", "lstm-small", "--corpus", corpus, "--out", tmp_path / "run", "--max-steps", 3)
+    assert "memory is full" in arasuji_(*words, *tiny_settings()).complaint
 
 
 def test_text_for_a_person_ends_with_the_next_command(arasuji_, starter, corpus, tmp_path, tiny_settings):
@@ -390,6 +414,22 @@ def test_runs_are_listed_with_scores_beside_whatever_else_stands_there(arasuji_,
     assert "scoreless" in rows
     assert not rows.keys() & {"corpus", "notes", "file.txt"}
     assert too_wide(outcome.out) == []
+
+
+def test_runs_are_listed_best_first_and_lower_bounds_are_marked_and_last(arasuji_, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    scores = {"middle": (2.0, "bpe"), "best": (1.5, "bpe"), "words": (1.2, "word"), "fewer": (1.3, "word")}
+    for name, (score, kind) in scores.items():
+        manifest = shutil.copytree(run, tmp_path / name) / "best" / "manifest.json"
+        content = json.loads(manifest.read_text()) | {"bits_per_byte": score, "tokenizer": kind}
+        manifest.write_text(json.dumps(content))
+    shutil.rmtree(shutil.copytree(run, tmp_path / "none") / "best")
+    out = arasuji_("runs", ".").out
+    rows = [line.split() for line in out.splitlines()[2:] if line.strip()]
+    assert [row[0] for row in rows[1:6]] == ["best", "middle", "words", "fewer", "none"]
+    assert [" ".join(row[3:-2]) for row in rows[1:6]] == ["1.500", "2.000", ">= 1.200", ">= 1.300", "-"]
+    assert ">= is a lower bound" in out
+    assert too_wide(out) == []
 
 
 def test_a_found_model_is_printed_as_a_folder(arasuji_, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 from tiny_presets import small
 
 from arasuji import api
-from arasuji.errors import RunError
+from arasuji.errors import OptionError, RunError
 
 
 def test_a_second_training_of_a_run_is_refused_at_once_and_a_killed_ones_lock_is_taken_over(corpus, tmp_path):
@@ -29,3 +29,19 @@ def test_of_two_that_begin_one_run_at_once_the_second_is_refused(corpus, tmp_pat
     next(first)
     with pytest.raises(RunError):
         next(second)
+
+
+def test_a_second_training_is_refused_before_it_reads_anything(tmp_path, corpus):
+    first = api.train_events(small("ngram"), corpus, tmp_path / "run", max_steps=2)
+    next(first)
+    command = [sys.executable, "-m", "arasuji", "train", "ngram", "--corpus", "nowhere", "--out", tmp_path / "run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "another training writes" in done.stderr
+    first.close()
+
+
+def test_folders_that_were_made_for_a_run_that_is_refused_go_again(corpus, tmp_path):
+    with pytest.raises(OptionError, match="batch_size"):
+        next(api.train_events(small("lstm-article", "batch_size=10000000"), corpus, tmp_path / "deep" / "er" / "run"))
+    assert list(tmp_path.iterdir()) == []

@@ -7,8 +7,11 @@ import time
 import pytest
 import torch
 from conftest import small_model
+from tiny_presets import small
 
+from arasuji import api
 from arasuji.config import TrainConfig
+from arasuji.runs import RunDirectory
 from arasuji.training.batches import Batch, epoch_batches
 from arasuji.training.documents import Documents
 from arasuji.training.loop import Saved, Stepped, Stopped, Trainer, Validated
@@ -136,6 +139,20 @@ def test_planning_changes_neither_the_model_nor_the_generators(bpe, starter_text
         for name, tensor in model.learned().items():
             assert torch.equal(tensor, before[name])
         assert all(p.grad is None for p in model.parameters())
+
+
+def test_the_estimate_holds_what_saving_the_best_model_takes(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(RunDirectory, "saving_seconds", lambda self, model, tokenizer: 1e6)
+    plan = next(api.train_events(small("lstm-small"), corpus, tmp_path / "run", max_steps=4)).plan
+    assert plan.seconds > 1e6 * plan.steps / plan.validate_every
+
+
+def test_saving_is_tried_for_real_and_leaves_nothing_behind(bpe, tmp_path, monkeypatch):
+    saved, model = [], small_model("transformer", bpe)
+    monkeypatch.setattr(model, "save", lambda folder: saved.append((folder / "weights").write_text("x")))
+    assert RunDirectory(tmp_path).saving_seconds(model, bpe) > 0
+    assert saved
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_plan_fits_the_steps_asked_for_and_the_time_there_is(bpe, starter_texts):

@@ -127,5 +127,5 @@ def test_where_tensorboard_is_not_installed_training_is_as_ever_and_leaves_no_fo
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        "best", "last", "manifest.json", "metrics.jsonl", "samples.jsonl"
+        "best", "last", "manifest.json", "metrics.jsonl", "samples.jsonl", "tokenizer"
     ]  # fmt: skip

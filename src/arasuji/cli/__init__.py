@@ -16,7 +16,7 @@ import typer
 from arasuji import arguments, processes
 from arasuji.cli import compare, demo, evaluate, generate, inspect, listing, prepare, train
 from arasuji.cli.shown import show_streams
-from arasuji.errors import ArasujiError
+from arasuji.errors import ArasujiError, out_of_memory
 from arasuji.speech import say, shown, silence, tell
 
 app = typer.Typer(
@@ -87,10 +87,11 @@ def main() -> None:
         code = _complain(message)
     except BrokenPipeError:  # the reader has closed the pipe, as `| head` does
         code = 0
-    except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError":
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
             raise
-        code = _complain("the accelerator's memory is full: lower --set batch_size, and raise accumulate in turn")
+        whose = "the accelerator's memory" if type(error).__name__ == "OutOfMemoryError" else "memory"
+        code = _complain(f"{whose} is full: in training, lower --set batch_size, and raise accumulate in turn")
     except OSError as error:  # no verb expects this: a name that is too long, a folder that may not be read
         code = _complain(f"{error.filename or 'the system refuses'}: {error.strerror or error}")
     if code == INTERRUPTED:

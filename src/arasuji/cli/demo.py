@@ -87,8 +87,8 @@ def _train(preset: str, settings: tuple[str, ...], out: Path, name: str, minutes
             raise RunError(f"{folder} is a run of yours: say another --out")
         shutil.rmtree(folder)
     with stop_on_signal() as stop:
-        chosen = api.experiment(preset, settings)
-        show(api.train_events(chosen, out / "corpus", folder, max_minutes=minutes, should_stop=stop, name=preset))
+        corpus = out / "corpus"
+        show(api.train_events(preset, corpus, folder, max_minutes=minutes, should_stop=stop, settings=settings))
         if stop():
             raise KeyboardInterrupt
     return api.load(folder)

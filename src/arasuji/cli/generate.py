@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json as json_
 import os
 import sys
@@ -67,20 +68,31 @@ def generate(
     with working(f"opening {run}"):
         from arasuji import api, device
 
-        trained = api.load(run, device.for_writing() if precision == "auto" else precision)
+        chosen = device.for_writing() if precision == "auto" else precision
+        trained = api.load(run, chosen)
     api.check_prompts(trained, beginnings)
-    done = writer.written(beginnings, n, seed, sampling.model_dump()) if writer and resume else 0
+    if writer and writer.path.suffix == ".jsonl":
+        writer.of = _origin(trained, sampling, str(device.dtype(chosen)).removeprefix("torch."))
+    done = writer.written(beginnings, n, seed) if writer and resume else 0
     samples, count = [], 0
     for sample in _written(api, trained, beginnings, n, seed, sampling, done, silent=json, kept=writer is not None):
         count += 1
         if writer:
-            writer.add(sample, trained.name, sampling)
+            writer.add(sample)
         if json:
             samples.append({key: getattr(sample, key) for key in KEYS})
     if json:
         show_json({"samples": samples})
     if out:
         say(f"{count} appended to {out}")
+
+
+def _origin(trained: Any, sampling: SamplingConfig, precision: str) -> dict[str, Any]:
+    """What a text depends on besides its prompt and seed; kept with it, so that a file is resumed with the same."""
+    from arasuji.runs import marks_of
+
+    weights = hashlib.sha256(json_.dumps(marks_of(trained), sort_keys=True).encode()).hexdigest()[:16]
+    return {"model": trained.name, "weights": weights, "precision": precision, "settings": sampling.model_dump()}
 
 
 def _sampling(run: str, given: dict[str, Any]) -> SamplingConfig:
@@ -160,44 +172,43 @@ class _Writer:
             raise OptionError(f"--out takes a name ending in .txt or .jsonl, not {path.name!r}")
         check_place(path)
         self.path = path
+        self.of: dict[str, Any] = {}
+        """What all the texts are written with (see `_origin`)."""
 
-    def written(self, beginnings: list[str], n: int, seed: int, settings: dict[str, Any]) -> int:
+    def written(self, beginnings: list[str], n: int, seed: int) -> int:
         """How many samples of this call the file holds; half a line, which a kill may leave, is dropped."""
         from arasuji.errors import OptionError
         from arasuji.files import disk_errors
 
         if not self.path.exists():
             return 0
-        count = 0
+        count, other = 0, ""
         with disk_errors(self.path), self.path.open("rb+") as file:
             whole = 0
             for line in file:
                 try:
                     entry = json_.loads(line)
-                    same = line.endswith(b"\n") and entry["seed"] == seed + count and entry["settings"] == settings
-                    same = same and entry["prompt"] == beginnings[count // n]
+                    wanted = {"prompt": beginnings[count // n], "seed": seed + count, **self.of}
+                    other = next((f"another {key}" for key, value in wanted.items() if entry[key] != value), "")
                 except (ValueError, KeyError, TypeError, IndexError):
-                    same = False
-                if not same:
+                    other = "another call"
+                if other or not line.endswith(b"\n"):
                     break
                 count, whole = count + 1, whole + len(line)
             rest = file.seek(0, os.SEEK_END) - whole
             file.seek(whole)
             if b"\n" in file.read(rest):
-                raise OptionError(
-                    f"{self.path}, line {count + 1}, is of another call: take another --out, or no --resume"
-                )
+                raise OptionError(f"{self.path}, line {count + 1}, is of {other}: take another --out, or no --resume")
             file.truncate(whole)
         return count
 
-    def add(self, sample: Any, model: str, sampling: Any) -> None:
+    def add(self, sample: Any) -> None:
         from arasuji.files import disk_errors
 
         if self.path.suffix == ".txt":
             line = sample.text + "\n\n"
         else:
-            content = {key: getattr(sample, key) for key in KEYS}
-            content |= {"model": model, "settings": sampling.model_dump()}
+            content = {key: getattr(sample, key) for key in KEYS} | self.of
             line = json_.dumps(content, ensure_ascii=False) + "\n"
         with disk_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer import Argument
@@ -12,6 +12,9 @@ from typer import Argument
 from arasuji.cli import complete
 from arasuji.cli.terminal import COLUMNS, table, working
 from arasuji.speech import say, size
+
+AT_LEAST = ">= "
+"""Stands before a score that is a lower bound."""
 
 models = typer.Typer(help="Pretrained models: sizes, licences, where they are, how to get them.", rich_markup_mode=None)
 
@@ -111,27 +114,43 @@ def runs(folder: Annotated[Path, Argument(metavar="[DIR]", help="Where runs are 
     rows = [row for path in sorted(folder.iterdir()) if (row := _run_row(path))]
     if not rows:
         raise RunError(f"no runs in {folder}: train with --out {folder}/NAME first")
-    table("", ["run", "preset", "corpus", "bits per byte", "size"], rows, left=3)
+    # First what can be compared, the best at the top.
+    rows.sort(key=lambda row: (row.score is None, row.lower_bound, row.score, row.cells[0]))
+    table("", ["run", "preset", "corpus", "bits per byte", "size"], [row.cells for row in rows], left=3)
     print("bits per byte of `best` on the validation split")
+    if any(row.lower_bound for row in rows):
+        print(f"{AT_LEAST}is a lower bound: what its tokenizer throws away is charged by `evaluate`")
     print(f"next       arasuji evaluate {folder}/NAME")
 
 
-def _run_row(path: Path) -> list[str] | None:
+class _Row(NamedTuple):
+    """A run in the table, and what it is sorted by."""
+
+    cells: list[str]
+    score: float | None = None
+    lower_bound: bool = False
+
+
+def _run_row(path: Path) -> _Row | None:
     """What there is to say about a run; None for a folder that is something else, such as a corpus."""
-    from arasuji.errors import RunError
+    from arasuji import tokenizers
+    from arasuji.errors import ArasujiError
     from arasuji.files import MANIFEST, read_json
     from arasuji.runs import RunDirectory, best_of
 
+    score, lower_bound = None, False
     try:
         manifest = read_json(path / MANIFEST)
         if not isinstance(manifest, dict) or "experiment" not in manifest:
             return None
-        manifest = RunDirectory(path).manifest
-        best = best_of(path)
-        score = f"{best['bits_per_byte']:.3f}" if best else "-"
-        about = [manifest["name"], manifest["corpus"]["hash"][:8], score]
+        facts = RunDirectory(path).facts
+        if best := best_of(path):
+            score, lower_bound = best["bits_per_byte"], not tokenizers.is_lossless(best["tokenizer"])
+        shown = "-" if score is None else f"{AT_LEAST * lower_bound}{score:.3f}"
+        about = [facts.name, facts.corpus.hash[:8], shown]
     except OSError:
         return None
-    except (RunError, ValueError, KeyError, TypeError):
-        about = ["damaged", "-", "-"]
-    return [path.name, *about, size(sum(f.stat().st_size for f in path.rglob("*") if f.is_file()))]
+    except (ArasujiError, ValueError, KeyError, TypeError):
+        score, about = None, ["damaged", "-", "-"]
+    cells = [path.name, *about, size(sum(f.stat().st_size for f in path.rglob("*") if f.is_file()))]
+    return _Row(cells, score, lower_bound)

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
@@ -14,9 +14,6 @@ from arasuji import processes
 from arasuji.cli.complete import presets
 from arasuji.cli.terminal import show_json
 from arasuji.speech import say
-
-if TYPE_CHECKING:
-    from arasuji.config import Experiment
 
 A_YEAR = 366 * 24 * 60
 """The most `--max-minutes`."""
@@ -38,12 +35,8 @@ def train(
     from arasuji import api
     from arasuji.training.shown import show
 
-    chosen = api.experiment(preset, set_ or [])
-    if resume and set_:
-        _check_unchanged(out, chosen)
     with stop_on_signal() as stop:
-        name = Path(preset).stem
-        at = show(api.train_events(chosen, corpus, out, max_minutes, max_steps, resume, stop, name))
+        at = show(api.train_events(preset, corpus, out, max_minutes, max_steps, resume, stop, settings=set_ or []))
     if at is None or not processes.is_main():
         return
     best = {"step": at.best_step, "bits_per_byte": at.best_bits}
@@ -54,22 +47,6 @@ def train(
     print(f"best       {at.best_bits:.3f} bits per byte on the validation split, at step {at.best_step:,}")
     print(f"next       arasuji generate {out} 'After years'")
     print(f"           arasuji evaluate {out}")
-
-
-def _check_unchanged(out: Path, chosen: Experiment) -> None:
-    """A run that is resumed keeps its options: refuse to ignore other ones in silence."""
-    from arasuji.errors import OptionError
-    from arasuji.files import MANIFEST
-    from arasuji.runs import RunDirectory
-
-    if not (out / MANIFEST).exists():
-        return
-    recorded = RunDirectory(out).manifest["experiment"]
-    asked = chosen.model_dump() | {"base": recorded["base"]}  # written there as an absolute path
-    changed = [f"{s}.{k}" for s in ("tokenizer", "model", "train", "sampling") for k, v in asked[s].items()
-               if recorded[s].get(k) != v]  # fmt: skip
-    if changed:
-        raise OptionError(f"{out} was started with another {changed[0]}; a resumed run keeps its options: drop --set")
 
 
 @contextmanager

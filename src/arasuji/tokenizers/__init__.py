@@ -92,3 +92,9 @@ def names() -> list[str]:
 def kind(name: str) -> Any:
     """The module of a tokenizer."""
     return _REGISTRY.module(name)
+
+
+def is_lossless(name: str) -> bool:
+    """Whether a tokenizer of this name keeps all of a text; told without opening one."""
+    found = [thing for thing in vars(kind(name)).values() if isinstance(thing, type) and issubclass(thing, Tokenizer)]
+    return all(tokenizer.lossless for tokenizer in found)

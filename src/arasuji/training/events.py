@@ -24,6 +24,8 @@ class Started:
     precision: str
     lower_bound: bool
     """The tokenizer throws something away that is not charged, so the scores are lower bounds."""
+    notes: tuple[str, ...] = ()
+    """What is not as it was when the run that is continued was started."""
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
 
+from pydantic import TypeAdapter
+
+from arasuji import processes
 from arasuji.config import TrainConfig
 from arasuji.device import generators, peak_memory, set_generators
 from arasuji.models import LanguageModel
+from arasuji.runs import as_written
 from arasuji.training.batches import Epoch
 from arasuji.training.gradient import add_gradient, add_processes
 
@@ -33,7 +39,7 @@ class Plan:
     tokens_per_epoch: int
     """Targets counted."""
     seconds: float
-    """Estimate for the whole run, validations included."""
+    """Estimate for the whole run, validations and the saving of best models included."""
     memory: int
     """Estimate of the peak, in bytes: what the probes needed, and two moments of every trained number for Adam."""
 
@@ -49,8 +55,8 @@ def make_plan(
 ) -> Plan:
     """Time a few batches, forwards and backwards, without a step; the model and the generators stay as they were.
 
-    `validation_seconds` is what one validation is expected to take; `deadline`, on the clock of `time.monotonic`,
-    is when the run must be over.
+    `validation_seconds` is what one validation is expected to take, with the saving of the model as the best so far;
+    `deadline`, on the clock of `time.monotonic`, is when the run must be over.
     """
     per_epoch = -(-len(batches) // config.accumulate)
     tokens = batches.counted
@@ -70,7 +76,25 @@ def make_plan(
         steps = max(1, min(steps, possible))
     every = max(1, min(every, -(-steps // few)))
     seconds = steps * step_seconds + -(-steps // every) * validation_seconds
-    return Plan(steps, per_epoch, every, tokens, seconds, peak_memory() + 8 * model.size()["trained"])
+    return _main_says(Plan(steps, per_epoch, every, tokens, seconds, peak_memory() + 8 * model.size()["trained"]))
+
+
+def _main_says(plan: Plan) -> Plan:
+    """The plan of the first process: each has measured its own."""
+    said = processes.main_says(list(asdict(plan).values()))
+    return Plan(**{name: type(n)(s) for (name, n), s in zip(asdict(plan).items(), said, strict=True)})
+
+
+def kept_plan(last: Path, state: dict[str, Any], batches: Epoch, config: TrainConfig, max_steps: int | None) -> Plan:
+    """The plan that was made when the run was started, with another end if asked; RunError where it is none."""
+    per_epoch = -(-len(batches) // config.accumulate)
+    with as_written(last):
+        plan = TypeAdapter(Plan).validate_python(state["plan"])
+        if plan.steps_per_epoch != per_epoch or not 1 <= plan.steps <= per_epoch * config.epochs:
+            raise ValueError(f"its plan is not one of {config.epochs:,} epochs of {per_epoch:,} steps")
+        if plan.validate_every < 1:
+            raise ValueError("its plan validates every 0 steps")
+    return plan if max_steps is None else replace(plan, steps=min(max_steps, per_epoch * config.epochs))
 
 
 def _token_seconds(model: LanguageModel, batches: Epoch, bf16: bool) -> float:

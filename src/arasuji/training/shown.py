@@ -53,6 +53,8 @@ def _introduce(run: Started) -> None:
         say("note       scores are lower bounds: only `evaluate` charges for case and spacing")
     if run.resumed_step:
         say(f"resumed    at step {run.resumed_step:,}")
+    for note in run.notes:
+        say(f"note       {note}")
 
 
 class _ProgressLine:

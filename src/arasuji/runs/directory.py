@@ -1,0 +1,208 @@
+"""The folder of one run: what is written into it while it is trained, and read to continue it or to write with it."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from arasuji import bases, files, processes, tokenizers
+from arasuji.config import Experiment
+from arasuji.errors import RunError
+from arasuji.models import LanguageModel
+from arasuji.models._checked import read_tensors
+from arasuji.runs import int8_cache
+from arasuji.runs.manifests import BestFacts, RunFacts, best_of, versions
+from arasuji.runs.opening import TrainedModel, as_written, first_line, open_pair
+from arasuji.tokenizers import Tokenizer
+
+LOG_BYTES = 2**29
+"""The most that is read of a run's metrics or samples: millions of lines."""
+
+
+class RunDirectory:
+    """The folder of one run. Of several processes that train together, the first one writes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.metrics = path / "metrics.jsonl"
+        self.samples = path / "samples.jsonl"
+
+    def __fspath__(self) -> str:
+        """A run may be handed over wherever its folder may."""
+        return str(self.path)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing stands there yet but what a kill may have left."""
+        return not self.path.exists() or all(path.name.startswith(".") for path in self.path.iterdir())
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the run was started with, as it is written there."""
+        path = self.path / files.MANIFEST
+        try:
+            content = files.read_json(path)
+            if not isinstance(content, dict) or "experiment" not in content:
+                raise RunError(f"{self.path} is not a run; make one with `arasuji train`")
+            RunFacts(**content)
+        except FileNotFoundError as error:
+            raise RunError(
+                f"{self.path} is not a run: it has no {files.MANIFEST}; make one with `arasuji train`"
+            ) from error
+        except (OSError, ValueError, TypeError) as error:
+            raise RunError(f"{path} is damaged; train again into a new folder") from error
+        return content
+
+    @property
+    def facts(self) -> RunFacts:
+        """What the run was started with."""
+        return RunFacts(**self.manifest)
+
+    @processes.main_only
+    def start(self, experiment: Experiment, facts: dict[str, Any]) -> None:
+        """Make the folder, with its manifest."""
+        content = {"experiment": experiment.model_dump(), **facts, "versions": versions()}
+        files.write_json(self.path / files.MANIFEST, content)
+
+    # What a training goes on from
+
+    @processes.main_only
+    def save_tokenizer(self, tokenizer: Tokenizer) -> None:
+        """Seal the tokenizer that the run is trained with, once, at its start."""
+        with files.new_folder(self.path / "tokenizer") as folder:
+            tokenizer.save(folder)
+            files.seal(folder, {})
+
+    def load_tokenizer(self, kind: str) -> Tokenizer:
+        """What `save_tokenizer` wrote."""
+        found = files.open_folder(self.path / "tokenizer")
+        if found is None:
+            raise RunError(f"{self.path}/tokenizer is damaged and cannot be continued with; train into a new folder")
+        with as_written(found[0]):
+            tokenizer: Tokenizer = tokenizers.kind(kind).load(found[0])
+        return tokenizer
+
+    @processes.main_only
+    def save_last(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Seal what is needed to continue."""
+        with files.new_folder(self.path / "last") as folder:
+            save_file(
+                {n: t.detach().cpu().contiguous().clone() for n, t in tensors.items()}, folder / "state.safetensors"
+            )
+            files.write_json(folder / "state.json", state)
+            files.seal(folder, {"step": state["progress"]["step"]})
+
+    def load_last(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """What `save_last` wrote; None before the first checkpoint."""
+        found = files.open_folder(self.path / "last", "state.safetensors", "state.json")
+        if found is None:
+            if (self.path / "last").is_symlink() or (self.path / "last").exists():
+                raise RunError(f"{self.path}/last is damaged and cannot be continued; train into a new folder")
+            return None
+        folder, _ = found
+        with as_written(folder):
+            state = files.read_json(folder / "state.json")
+            if not isinstance(state, dict):
+                raise ValueError("state.json holds no names")
+            return read_tensors(folder / "state.safetensors"), state
+
+    # Its best model
+
+    @processes.main_only
+    def save_best(
+        self, experiment: Experiment, model: LanguageModel, tokenizer: Tokenizer, facts: dict[str, Any]
+    ) -> None:
+        """Seal the model and its tokenizer as the best so far."""
+        with files.new_folder(self.path / "best") as folder:
+            model.save(folder)
+            tokenizer.save(folder)
+            kinds = {"family": experiment.family, "tokenizer": experiment.tokenizer.name}
+            files.seal(folder, {**kinds, **facts, "versions": versions()})
+
+    def saving_seconds(self, model: LanguageModel, tokenizer: Tokenizer) -> float:
+        """What `save_best` takes, tried in a folder that goes again; its memory is seen by `peak_memory`."""
+        if not processes.is_main():
+            return 0.0
+        began = time.perf_counter()
+        with files.disk_errors(self.path), files.work_folder(self.path / "best") as folder:
+            model.save(folder)
+            tokenizer.save(folder)
+            files.sums(folder)
+            return time.perf_counter() - began
+
+    def load_best(self, precision: torch.dtype) -> TrainedModel:
+        """The best model of the run, ready to write and to score."""
+        manifest = self.manifest
+        best = self.path / "best"
+        place = int8_cache.place_of(self.path.resolve().name, best)
+        if precision == torch.int8 and int8_cache.fresh(place, best):  # what it was made of need not be verified again
+            folder, facts = best, best_of(self.path) or {}
+        else:
+            folder, facts = self._verified_best()
+        with as_written(folder):
+            model, tokenizer = open_pair(facts["family"], facts["tokenizer"], folder, precision, place)
+        return TrainedModel(
+            name=self.path.name,
+            model=model,
+            tokenizer=tokenizer,
+            sampling=RunFacts(**manifest).experiment.sampling,
+            facts={**facts, "corpus": manifest["corpus"]},
+        )
+
+    def _verified_best(self) -> tuple[Path, dict[str, Any]]:
+        found = files.open_folder(self.path / "best")
+        if found is None:
+            if (self.path / "best").is_symlink() or (self.path / "best").exists():
+                raise RunError(f"{self.path}/best is damaged (a file is missing, changed or a link); train again")
+            raise RunError(f"{self.path} has no validated model yet; continue it with train --resume")
+        folder, facts = found
+        try:
+            BestFacts(**facts)
+        except (ValueError, TypeError) as error:
+            raise RunError(f"{folder} is damaged: its manifest does not say what it holds; train again") from error
+        bases.check(folder, folder)
+        return folder, facts
+
+    # Its logs
+
+    @processes.main_only
+    def log(self, path: Path, line: dict[str, Any]) -> None:
+        """Append a line to metrics or samples."""
+        files.append(path, json.dumps(line, ensure_ascii=False) + "\n")
+
+    def history(self) -> list[dict[str, Any]]:
+        """The lines of its metrics, without one that a kill has cut short."""
+        return [entry for _, entry in _logged(self.metrics)]
+
+    @processes.main_only
+    def rewind(self, step: int) -> None:
+        """Drop logged lines beyond a step: they will be written again."""
+        for path in (self.metrics, self.samples):
+            if path.is_symlink() or path.exists():
+                kept = [line for line, at in _logged(path) if at["step"] <= step and not at.get("at_stop")]
+                files.write_text(path, "".join(line + "\n" for line in kept))
+
+
+def _logged(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """The whole lines of a log, and what they say; what a kill has cut short is left out."""
+    try:
+        lines = files.read_bytes(path, LOG_BYTES).split(b"\n")
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read ({first_line(error)}): move it away") from error
+    found = []
+    for line in lines:
+        try:
+            entry = files.parse_json(line)
+            if isinstance(entry, dict) and isinstance(entry.get("step"), int):
+                found.append((line.decode(), entry))
+        except ValueError:  # the line that a kill cut short, and what follows the last one
+            continue
+    return found

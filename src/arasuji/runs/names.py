@@ -1,0 +1,112 @@
+"""What a name means: a run's folder, or a pretrained model; and what there is to know of it."""
+
+from __future__ import annotations
+
+import os
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from arasuji import bases, files, forks, models, tokenizers
+from arasuji.config import SamplingConfig
+from arasuji.corpus import Corpus
+from arasuji.errors import CorpusError, RunError, nearest
+from arasuji.runs import int8_cache
+from arasuji.runs.directory import RunDirectory
+from arasuji.runs.opening import TrainedModel, enough_memory, open_pair
+
+BASE_SAMPLING = SamplingConfig.model_validate({"top_p": 0.95})
+"""How an untuned model writes."""
+MOST_RUNS = 1000
+"""Runs that a mistyped name is compared with."""
+
+
+def is_run(name: str) -> bool:
+    """Whether a name is a folder that is no pretrained model's; then it is taken for a run."""
+    return Path(name).is_dir() and not (Path(name) / "config.json").exists()
+
+
+def sampling_of(name: str) -> SamplingConfig:
+    """How a model writes where nothing else is said; told without opening it."""
+    return RunDirectory(Path(name)).facts.experiment.sampling if is_run(name) else BASE_SAMPLING
+
+
+def settings_of(run: Path, preset: str) -> list[str]:
+    """The settings that a run of a preset was started with; none where there is no such run."""
+    directory = RunDirectory(run)
+    if not (run / files.MANIFEST).exists() or directory.facts.name != preset:
+        return []
+    return directory.facts.settings or []
+
+
+def corpus_of(name: str) -> dict[str, Any]:
+    """The hash and the folder of the corpus that a run was trained on, told without opening it; empty for a base."""
+    return dict(RunDirectory(Path(name)).manifest["corpus"]) if is_run(name) else {}
+
+
+def own_corpus(folder: Path) -> Corpus:
+    """The corpus in the folder where a run was trained on it."""
+    try:
+        return Corpus.load(folder)
+    except CorpusError as error:
+        what = f"no corpus at {folder}, where the run found it" if not folder.exists() else str(error)
+        raise CorpusError(f"{what}; if it was moved, name its place with --corpus DIR") from error
+
+
+def weights_of(name: str) -> Path:
+    """The folder of a run's best model, or of a base model."""
+    return Path(name) / "best" if is_run(name) else _base(name)[0]
+
+
+def mark_of(name: str) -> dict[str, str]:
+    """What changes when the weights, the configuration or the tokenizer of a run or a base model do: the sum of each
+    file."""
+    return {path.name: files.file_hash(path) for path in sorted(weights_of(name).iterdir()) if path.is_file()}
+
+
+def marks_of(trained: TrainedModel) -> dict[str, str]:
+    """The same of an opened model. A run's need not be computed again: its manifest has been verified."""
+    sealed = trained.facts.get("files")
+    return {name: entry["sha256"] for name, entry in sealed.items()} if sealed else mark_of(trained.name)
+
+
+def open_model(name: str, precision: torch.dtype) -> TrainedModel:
+    """A run folder's best model, or an untuned base model by its name or folder.
+
+    Raises:
+        RunError: a folder that is neither; BaseModelError: an unknown or unreachable base.
+    """
+    forks.check()
+    path = Path(name)
+    if is_run(name):
+        return RunDirectory(path).load_best(precision)
+    folder, found = _base(name)
+    place = int8_cache.place_of(path.name, folder)
+    with enough_memory(folder):
+        model, tokenizer = open_pair(models.PRETRAINED, tokenizers.PRETRAINED, folder, precision, place)
+    return TrainedModel(
+        name=name,
+        model=model,
+        tokenizer=tokenizer,
+        sampling=BASE_SAMPLING,
+        facts={"family": models.PRETRAINED, "base": name, "found": found, "corpus": None},
+    )
+
+
+def _base(name: str) -> tuple[Path, str]:
+    """Where a base model is, and how it was found."""
+    if not os.path.exists(name) and name not in bases.KNOWN and not bases.is_cached(name):
+        raise RunError(
+            f"no run {name}; {nearest(name, [*_runs_near(name), *bases.KNOWN])} "
+            "(`arasuji models get OWNER/NAME` fetches another model from the hub)"
+        )
+    return bases.find(name, option="")
+
+
+def _runs_near(name: str) -> list[str]:
+    """The runs that a mistyped name may mean: those beside it, and those in this folder and the next ones below."""
+    logs = chain(*(Path(name).parent.glob("*/metrics.jsonl"), Path().glob("*/metrics.jsonl"),
+                   Path().glob("*/*/metrics.jsonl")))  # fmt: skip
+    return [str(log.parent) for log in islice(logs, MOST_RUNS)]

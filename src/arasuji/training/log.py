@@ -1,0 +1,47 @@
+"""A run's events, written into its metrics and samples as they pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from arasuji import processes
+from arasuji.generation.decode import Sample
+from arasuji.runs import RunDirectory
+from arasuji.training.events import TrainEvent, Watched
+from arasuji.training.loop import Event, Stepped, Validated
+
+
+class RunLog:
+    """metrics.jsonl has a line a step. A line waits for the validation that may follow its step, but no longer than to
+    the next checkpoint: what a checkpoint knows of, the log must not have lost."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self.run = run
+        self.waiting: dict[str, Any] = {}
+
+    def flush(self) -> None:
+        """Write the line that waits."""
+        if self.waiting:
+            self.run.log(self.run.metrics, self.waiting)
+            self.waiting = {}
+
+    def follow(self, events: Iterator[Event], watch: Callable[[], list[Sample]]) -> Iterator[TrainEvent]:
+        """Pass the loop's events on, logged; after a validation, samples that `watch` writes."""
+        line: dict[str, Any] = {}
+        for event in events:
+            if isinstance(event, Stepped):
+                self.flush()
+                self.waiting = line = {**asdict(event), "seconds": round(event.seconds, 3)}
+            elif isinstance(event, Validated):
+                at_stop = {"at_stop": True} if event.at_stop else {}
+                self.waiting = line | {"step": event.step, "bits_per_byte": event.bits_per_byte, **at_stop}
+                self.flush()
+            yield event
+            if isinstance(event, Validated) and processes.is_main():
+                samples = watch()
+                for sample in samples:
+                    said = {"step": event.step, "prompt": sample.prompt, "text": sample.text, **at_stop}
+                    self.run.log(self.run.samples, said)
+                yield Watched(event.step, samples)

@@ -1,0 +1,119 @@
+"""A model, and what it is trained and validated on."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from arasuji import device, models, processes
+from arasuji.config import Experiment, TrainConfig, checked
+from arasuji.corpus import Corpus, Record
+from arasuji.errors import OptionError
+from arasuji.evaluation.score import score
+from arasuji.generation.decode import Request, Sample, decode
+from arasuji.models import LanguageModel
+from arasuji.tokenizers import Tokenizer
+from arasuji.training.batches import Epoch, epoch_batches
+from arasuji.training.documents import Documents
+
+WATCHED_PROMPTS = ("", "After years", "A young man")
+"""Prompts of the samples written at each validation; the first is the empty one."""
+WATCHED_TOKENS = 60
+"""The most tokens of such a sample."""
+PROBED_DOCUMENTS = 16
+"""Validation documents that are scored before the run, to estimate what a validation takes."""
+PROBED_TOKENS = 5
+"""Tokens of the samples that are written for the same purpose."""
+
+
+@dataclass
+class Work:
+    """A model on its device with its tokenizer, the training split as tokens, and the texts it is validated on."""
+
+    chosen: Experiment
+    tokenizer: Tokenizer
+    model: LanguageModel
+    bf16: bool
+    documents: Documents
+    records: Sequence[Record]
+    """Those of the validation split that are scored."""
+
+    @classmethod
+    def build(cls, chosen: Experiment, corpus: Corpus, tokenizer: Tokenizer, base: Path | None) -> Work:
+        """Raises OptionError for what cannot be trained."""
+        train, family = chosen.train, models.family(chosen.family)
+        device.seed_everything(train.seed)
+        model = family.build(checked(family.Config, chosen.model, "model"), tokenizer, base)
+        if model.context_length is not None and train.max_length > model.context_length:
+            raise OptionError(
+                f"train.max_length {train.max_length} is more than the model's context of "
+                f"{model.context_length} tokens: lower it"
+            )
+        bf16 = device.dtype(train.precision) == torch.bfloat16
+        if bf16:  # frozen weights are kept in the fast type; trained ones stay float32, and autocast does the rest
+            for parameter in model.parameters():
+                if not parameter.requires_grad:
+                    parameter.data = parameter.data.bfloat16()
+        model.to(device.here())
+        if processes.index():  # what is dropped differs from process to process
+            device.seed_everything(train.seed + processes.index())
+        if train.layout == "stream" and train.batch_size % processes.count():
+            raise OptionError(
+                f"batch_size {train.batch_size} cannot be shared among {processes.count()} processes: "
+                f"say a multiple of {processes.count()}"
+            )
+        documents = Documents((tokenizer.encode(record.text) for record in corpus.train), tokenizer.end_id)
+        work = cls(chosen, tokenizer, model, bf16, documents, _validation_records(corpus, train))
+        work.batches_of(0)  # refused before anything is written
+        return work
+
+    def batches_of(self, epoch: int) -> Epoch:
+        """The batches of an epoch, the same each time they are asked for."""
+        batches = epoch_batches(self.documents, self.chosen.train, epoch, self.tokenizer.pad_id)
+        if not batches:
+            raise OptionError(f"batch_size {self.chosen.train.batch_size} is more than the corpus has tokens: lower it")
+        return batches
+
+    def validate(self, documents: int | None = None) -> float:
+        """Bits per byte of the validation records, or of the first few."""
+        texts = [record.text for record in self.records[:documents]]
+        with device.autocast(self.bf16):
+            found = score(self.model, self.tokenizer, texts[processes.index() :: processes.count()])
+        nll, size = processes.total([sum(found.document_nll), sum(found.bytes)])
+        return replace(found, nll=[[nll]], charges=None, bytes=[int(size)]).bits_per_byte
+
+    def watch(self, tokens: int = WATCHED_TOKENS) -> list[Sample]:
+        """Samples of so many tokens from fixed prompts and seeds, so that validations can be compared."""
+        sampling = self.chosen.sampling
+        shorter = {"num_beams": 1, "min_length": 0, "max_length": min(tokens, sampling.max_length)}
+        requests = [Request(prompt, self.chosen.train.seed) for prompt in WATCHED_PROMPTS]
+        training = self.model.training
+        written = decode(self.model, self.tokenizer, requests, sampling.model_copy(update=shorter))
+        samples = [event for event in written if isinstance(event, Sample)]
+        self.model.train(training)
+        return sorted(samples, key=lambda sample: sample.index)
+
+    def validation_seconds(self) -> float:
+        """What a validation and its samples take, from a few documents and tokens, scored and written twice: the
+        first time is slower."""
+        for _ in range(2):
+            asked = time.monotonic()
+            self.validate(PROBED_DOCUMENTS)
+            scored = time.monotonic()
+            self.watch(PROBED_TOKENS)
+            written = time.monotonic()
+        scoring = (scored - asked) * max(1.0, len(self.records) / PROBED_DOCUMENTS)
+        return scoring + (written - scored) * WATCHED_TOKENS / PROBED_TOKENS
+
+
+def _validation_records(corpus: Corpus, config: TrainConfig) -> Sequence[Record]:
+    """All of the validation split, or a fixed draw of it."""
+    records = corpus.validation
+    if config.validation_documents and len(records) > config.validation_documents:
+        return random.Random(config.seed).sample(records, config.validation_documents)
+    return records
