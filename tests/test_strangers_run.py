@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from arasuji import api, files, models
 from arasuji.config import Experiment
+from arasuji.documents import Document
 from arasuji.errors import ArasujiError, StorageError
 from arasuji.models import transformer as decoders
 from arasuji.models.int8 import decoder
@@ -496,7 +497,8 @@ def checkpoint(bpe, starter_texts):
     from arasuji.training.plan import Plan
 
     config = TrainConfig.model_validate({"precision": "fp32", "batch_size": 2, "layout": "stream", "max_length": 8})
-    documents = Documents((bpe.encode(text)[:20] for text in starter_texts[:6]), bpe.end_id)
+    encoded = (bpe.encode(text)[:20] for text in starter_texts[:6])
+    documents = Documents((Document([bpe.end_id, *ids, bpe.end_id], 1) for ids in encoded), bpe.end_id)
     batches = epoch_batches(documents, config, 0, bpe.pad_id)
     saved = []
 

@@ -19,14 +19,13 @@ from pathlib import Path
 
 from arasuji import arguments, device, models, tokenizers
 from arasuji.arguments import AnyPath
-from arasuji.config import Experiment, SamplingConfig, TrainConfig, checked, load_experiment, override
+from arasuji.config import DocumentConfig, Experiment, SamplingConfig, TrainConfig, checked, load_experiment, override
 from arasuji.corpus import Corpus, Record, prepare
-from arasuji.documents import beginning_of
 from arasuji.errors import OptionError, PromptError
 from arasuji.evaluation.charge import Charge
 from arasuji.evaluation.compare import compare
 from arasuji.evaluation.score import Score, score
-from arasuji.generation.decode import Piece, Request, Sample, as_text, decode
+from arasuji.generation.decode import Piece, Request, Sample, beginning_of, decode
 from arasuji.generation.engine import check_length
 from arasuji.inspection import Inspection
 from arasuji.inspection.examine import examine as inspect
@@ -98,6 +97,7 @@ def experiment(preset: AnyPath, settings: Iterable[str] | str = ()) -> Experimen
         "model": set(family.Config.model_fields),
         "train": set(TrainConfig.model_fields),
         "sampling": set(SamplingConfig.model_fields),
+        "document": set(DocumentConfig.model_fields),
     }
     for setting in settings:
         override(tables, setting, known)
@@ -197,13 +197,13 @@ def write(
     trained = _opened(trained)
     beginnings = (prompt for prompt in arguments.texts(prompts) for _ in range(n))
     requests = islice((Request(prompt, seed + i) for i, prompt in enumerate(beginnings)), skip, None)
-    return decode(trained.model, trained.tokenizer, requests, sampling or trained.sampling, pieces)
+    return decode(trained.model, trained.tokenizer, requests, sampling or trained.sampling, pieces, trained.format)
 
 
 def check_prompts(trained: TrainedModel, prompts: Iterable[str] | str) -> None:
     """Raise PromptError for the first prompt that the model cannot continue, before anything is written."""
     for prompt in arguments.texts(prompts):
-        check_length(trained.model, trained.tokenizer, beginning_of(as_text(prompt), trained.tokenizer))
+        check_length(trained.model, trained.tokenizer, beginning_of(prompt, {}, trained.tokenizer, trained.format))
 
 
 def generate(

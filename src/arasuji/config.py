@@ -10,9 +10,10 @@ import re
 import tomllib
 from importlib import resources
 from pathlib import Path
+from string import Formatter
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from arasuji import arguments
 from arasuji.errors import OptionError, nearest
@@ -141,6 +142,22 @@ class TokenizerConfig(BaseModel):
         return dict(self.model_extra or {})
 
 
+class DocumentConfig(Strict):
+    """What a model is told of a text before it reads the text."""
+
+    format: str = Field("", max_length=1000)
+    """What stands before each text, read and never predicted: fields in braces (title, genres, year, type, kept
+    columns), such as "{title} | {genres} | ". Empty: nothing."""
+
+    @field_validator("format")
+    @classmethod
+    def _fields_are_names(cls, format: str) -> str:
+        for _, name, spec, conversion in Formatter().parse(format):
+            if name is not None and (not name or spec or conversion or set(name) & set(".[]")):
+                raise ValueError(f"{format!r}: a field is a plain name in braces, such as {{title}}")
+        return format
+
+
 class Experiment(Strict):
     """All that a run needs."""
 
@@ -152,6 +169,8 @@ class Experiment(Strict):
     """A pretrained model to begin from: a known name, a folder, or a name on the Hugging Face hub. Empty: none."""
     tokenizer: TokenizerConfig
     """How texts become tokens."""
+    document: DocumentConfig = DocumentConfig.model_validate({})
+    """What stands before each text."""
     model: dict[str, Any] = Field(default_factory=dict)
     """The family's own options."""
     train: TrainConfig = TrainConfig.model_validate({})
@@ -160,7 +179,7 @@ class Experiment(Strict):
     """How the model writes by default."""
 
 
-SECTIONS = ("tokenizer", "model", "train", "sampling")
+SECTIONS = ("tokenizer", "document", "model", "train", "sampling")
 
 
 def checked(kind: type[BaseModel], values: dict[str, Any], where: str) -> Any:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from arasuji import api, device, models
 from arasuji.config import SamplingConfig
-from arasuji.documents import Document, beginning_of
+from arasuji.corpus import Record
+from arasuji.documents import Document, document_of
 from arasuji.errors import PromptError
 from arasuji.generation import decode as prompts
 from arasuji.generation.decode import Sample, decode
@@ -71,6 +72,10 @@ class Careful(LanguageModel):
 @pytest.fixture(params=models.families())
 def model(request, make, words):
     return Careful(make(request.param, words))
+
+
+def beginning_of(prompt: str, tokenizer) -> Document:
+    return document_of(Record("", prompt), tokenizer, whole=False)
 
 
 def request(tokenizer, index: int, streamed: bool = False, **changes) -> Request:

@@ -7,11 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arasuji.config import TrainConfig
+from arasuji.documents import Document
 from arasuji.models import IGNORED
 from arasuji.training.batches import epoch_batches, truncated
 from arasuji.training.documents import Documents
 
 END, PAD = 0, 1
+
+
+def plain(texts):
+    """Texts as tokens, with nothing before them."""
+    return Documents((Document([END, *ids, END], 1) for ids in texts), END)
+
+
 documents_of_any_length = st.lists(st.lists(st.integers(2, 99), max_size=30), min_size=1, max_size=40)
 
 
@@ -23,7 +31,7 @@ def config(**values) -> TrainConfig:
 @given(documents_of_any_length)
 def test_every_document_is_read_once_after_an_end_token_and_before_one(documents):
     read = []
-    for batch in epoch_batches(Documents(documents, END), config(), 0, PAD):
+    for batch in epoch_batches(plain(documents), config(), 0, PAD):
         assert not batch.continues
         for ids, targets in zip(batch.ids.tolist(), batch.targets.tolist(), strict=True):
             wanted = [t for t in targets if t != IGNORED]
@@ -37,8 +45,8 @@ def test_every_document_is_read_once_after_an_end_token_and_before_one(documents
 def test_a_document_that_is_cut_is_not_taught_to_end_and_is_counted():
     documents = [[5] * 10, [6] * 3]
     cut = config(max_length=8)
-    assert truncated(Documents(documents, END), cut) == 1
-    rows = [row for batch in epoch_batches(Documents(documents, END), cut, 0, PAD) for row in batch.targets.tolist()]
+    assert truncated(plain(documents), cut) == 1
+    rows = [row for batch in epoch_batches(plain(documents), cut, 0, PAD) for row in batch.targets.tolist()]
     assert [5] * 8 in rows
 
 
@@ -46,7 +54,7 @@ def test_the_order_depends_on_the_seed_and_the_epoch_alone():
     documents = [[i] * (i % 7 + 1) for i in range(2, 60)]
 
     def order(seed, epoch):
-        return [b.ids.tolist() for b in epoch_batches(Documents(documents, END), config(seed=seed), epoch, PAD)]
+        return [b.ids.tolist() for b in epoch_batches(plain(documents), config(seed=seed), epoch, PAD)]
 
     assert order(1, 0) == order(1, 0)
     assert order(1, 0) != order(1, 1)
@@ -56,7 +64,7 @@ def test_the_order_depends_on_the_seed_and_the_epoch_alone():
 def test_similar_lengths_stand_together():
     generator = torch.Generator().manual_seed(0)
     documents = [[2] * int(n) for n in torch.randint(5, 200, (600,), generator=generator)]
-    batches = epoch_batches(Documents(documents, END), config(batch_size=10, max_length=300), 0, PAD)
+    batches = epoch_batches(plain(documents), config(batch_size=10, max_length=300), 0, PAD)
     assert batches.counted == sum(b.counted for b in batches)
     pads = 1 - sum(b.counted for b in batches) / sum(b.ids.numel() for b in batches)
     assert pads < 0.05
@@ -66,7 +74,7 @@ def test_similar_lengths_stand_together():
 @given(documents_of_any_length, st.integers(1, 5), st.integers(2, 9))
 def test_the_stream_is_all_documents_joined_and_its_targets_are_shifted_by_one(documents, rows, width):
     stream = config(layout="stream", batch_size=rows, max_length=width)
-    batches = epoch_batches(Documents(documents, END), stream, 0, PAD)
+    batches = epoch_batches(plain(documents), stream, 0, PAD)
     joined = [END] + [t for d in documents for t in [*d, END]]
     length = (len(joined) - 1) // rows
     if length:
@@ -79,5 +87,5 @@ def test_the_stream_is_all_documents_joined_and_its_targets_are_shifted_by_one(d
 
 def test_the_articles_stream_has_batches_of_32_by_30():
     stream = config(layout="stream", batch_size=32, max_length=30)
-    batches = epoch_batches(Documents([[7] * 99] * 100, END), stream, 0, PAD)
+    batches = epoch_batches(plain([[7] * 99] * 100), stream, 0, PAD)
     assert {tuple(b.ids.shape) for b in batches[:-1]} == {(32, 30)}

@@ -11,6 +11,7 @@ from tiny_presets import small
 
 from arasuji import api
 from arasuji.config import TrainConfig
+from arasuji.documents import Document
 from arasuji.runs import RunDirectory
 from arasuji.training.batches import Batch, epoch_batches
 from arasuji.training.documents import Documents
@@ -24,7 +25,8 @@ def config(**values) -> TrainConfig:
 
 
 def documents(bpe, texts, count=12):
-    return Documents((bpe.encode(text)[: 10 + 3 * i] for i, text in enumerate(texts[:count])), bpe.end_id)
+    encoded = (bpe.encode(text)[: 10 + 3 * i] for i, text in enumerate(texts[:count]))
+    return Documents((Document([bpe.end_id, *ids, bpe.end_id], 1) for ids in encoded), bpe.end_id)
 
 
 def trainer(model, train: TrainConfig, batches, steps, validate=lambda: 1.0, every=100, **hooks) -> Trainer:

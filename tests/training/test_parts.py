@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import small_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -117,3 +118,24 @@ def test_a_batch_in_which_nothing_counts_has_no_nats_and_no_gradient(family, bpe
     nats, _ = add_gradient(model, Batch(ids, torch.full_like(ids, IGNORED)), 1, bf16=False)
     assert float(nats) == 0
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_each_part_of_a_batch_gets_its_own_loss(bpe):
+    """Twice the cross-entropy has twice the gradient, whichever parts the batch is read in."""
+    model = small_model("lstm", bpe)
+    ids = torch.randint(5, 60, (30, 60), generator=torch.Generator().manual_seed(1))
+    batch = Batch(ids, ids.roll(-1, 1))
+    parts = []
+
+    def loss_of(part):
+        parts.append(part)
+        return lambda scores, wanted, places: 2 * F.cross_entropy(scores, wanted, reduction="none")
+
+    gradients = []
+    for of in (lambda part: None, loss_of):
+        model.zero_grad()
+        add_gradient(model, batch, batch.counted, bf16=False, loss_of=of)
+        gradients.append([p.grad.clone() for p in model.parameters()])
+    assert len(parts) > 1
+    for one, two in zip(*gradients, strict=True):
+        torch.testing.assert_close(2 * one, two, atol=1e-6, rtol=1e-4)

@@ -35,7 +35,7 @@ def presets(
     print(preset_text(name))
     from arasuji import models as families
     from arasuji import tokenizers
-    from arasuji.config import Experiment, SamplingConfig, TrainConfig
+    from arasuji.config import DocumentConfig, Experiment, SamplingConfig, TrainConfig
 
     tables = load_experiment(name)
     sections: dict[str, Any] = {
@@ -43,6 +43,7 @@ def presets(
         "model": families.family(tables["family"]).Config,
         "train": TrainConfig,
         "sampling": SamplingConfig,
+        "document": DocumentConfig,
     }
     for section, config in sections.items():
         print(f"[{section}]  options for --set")

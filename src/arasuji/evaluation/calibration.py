@@ -6,8 +6,11 @@ from collections.abc import Sequence
 
 import torch
 
+from arasuji.corpus import Record
+from arasuji.documents import documents_of, records_of
 from arasuji.evaluation.answer import CalibrationBin
 from arasuji.models import LanguageModel
+from arasuji.padding import padded
 from arasuji.tokenizers import Tokenizer
 
 BINS = 10
@@ -19,27 +22,32 @@ LENGTH = 64
 
 
 @torch.inference_mode()
-def calibration(model: LanguageModel, tokenizer: Tokenizer, texts: Sequence[str]) -> list[CalibrationBin]:
+def calibration(
+    model: LanguageModel, tokenizer: Tokenizer, texts: Sequence[str | Record], format: str = ""
+) -> list[CalibrationBin]:
     """The first tokens of each text, predicted one after the other, in bins by the probability of the likeliest
     candidate (Guo et al. 2017); empty bins are left out."""
     model.eval()
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    limit = min(LENGTH, model.context_length or LENGTH)
-    encoded = sorted(([tokenizer.end_id, *tokenizer.encode(text)[:limit]] for text in texts), key=len, reverse=True)
+    limit = model.context_length or LENGTH
+    documents = documents_of(records_of(texts), tokenizer, format, whole=False)
+    parts = [(d.ids[: d.counted_from], d.text_ids[: min(LENGTH, limit)]) for d in documents]
+    parts.sort(key=lambda part: -len(part[1]))
     confidences: list[float] = []
     correct: list[bool] = []
-    for start in range(0, len(encoded), ROWS):
-        rows, state, active = encoded[start : start + ROWS], None, 0
-        for i in range(len(rows[0]) - 1):
-            reading = [row for row in rows if i + 1 < len(row)]  # the longer ones come first
+    for start in range(0, len(parts), ROWS):
+        rows, state, active = parts[start : start + ROWS], None, 0
+        for i in range(len(rows[0][1])):
+            reading = [row for row in rows if i < len(row[1])]  # the longer ones come first
             if state is not None and len(reading) < active:
                 state = state.select(torch.arange(len(reading), device=device))
             active = len(reading)
-            ids = torch.tensor([[row[i]] for row in reading], device=device)
-            scores, state = model.step(ids, torch.ones(active, dtype=torch.int64, device=device), state)
+            new = [text[i - 1 : i] if i else before for before, text in reading]
+            lengths = torch.tensor([len(tokens) for tokens in new], device=device)
+            scores, state = model.step(padded(new, tokenizer.pad_id).to(device), lengths, state)
             top = scores[:, : tokenizer.vocabulary_size].float().softmax(-1).max(-1)
             confidences += top.values.tolist()
-            correct += (top.indices.cpu() == torch.tensor([row[i + 1] for row in reading])).tolist()
+            correct += (top.indices.cpu() == torch.tensor([text[i] for _, text in reading])).tolist()
     confidence, hits = torch.tensor(confidences), torch.tensor(correct, dtype=torch.float32)
     bin_of = (confidence * BINS).long().clamp(max=BINS - 1)
     inside = [bin_of == number for number in bin_of.unique()]

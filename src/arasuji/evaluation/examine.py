@@ -12,7 +12,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,8 @@ class Job:
     """The places of test documents that are shown with the probability of each token."""
     prompts: list[str]
     """All prompts, those of one round after those of the other."""
+    prompted: list[int]
+    """The places of the test documents whose beginnings are the prompts of a round."""
     rounds: int
     """The number of times that the same prompts are continued."""
     seed: int
@@ -73,28 +75,33 @@ def examine(model: str, job: Job) -> Iterator[dict[str, Any]]:
     held = 0 if device.here().type == "cuda" else psutil.Process().memory_info().rss
     corpus = Corpus.load(job.corpus)
     test = corpus.test
-    texts = [test[i].text for i in job.documents]
+    records = [test[i] for i in job.documents]
+    texts = [record.text for record in records]
     yield _doing("opening", 0, 1)
     writer = _opened(model, device.for_writing())
     device.forget_peak()  # of making the 8-bit weights, which is done once
     samples: list[Sample] = []
     speed: dict[str, Any] = {}
-    yield from _write(writer, job, texts, samples, speed)
+    fields = [test[i].metadata for i in job.prompted]
+    yield from _write(writer, job, fields, texts, samples, speed)
     speed["memory"] = device.peak_memory() - held
     yield _doing("scoring", 0, len(texts))
     charge = Charge.of(writer.tokenizer, corpus.train)
-    few = texts[:FEW]
-    as_written = score(writer.model, writer.tokenizer, few, charge=charge).bits_per_byte
+    few = records[:FEW]
+    as_written = _score(writer, charge, few).bits_per_byte
     del writer
     trained = _opened(model, "auto")
     scores = []
     for start in range(0, len(texts), AT_ONCE):
-        scores.append(_score(trained, charge, [test[i] for i in job.documents[start : start + AT_ONCE]]))
+        scores.append(_score(trained, charge, records[start : start + AT_ONCE]))
         yield _doing("scoring", min(start + AT_ONCE, len(texts)), len(texts))
     scored = _joined(scores)
     bits = bits_of_characters(scored, trained.tokenizer, texts)
     yield _doing("calibration", 0, 1)
-    whole = [sample.prompt.rstrip() + sample.completion for sample in samples[: job.samples_shown]]
+    whole = [
+        Record("", sample.prompt.rstrip() + sample.completion, metadata=of)
+        for sample, of in zip(samples[: job.samples_shown], fields, strict=False)
+    ]
     answer = Answer(
         family=trained.facts["family"],
         parameters=trained.model.size()["parameters"],
@@ -102,12 +109,12 @@ def examine(model: str, job: Job) -> Iterator[dict[str, Any]]:
         recent=_documents(_score(trained, charge, [test[i] for i in job.recent])),
         bits_by_position=by_position(bits, texts),
         bits_by_frequency=by_frequency(bits, texts, training_words(Path(job.corpus))),
-        calibration=calibration(trained.model, trained.tokenizer, few),
+        calibration=calibration(trained.model, trained.tokenizer, few, trained.format),
         speed=Speed(**speed),
         quantization_cost=as_written / _joined(scores[: FEW // AT_ONCE]).bits_per_byte - 1,
         samples=[Written(text=sample.completion, finished=sample.finished) for sample in samples],
-        shown_tokens=[_tokens(trained, charge, test[i].text) for i in job.shown],
-        sample_tokens=[_tokens(trained, charge, text) for text in whole],
+        shown_tokens=[_tokens(trained, charge, test[i]) for i in job.shown],
+        sample_tokens=[_tokens(trained, charge, record) for record in whole],
     )
     yield {"found": answer.model_dump(mode="json")}
 
@@ -117,25 +124,31 @@ def _doing(what: str, done: int, total: int) -> dict[str, Any]:
 
 
 def _write(
-    trained: TrainedModel, job: Job, texts: Sequence[str], samples: list[Sample], speed: dict[str, Any]
+    trained: TrainedModel,
+    job: Job,
+    fields: Sequence[Mapping[str, Any]],
+    texts: Sequence[str],
+    samples: list[Sample],
+    speed: dict[str, Any],
 ) -> Iterator[dict[str, Any]]:
     """Continue the prompts in their order, and time one text alone. The speed is the median of three times, and that of
-    the rounds. Fills `samples` and `speed`, and yields its progress."""
+    the rounds. `fields` are those of the prompts of a round. Fills `samples` and `speed`, and yields its progress."""
+    each = len(job.prompts) // job.rounds
+    prompts = list(zip(job.prompts[:each], fields, strict=True))
     rate = sum(len(trained.tokenizer.encode(text)) for text in texts) / sum(len(text.encode()) for text in texts)
     sampling = SamplingConfig.model_validate({"top_p": TOP_P, "max_length": max(1, round(job.limit * rate))})
     alone = sampling.model_copy(update={"min_length": ALONE, "max_length": ALONE})
-    for _ in _samples(trained, job.prompts, job.seed, sampling.model_copy(update={"max_length": 2})):  # a warm-up
+    for _ in _samples(trained, prompts, job.seed, sampling.model_copy(update={"max_length": 2})):  # a warm-up
         pass
     times = []
     for _ in range(3):
         began = time.perf_counter()
-        tokens = sum(sample.tokens for sample in _samples(trained, job.prompts[:1], job.seed, alone))
+        tokens = sum(sample.tokens for sample in _samples(trained, prompts[:1], job.seed, alone))
         times.append((time.perf_counter() - began) / tokens)
     tokens_a_second, bytes_a_second = [], []
-    each = len(job.prompts) // job.rounds
     for start in range(0, len(job.prompts), each):
         began, found = time.perf_counter(), {}
-        for sample in _samples(trained, job.prompts[:each], job.seed + start, sampling):
+        for sample in _samples(trained, prompts, job.seed + start, sampling):
             found[sample.index] = sample
             yield _doing("writing", start + len(found), len(job.prompts))
         seconds = time.perf_counter() - began
@@ -147,9 +160,11 @@ def _write(
     speed["bytes"] = statistics.median(bytes_a_second)
 
 
-def _samples(trained: TrainedModel, prompts: Sequence[str], seed: int, sampling: SamplingConfig) -> Iterator[Sample]:
-    requests = [Request(prompt, seed + i) for i, prompt in enumerate(prompts)]
-    for event in decode(trained.model, trained.tokenizer, requests, sampling):
+def _samples(
+    trained: TrainedModel, prompts: Sequence[tuple[str, Mapping[str, Any]]], seed: int, sampling: SamplingConfig
+) -> Iterator[Sample]:
+    requests = [Request(prompt, seed + i, fields) for i, (prompt, fields) in enumerate(prompts)]
+    for event in decode(trained.model, trained.tokenizer, requests, sampling, format=trained.format):
         assert isinstance(event, Sample)
         yield event
 
@@ -161,8 +176,8 @@ def _opened(model: str, precision: device.Precision) -> TrainedModel:
 
 
 def _score(trained: TrainedModel, charge: Charge | None, records: Sequence[Record]) -> Score:
-    texts, groups = [record.text for record in records], [record.group for record in records]
-    return score(trained.model, trained.tokenizer, texts, groups, charge)
+    groups = [record.group for record in records]
+    return score(trained.model, trained.tokenizer, records, groups, charge, trained.format)
 
 
 def _joined(scores: Sequence[Score]) -> Score:
@@ -186,9 +201,9 @@ def _documents(scored: Score) -> ScoredDocuments:
     )
 
 
-def _tokens(trained: TrainedModel, charge: Charge | None, text: str) -> list[Token]:
+def _tokens(trained: TrainedModel, charge: Charge | None, record: Record) -> list[Token]:
     """The text in tokens, each with its negative log-likelihood, the charge included."""
-    scored = score(trained.model, trained.tokenizer, [text], charge=charge)
+    scored, text = _score(trained, charge, [record]), record.text
     charges = scored.charges[0] if scored.charges else [0.0] * len(scored.nll[0])
     places = pieces(trained.tokenizer, text)
     return [

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 
 from arasuji import forks
+from arasuji.corpus import Record
+from arasuji.documents import Document, documents_of, records_of
 from arasuji.evaluation import bootstrap
 from arasuji.evaluation.charge import Charge
 from arasuji.models import IGNORED, LanguageModel
@@ -68,9 +70,10 @@ class Score:
         return found and (found[0] / math.log(2), found[1] / math.log(2))
 
 
-def _windows(tokens: list[int], end_id: int, limit: int | None) -> Iterator[tuple[list[int], list[int]]]:
-    """The (ids, targets) of a document's rows; targets are `IGNORED` where an earlier window has counted them."""
-    ids, targets = [end_id, *tokens], [*tokens, end_id]
+def _windows(document: Document, limit: int | None) -> Iterator[tuple[list[int], list[int]]]:
+    """The (ids, targets) of a document's rows; targets are `IGNORED` before the text, and where an earlier window has
+    counted them."""
+    ids, targets = document.ids[:-1], [IGNORED] * (document.counted_from - 1) + document.text_ids
     limit = limit or len(ids)
     counted = 0
     for start in range(0, len(ids), max(1, limit // 2)):
@@ -85,21 +88,23 @@ def _windows(tokens: list[int], end_id: int, limit: int | None) -> Iterator[tupl
 def score(
     model: LanguageModel,
     tokenizer: Tokenizer,
-    texts: Sequence[str],
+    texts: Sequence[str | Record],
     groups: Sequence[str] | None = None,
     charge: Charge | None = None,
+    format: str = "",
 ) -> Score:
-    """Score each text alone. `groups` defaults to a group of its own for each text; `charge` is that of a tokenizer
-    that is not lossless."""
+    """Score each text alone; records bring the fields that `format` tells the model. `groups` defaults to a group of
+    its own for each text; `charge` is that of a tokenizer that is not lossless."""
     forks.check()
     training = model.training
     model.eval()
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    encoded = [tokenizer.encode(text) for text in texts]
+    records = records_of(texts)
+    documents = list(documents_of(records, tokenizer, format))
     rows = [
-        (document, ids, targets)
-        for document, tokens in enumerate(encoded)
-        for ids, targets in _windows(tokens, tokenizer.end_id, model.context_length)
+        (number, ids, targets)
+        for number, document in enumerate(documents)
+        for ids, targets in _windows(document, model.context_length)
     ]
     order = sorted(range(len(rows)), key=lambda i: -len(rows[i][1]))
     nll_of_row: dict[int, list[float]] = {}
@@ -111,14 +116,17 @@ def score(
         nats = model(ids.to(device), targets.to(device))[0].cpu().double()
         nll_of_row |= {j: row[wanted != IGNORED].tolist() for j, row, wanted in zip(batch, nats, targets, strict=True)}
     model.train(training)
-    nll: list[list[float]] = [[] for _ in texts]
-    for j, (document, _, _) in enumerate(rows):  # the windows of a document, in order
-        nll[document] += nll_of_row[j]
-    lossless = tokenizer.lossless and all(tokenizer.decode(i) == text for i, text in zip(encoded, texts, strict=True))
+    nll: list[list[float]] = [[] for _ in records]
+    for j, (number, _, _) in enumerate(rows):  # the windows of a document, in order
+        nll[number] += nll_of_row[j]
+    lossless = tokenizer.lossless and all(
+        tokenizer.decode(document.text_ids[:-1]) == record.text
+        for document, record in zip(documents, records, strict=True)
+    )
     nothing = [[0.0] * len(tokens) for tokens in nll] if lossless else None
     return Score(
         nll=nll,
-        charges=[charge.nll(text) for text in texts] if charge else nothing,
-        bytes=[len(text.encode()) for text in texts],
-        groups=list(groups) if groups is not None else [str(i) for i in range(len(texts))],
+        charges=[charge.nll(record.text) for record in records] if charge else nothing,
+        bytes=[len(record.text.encode()) for record in records],
+        groups=list(groups) if groups is not None else [str(i) for i in range(len(records))],
     )

@@ -46,7 +46,8 @@ def task_of(folder: Path, corpus: Corpus, samples: int, seeds: int, documents: i
     order = list(range(len(corpus.test)))
     random.Random(seed).shuffle(order)
     chosen = order[:documents]
-    long = [corpus.test[i] for i in order if len(words_of(_rest(corpus.test[i]))) >= LEAST_WORDS]
+    places = [i for i in order if len(words_of(_rest(corpus.test[i]))) >= LEAST_WORDS]
+    long = [corpus.test[i] for i in places]
     if not long:
         raise OptionError(f"no test text of {folder} is long enough to be begun: {PROMPT_WORDS + LEAST_WORDS} words")
     rests = [_rest(record) for record in long]
@@ -60,6 +61,7 @@ def task_of(folder: Path, corpus: Corpus, samples: int, seeds: int, documents: i
         recent=[i for i in order if corpus.test[i].metadata.get("year", 0) >= RECENT][:MOST_RECENT],
         shown=(fitting or chosen)[:SHOWN],
         prompts=[_prompt(record) for record in long[:samples]] * seeds,
+        prompted=places[:samples],
         rounds=seeds,
         seed=seed,
         limit=sizes[math.ceil(0.95 * len(sizes)) - 1],

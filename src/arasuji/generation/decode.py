@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from arasuji.config import SamplingConfig
+from arasuji.corpus import Record
 from arasuji.corpus.characters import composed, tidy
-from arasuji.documents import beginning_of
+from arasuji.documents import Document, document_of
 from arasuji.errors import PromptError
 from arasuji.generation import engine
 from arasuji.generation.engine import Engine, Finished
@@ -19,10 +21,11 @@ BATCH_ROWS, JOINING = engine.ROWS, engine.JOINING
 
 @dataclass(frozen=True)
 class Request:
-    """A prompt to continue."""
+    """A prompt to continue, and the fields of its text that are known, such as a title; see `Record.metadata`."""
 
     prompt: str
     seed: int
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,15 +64,21 @@ def as_text(prompt: str) -> str:
     return tidy(composed(prompt))
 
 
+def beginning_of(prompt: str, fields: Mapping[str, Any], tokenizer: Tokenizer, format: str) -> Document:
+    """What a model reads before it continues a prompt. Raises PromptError as `as_text` does."""
+    return document_of(Record("", as_text(prompt), metadata=dict(fields)), tokenizer, format, whole=False)
+
+
 def decode(
     model: LanguageModel,
     tokenizer: Tokenizer,
     requests: Iterable[Request],
     config: SamplingConfig,
     pieces: bool = False,
+    format: str = "",
 ) -> Iterator[Piece | Sample]:
     """Continue each request; samples come as they are finished, pieces (where asked for) as they are written. Requests
-    are taken as there is room.
+    are taken as there is room. `format` is the one that the model was trained with.
 
     Raises:
         PromptError: a prompt cannot be continued. The other texts are written before it is raised.
@@ -86,7 +95,7 @@ def decode(
                 more = False
                 break
             try:
-                document = beginning_of(as_text(request.prompt), tokenizer)
+                document = beginning_of(request.prompt, request.fields, tokenizer, format)
                 number = writing.submit(engine.Request(document, config, request.seed, streamed=pieces))
                 taken[number] = index, request
             except PromptError as error:

@@ -147,12 +147,14 @@ class RunDirectory:
             folder, facts = self._verified_best()
         with as_written(folder):
             model, tokenizer = open_pair(facts["family"], facts["tokenizer"], folder, precision, place)
+        experiment = RunFacts(**manifest).experiment
         return TrainedModel(
             name=self.path.name,
             model=model,
             tokenizer=tokenizer,
-            sampling=RunFacts(**manifest).experiment.sampling,
+            sampling=experiment.sampling,
             facts={**facts, "corpus": manifest["corpus"]},
+            format=experiment.document.format,
         )
 
     def _verified_best(self) -> tuple[Path, dict[str, Any]]:

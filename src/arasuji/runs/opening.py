@@ -33,6 +33,8 @@ class TrainedModel:
     sampling: SamplingConfig
     facts: dict[str, Any]
     """The checkpoint's manifest: family, step, validation score; for a base model, where it was found."""
+    format: str = ""
+    """What it is told before each text; see `DocumentConfig`."""
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from torch import Tensor
 from arasuji.config import TrainConfig
 from arasuji.models import IGNORED
 from arasuji.padding import padded
-from arasuji.training.documents import Documents
+from arasuji.training.documents import Documents, ids_of, targets_of
 
 POOL_BATCHES = 50
 """Documents of so many batches are sorted by length together, so that a batch has few pads and the order stays
@@ -111,7 +111,7 @@ def _alone(documents: Documents, config: TrainConfig, epoch: int, pad_id: int) -
         rows = [documents.read(place, config.max_length) for place in groups[shuffled[i]].tolist()]
         return Batch(padded([ids for ids, _ in rows], pad_id), padded([targets for _, targets in rows], IGNORED))
 
-    return Epoch(len(groups), int(np.minimum(lengths, config.max_length).sum()), make)
+    return Epoch(len(groups), documents.counted(config.max_length), make)
 
 
 def _stream(documents: Documents, config: TrainConfig) -> Epoch:
@@ -121,13 +121,14 @@ def _stream(documents: Documents, config: TrainConfig) -> Epoch:
     length = (len(tokens) - 1) // rows
     ids = tokens[: length * rows].reshape(rows, length)
     targets = tokens[1 : length * rows + 1].reshape(rows, length)
+    counted = length * rows - int(documents.fields.sum() and (targets < 0).sum())
 
     def make(i: int) -> Batch:
         columns = slice(i * width, (i + 1) * width)
-        read, wanted = (torch.from_numpy(part[:, columns].astype(np.int64)) for part in (ids, targets))
+        read, wanted = torch.from_numpy(ids_of(ids[:, columns])), torch.from_numpy(targets_of(targets[:, columns]))
         return Batch(read, wanted, stream=True, continues=i > 0)
 
-    return Epoch(-(-length // width), length * rows, make)
+    return Epoch(-(-length // width), counted, make)
 
 
 def truncated(documents: Documents, config: TrainConfig) -> int:

@@ -25,7 +25,7 @@ from arasuji import processes
 from arasuji.config import TrainConfig
 from arasuji.device import generators, here, set_generators
 from arasuji.errors import RunError, TrainingError
-from arasuji.models import LanguageModel
+from arasuji.models import LanguageModel, Loss
 from arasuji.training.batches import Batch
 from arasuji.training.gradient import add_gradient, add_processes
 from arasuji.training.plan import Plan
@@ -112,6 +112,8 @@ class Trainer:
     save_last: Callable[[dict[str, Tensor], dict[str, Any]], None]
     should_stop: Callable[[], str]
     """Asked after every step; a reason ends the run, an empty string does not."""
+    loss_of: Callable[[Batch], Loss | None] = lambda part: None
+    """The loss of a part of a batch; None is the cross-entropy."""
 
     def __post_init__(self) -> None:
         self.progress = Progress()
@@ -225,7 +227,7 @@ class Trainer:
         summed = torch.zeros((), device=here())
         for batch in batches:
             carried = self.state.detach() if batch.continues and self.state is not None else None
-            nats, state = add_gradient(self.model, batch, counted, self.bf16, carried)
+            nats, state = add_gradient(self.model, batch, counted, self.bf16, carried, self.loss_of)
             self.state = state.detach() if state is not None and self.config.layout == "stream" else None
             summed += nats
         add_processes(self.model, summed)

@@ -109,6 +109,7 @@ def _options(experiment: Experiment) -> dict[str, Any]:
         "model": checked(family.Config, experiment.model, "model"),
         "train": experiment.train,
         "sampling": experiment.sampling,
+        "document": experiment.document,
     }
     found = {f"{table}.{n}": v for table, config in tables.items() for n, v in config.model_dump(mode="json").items()}
     return {"family": experiment.family, "tokenizer.name": experiment.tokenizer.name, **found}

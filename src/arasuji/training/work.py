@@ -13,6 +13,7 @@ import torch
 from arasuji import device, models, processes
 from arasuji.config import Experiment, TrainConfig, checked
 from arasuji.corpus import Corpus, Record
+from arasuji.documents import documents_of
 from arasuji.errors import OptionError
 from arasuji.evaluation.score import score
 from arasuji.generation.decode import Request, Sample, decode
@@ -67,7 +68,7 @@ class Work:
                 f"batch_size {train.batch_size} cannot be shared among {processes.count()} processes: "
                 f"say a multiple of {processes.count()}"
             )
-        documents = Documents((tokenizer.encode(record.text) for record in corpus.train), tokenizer.end_id)
+        documents = Documents(documents_of(corpus.train, tokenizer, chosen.document.format), tokenizer.end_id)
         work = cls(chosen, tokenizer, model, bf16, documents, _validation_records(corpus, train))
         work.batches_of(0)  # refused before anything is written
         return work
@@ -81,9 +82,9 @@ class Work:
 
     def validate(self, documents: int | None = None) -> float:
         """Bits per byte of the validation records, or of the first few."""
-        texts = [record.text for record in self.records[:documents]]
+        records = self.records[:documents][processes.index() :: processes.count()]
         with device.autocast(self.bf16):
-            found = score(self.model, self.tokenizer, texts[processes.index() :: processes.count()])
+            found = score(self.model, self.tokenizer, records, format=self.chosen.document.format)
         nll, size = processes.total([sum(found.document_nll), sum(found.bytes)])
         return replace(found, nll=[[nll]], charges=None, bytes=[int(size)]).bits_per_byte
 
@@ -93,7 +94,8 @@ class Work:
         shorter = {"num_beams": 1, "min_length": 0, "max_length": min(tokens, sampling.max_length)}
         requests = [Request(prompt, self.chosen.train.seed) for prompt in WATCHED_PROMPTS]
         training = self.model.training
-        written = decode(self.model, self.tokenizer, requests, sampling.model_copy(update=shorter))
+        shorter_sampling, format = sampling.model_copy(update=shorter), self.chosen.document.format
+        written = decode(self.model, self.tokenizer, requests, shorter_sampling, format=format)
         samples = [event for event in written if isinstance(event, Sample)]
         self.model.train(training)
         return sorted(samples, key=lambda sample: sample.index)
