@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import unicodedata
 from importlib import resources
 
 import pytest
+from packages import arasuji
 from tiny_presets import small
 
 from arasuji import api, forks
@@ -39,6 +41,18 @@ def test_training_is_a_plain_call_that_shows_what_it_does_and_gives_the_run(corp
     texts = [record.text for record in corpus.test]
     assert api.evaluate(run, texts).bits_per_byte == api.evaluate(api.load(run), texts).bits_per_byte
     assert next(api.generate(run, "A baker")).text == next(api.generate(str(tmp_path / "run"), "A baker")).text
+
+
+def test_python_and_the_command_line_write_the_same_texts_and_give_the_same_score(run, model, tmp_path):
+    asked = arasuji("generate", run.path, "A baker", "-n", 3, "--seed", 5, "--max-length", 20, "--json")
+    sampling = model.sampling.model_copy(update={"max_length": 20})
+    texts = [sample.text for sample in api.generate(model, "A baker", n=3, seed=5, sampling=sampling)]
+    assert texts == [sample["text"] for sample in json.loads(asked.out)["samples"]]
+    (tmp_path / "texts.jsonl").write_text(json.dumps({"text": "A baker finds a key."}) + "\n", "utf-8")
+    scored = arasuji("evaluate", run.path, "--texts", tmp_path / "texts.jsonl", "--json")
+    assert scored.code == 0, scored.err
+    score = json.loads(scored.out)
+    assert api.evaluate(model, "A baker finds a key.").bits_per_byte == pytest.approx(score["bits_per_byte"])
 
 
 def test_a_preset_a_file_and_an_experiment_all_do(corpus, tmp_path):

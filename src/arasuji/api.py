@@ -4,7 +4,7 @@ corpus = prepare("anime.csv", "corpora/anime")
 run = train("lstm-small", corpus, "runs/small")
 model = load(run)
 for sample in generate(model, "After years", n=3): print(sample.text)
-print(evaluate(model, [r.text for r in corpus.test], train=corpus.train).bits_per_byte)
+print(evaluate(run, [r.text for r in corpus.test], train=corpus.train).bits_per_byte)
 print(compare([run, "smollm2-135m"]).pairs)
 
 Where a list of texts or files is taken, a single one may be given as it is; where a model is, also the folder of a run
@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+
+import torch
 
 from arasuji import arguments, device, models, tokenizers
 from arasuji.arguments import AnyPath
@@ -157,13 +159,13 @@ def train(
     return RunDirectory(arguments.path(out))
 
 
-def load(name: AnyPath, precision: device.Precision = "fp32") -> TrainedModel:
+def load(name: AnyPath, precision: device.Precision | None = None) -> TrainedModel:
     """A run folder's best model, or an untuned base model, on this machine's device.
 
-    "int8" is for writing on a CPU: fastest, at some 0.5 % more bits per byte. A model without an 8-bit form is then
-    opened in float32.
+    It is opened for writing, as `arasuji generate` does: in 8 bits on a CPU, which is fastest, at 0.5 to 1 % more bits
+    per byte; in bfloat16 or float32 on a GPU ("auto"). A model without an 8-bit form is opened in float32.
     """
-    trained = open_model(arguments.name(name), device.dtype(precision))
+    trained = open_model(arguments.name(name), device.dtype(precision or device.for_writing()))
     trained.model.to(device.here())
     return trained
 
@@ -230,18 +232,24 @@ def generate(
 
 
 def evaluate(
-    trained: Model, texts: Iterable[str] | str, groups: Sequence[str] | None = None, train: Sequence[Record] = ()
+    trained: Model,
+    texts: Iterable[str | Record] | str,
+    groups: Sequence[str] | None = None,
+    train: Sequence[Record] = (),
 ) -> Score:
-    """Bits per byte of texts, each scored alone and as it is.
+    """Bits per byte of texts, each scored alone and as it is, and never in 8 bits: a model that was opened so is opened
+    again, as `arasuji evaluate` opens it.
 
-    `train` is the split that the model has learnt from: what a word tokenizer throws away is charged by it. Without it
-    such a model's figure is a lower bound.
+    Of records, the model is told the fields that it was trained with. `train` is the split that the model has learnt
+    from: what a word tokenizer throws away is charged by it. Without it such a model's figure is a lower bound.
 
     Raises:
         OptionError: there is no text to score.
     """
-    passages = [*arguments.texts(texts)]
+    passages = [texts] if isinstance(texts, str) else [*texts]
     if not passages:
         raise OptionError("there is no text to score")
-    trained = _opened(trained)
-    return score(trained.model, trained.tokenizer, passages, groups, Charge.of(trained.tokenizer, train))
+    if not isinstance(trained, TrainedModel) or trained.precision == torch.int8:
+        trained = load(trained.source if isinstance(trained, TrainedModel) else trained, "auto")
+    charge = Charge.of(trained.tokenizer, train)
+    return score(trained.model, trained.tokenizer, passages, groups, charge, trained.format)

@@ -61,11 +61,11 @@ def evaluate(
         api.load(run, "auto")  # says what is wrong with it, where that is
         raise OptionError(f"{run} does not know its corpus: say --corpus DIR or --texts FILE")
     records = read if read is not None else opened.split(split) if opened else []
-    passages, groups = [record.text for record in records], [record.group for record in records]
+    groups = [record.group for record in records]
     with working(f"opening {run}"):
         trained = api.load(run, "auto")
-    with working(f"scoring {len(passages):,} texts"):
-        score = api.evaluate(trained, passages, groups, opened.train if opened else ())
+    with working(f"scoring {len(records):,} texts"):
+        score = api.evaluate(trained, records, groups, opened.train if opened else ())
     if json:
         show_json(_as_json(score))
         return

@@ -66,13 +66,12 @@ def generate(
     if n > 1 and sampling.certain:
         say(f"note: with these settings chance has no say, so the {n} texts of a prompt are all the same")
     with working(f"opening {run}"):
-        from arasuji import api, device
+        from arasuji import api
 
-        chosen = device.for_writing() if precision == "auto" else precision
-        trained = api.load(run, chosen)
+        trained = api.load(run, None if precision == "auto" else precision)
     api.check_prompts(trained, beginnings)
     if writer and writer.path.suffix == ".jsonl":
-        writer.of = _origin(trained, sampling, str(device.dtype(chosen)).removeprefix("torch."))
+        writer.of = _origin(trained, sampling)
     done = writer.written(beginnings, n, seed) if writer and resume else 0
     samples, count = [], 0
     for sample in _written(api, trained, beginnings, n, seed, sampling, done, silent=json, kept=writer is not None):
@@ -87,10 +86,11 @@ def generate(
         say(f"{count} appended to {out}")
 
 
-def _origin(trained: Any, sampling: SamplingConfig, precision: str) -> dict[str, Any]:
+def _origin(trained: Any, sampling: SamplingConfig) -> dict[str, Any]:
     """What a text depends on besides its prompt and seed; kept with it, so that a file is resumed with the same."""
     from arasuji.runs import marks_of
 
+    precision = str(trained.precision).removeprefix("torch.")
     weights = hashlib.sha256(json_.dumps(marks_of(trained), sort_keys=True).encode()).hexdigest()[:16]
     return {"model": trained.name, "weights": weights, "precision": precision, "settings": sampling.model_dump()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ def open_model(name: str, precision: torch.dtype) -> TrainedModel:
     forks.check()
     path = Path(name)
     if is_run(name):
-        return RunDirectory(path).load_best(precision)
+        return replace(RunDirectory(path).load_best(precision), source=name, precision=precision)
     folder, found = _base(name)
     place = int8_cache.place_of(path.name, folder)
     with enough_memory(folder):
@@ -92,6 +93,8 @@ def open_model(name: str, precision: torch.dtype) -> TrainedModel:
         tokenizer=tokenizer,
         sampling=BASE_SAMPLING,
         facts={"family": models.PRETRAINED, "base": name, "found": found, "corpus": None},
+        source=name,
+        precision=precision,
     )
 
 

@@ -35,6 +35,10 @@ class TrainedModel:
     """The checkpoint's manifest: family, step, validation score; for a base model, where it was found."""
     format: str = ""
     """What it is told before each text; see `DocumentConfig`."""
+    source: str = ""
+    """The run folder, or the name of a base model, that it was opened from."""
+    precision: torch.dtype = torch.float32
+    """The type in which its weights were asked for; torch.int8 where they have an 8-bit form."""
 
 
 @contextmanager
