@@ -13,7 +13,7 @@ from arasuji import api, models, tokenizers
 from arasuji.config import DocumentConfig, SamplingConfig, TrainConfig
 from arasuji.corpus import Record
 from arasuji.documents import document_of, documents_of, told
-from arasuji.errors import OptionError
+from arasuji.errors import OptionError, PromptError
 from arasuji.evaluation.calibration import calibration
 from arasuji.evaluation.score import score
 from arasuji.generation.decode import Request, Sample, decode
@@ -27,6 +27,17 @@ RECORDED = {
     "bpe": ("adfd36eeec8416c9", 10905.040505994111, 3012, "fb7b14a21ede589d"),
 }
 """Batches, the loss and tokens of ten texts, and eight texts of an n-gram model, before documents had fields."""
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    with resources.as_file(resources.files("arasuji.data") / "starter.jsonl") as source:
+        return api.prepare(source, tmp_path_factory.mktemp("corpus") / "starter")
+
+
+@pytest.fixture
+def words_model(bpe):
+    return small_model("ngram", bpe).eval()
 
 
 @pytest.fixture
@@ -76,9 +87,10 @@ def test_a_document_is_an_end_token_the_fields_the_text_and_its_end(bpe, record)
 def test_a_field_that_a_record_lacks_is_empty():
     assert told(FORMAT, {}) == " |  |  | "
     assert told("{{{studio}}} ", {"studio": "Sun"}) == "{Sun} "
+    assert told("{a.b} {title.__class__}", {"a.b": [1, "x"], "title": "T"}) == "1, x "  # names are taken whole
 
 
-@pytest.mark.parametrize("format", ["{title.__class__}", "{0[a]}", "{}", "{title:>9}", "{title!r}", "{title"])
+@pytest.mark.parametrize("format", ["{}", "{title:>9}", "{title!r}", "{title"])
 def test_a_format_holds_plain_names_alone(format):
     with pytest.raises(ValueError, match=r"format|expected '}'"):
         DocumentConfig(format=format)
@@ -100,12 +112,48 @@ def test_training_reads_the_fields_and_predicts_the_text_alone(bpe, starter_text
         assert torch.equal(targets[: len(following)], following)
 
 
+@pytest.mark.parametrize("layout", ["documents", "stream"])
+@pytest.mark.parametrize("family", models.families())
 @pytest.mark.parametrize("max_length", [3, 20])
-def test_a_document_that_is_cut_counts_what_is_left_of_its_text(bpe, starter_texts, max_length):
-    records = [Record(str(i), t, metadata={"title": "A title"}) for i, t in enumerate(starter_texts[:5])]
+def test_fields_may_fill_a_batch_of_which_nothing_is_then_counted(family, bpe, starter_texts, layout, max_length):
+    records = [Record(str(i), t, metadata={"title": "A title " * i}) for i, t in enumerate(starter_texts[:5])]
     documents = Documents(documents_of(records, bpe, "{title}: "), bpe.end_id)
-    batches = epoch_batches(documents, train("documents", max_length=max_length), 0, bpe.pad_id)
+    batches = epoch_batches(documents, train(layout, max_length=max_length, batch_size=2), 0, bpe.pad_id)
     assert batches.counted == sum(batch.counted for batch in batches)
+    model = small_model(family, bpe)
+    for batch in [*batches][:4]:
+        for rows in batch.parts(tokens=4):
+            losses, _ = model(rows.ids, rows.targets)
+            assert (losses[rows.targets == IGNORED] == 0).all()
+
+
+def test_fields_that_leave_no_room_for_a_text_and_fields_that_no_text_has_are_refused(tmp_path, corpus):
+    for settings, message in (
+        (["document.format={title}: ", "train.max_length=2"], "used up by the fields"),
+        (["document.format={titel}: "], "did you mean 'title'"),
+    ):
+        chosen = api.experiment("ngram", ["size=400", *settings])
+        with pytest.raises(OptionError, match=message):
+            api.train(chosen, corpus, tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+
+def test_calibration_reads_no_more_than_the_context_holds(bpe, record):
+    for context in (12, 40, 64):
+        model = small_model("transformer", bpe, context_length=context).eval()
+        document = document_of(record, bpe, FORMAT, whole=False)
+        room = max(0, context + 1 - document.counted_from)
+        predicted = sum(bin.tokens for bin in calibration(model, bpe, [record], FORMAT))
+        assert predicted == min(room, len(document.text_ids))
+
+
+def test_fields_that_cannot_be_told_end_their_own_text_alone(words_model, bpe):
+    fields = [{"title": "\udcff"}, {"title": "The Keeper"}, {"genres": [1, 2]}]
+    requests = [Request("After", 1, one) for one in fields]
+    written = decode(words_model, bpe, requests, SamplingConfig(max_length=5), format=FORMAT)
+    assert [next(written).index for _ in range(2)] in ([1, 2], [2, 1])
+    with pytest.raises(PromptError, match="not UTF-8"):
+        next(written)
 
 
 @pytest.mark.parametrize("family", models.families())
@@ -124,20 +172,20 @@ def test_a_score_counts_the_text_after_its_fields(family, bpe, record):
     assert predicted == len(bpe.encode(record.text))
 
 
-def test_a_run_is_told_the_fields_when_it_learns_when_it_is_scored_and_when_it_writes(tmp_path):
-    with resources.as_file(resources.files("arasuji.data") / "starter.jsonl") as source:
-        corpus = api.prepare(source, tmp_path / "corpus")
+def test_a_run_is_told_the_fields_when_it_learns_when_it_is_scored_and_when_it_writes(tmp_path, corpus):
     settings = ["document.format={title}: ", "size=400", "epochs=1", "validation_documents=0"]
     run = api.train(api.experiment("ngram", settings), corpus, tmp_path / "run")
     trained = api.load(run)
     assert trained.format == "{title}: "
     assert run.manifest["experiment"]["document"] == {"format": "{title}: "}
-    found = score(trained.model, trained.tokenizer, corpus.validation, format=trained.format)
+    found = api.evaluate(run, corpus.validation)
     assert found.bits_per_byte == pytest.approx(trained.facts["bits_per_byte"])  # as training has validated it
     record = corpus.validation[0]
+    (told_,) = api.generate(trained, "", seed=1, sampling=SamplingConfig(max_length=20), fields=record.metadata)
     requests = [Request("", 1, fields) for fields in (record.metadata, {"title": "?"})]
     config = SamplingConfig(max_length=20)
     one, other = decode(trained.model, trained.tokenizer, requests, config, format=trained.format)
     assert one.completion != other.completion
+    assert one.completion == told_.completion
     with pytest.raises(OptionError, match=r"document\.format"):
         api.train(api.experiment("ngram", settings[1:]), corpus, tmp_path / "run", resume=True)

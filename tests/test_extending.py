@@ -21,7 +21,7 @@ from arasuji.evaluation import kept
 from arasuji.inspection.fit import fit
 
 ROOT = Path(__file__).parents[1]
-WHOLE = "class Config: ...\ndef build(*given): ...\ndef load(*given): ...\nFAMILY = None\n"
+WHOLE = "class Config: ...\ndef build(*given): ...\ndef load(*given): ...\nFAMILY = object()\n"
 """A module that has all that a family or a tokenizer defines, and does nothing."""
 
 

@@ -7,14 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 from tiny_presets import small
 
-from arasuji import api, device, models
+from arasuji import api, device
 from arasuji.corpus import prepare
 from arasuji.errors import BaseModelError, OptionError, RunError
+from arasuji.models import transformer
 from arasuji.models.int8.decoder import Int8Decoder
 
 
@@ -116,14 +118,14 @@ def test_where_nothing_may_be_kept_a_run_is_opened_all_the_same(run, kept):
 
 MAKES = """
 import sys, time
-from arasuji import api, models
-family = models.family("transformer")
-quantize = family.quantize
+from dataclasses import replace
+from arasuji import api
+from arasuji.models import transformer
 def counted(folder, target):
     print("made", flush=True)
     time.sleep(1)
-    quantize(folder, target)
-family.quantize = counted
+    transformer.quantize(folder, target)
+transformer.FAMILY = replace(transformer.FAMILY, quantize=counted)
 api.load(sys.argv[1], "int8")
 """
 
@@ -159,8 +161,8 @@ def a_library_passes_it_on():
 )
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_too_little_memory_is_said_to_be_that_and_not_a_damaged_run(run, monkeypatch, fails, precision):
-    family = models.family("transformer")
-    monkeypatch.setattr(family, "load", lambda folder, precision: fails())
+    family = replace(transformer.FAMILY, load=lambda folder, precision: fails())
+    monkeypatch.setattr(transformer, "FAMILY", family)
     with pytest.raises(RunError, match=r"memory was not enough to open [^\n]*best: close other programs"):
         api.load(run, precision)
 

@@ -13,9 +13,11 @@ or the name of a base model, which is then opened for this one call. In paths, ~
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import torch
 
@@ -186,8 +188,10 @@ def write(
     sampling: SamplingConfig | None = None,
     pieces: bool = False,
     skip: int = 0,
+    fields: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[Piece | Sample]:
-    """Write `n` texts for each prompt, events as they come: text i of the call is seeded with `seed + i`.
+    """Write `n` texts for each prompt, events as they come: text i of the call is seeded with `seed + i`. `fields` is
+    what the model is told of all these texts, such as {"title": "...", "genres": [...]}, if it was trained with them.
 
     The first `skip` texts are left out, and the others are what they would be. Prompts are taken as there is room.
 
@@ -198,14 +202,16 @@ def write(
         raise OptionError(f"n {n}, seed {seed}, skip {skip}: at least 1 text, a seed and texts to skip from 0 on")
     trained = _opened(trained)
     beginnings = (prompt for prompt in arguments.texts(prompts) for _ in range(n))
-    requests = islice((Request(prompt, seed + i) for i, prompt in enumerate(beginnings)), skip, None)
+    requests = islice((Request(prompt, seed + i, fields) for i, prompt in enumerate(beginnings)), skip, None)
     return decode(trained.model, trained.tokenizer, requests, sampling or trained.sampling, pieces, trained.format)
 
 
-def check_prompts(trained: TrainedModel, prompts: Iterable[str] | str) -> None:
+def check_prompts(
+    trained: TrainedModel, prompts: Iterable[str] | str, fields: Mapping[str, Any] = MappingProxyType({})
+) -> None:
     """Raise PromptError for the first prompt that the model cannot continue, before anything is written."""
     for prompt in arguments.texts(prompts):
-        check_length(trained.model, trained.tokenizer, beginning_of(prompt, {}, trained.tokenizer, trained.format))
+        check_length(trained.model, trained.tokenizer, beginning_of(prompt, fields, trained.tokenizer, trained.format))
 
 
 def generate(
@@ -215,12 +221,13 @@ def generate(
     seed: int = 0,
     sampling: SamplingConfig | None = None,
     skip: int = 0,
+    fields: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[Sample]:
     """`write`, whole samples only, in the order of the prompts."""
     ready: dict[int, Sample] = {}
     following = 0
     try:
-        for event in write(trained, prompts, n, seed, sampling, skip=skip):
+        for event in write(trained, prompts, n, seed, sampling, skip=skip, fields=fields):
             if isinstance(event, Sample):
                 ready[event.index] = event
             while following in ready:

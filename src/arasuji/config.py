@@ -53,7 +53,7 @@ class TrainConfig(Strict):
     accumulate: int = Field(1, ge=1, le=2**20)
     """Batches whose gradients are added up before a step; the loss is the mean over all their tokens."""
     max_length: int = Field(300, ge=2, le=2**20)
-    """A document is cut after this many tokens, its end token included. Cut documents are counted, and the model does
+    """A document is cut after this many tokens, its fields and its end token included. Cut documents are counted, and the model does
     not learn that they end there. In a stream, these are the tokens of a row in one batch."""
     optimizer: Literal["adam", "adamw"] = "adamw"
     """Adam (Kingma and Ba 2015), or AdamW with decoupled decay (Loshchilov and Hutter 2019)."""
@@ -153,8 +153,8 @@ class DocumentConfig(Strict):
     @classmethod
     def _fields_are_names(cls, format: str) -> str:
         for _, name, spec, conversion in Formatter().parse(format):
-            if name is not None and (not name or spec or conversion or set(name) & set(".[]")):
-                raise ValueError(f"{format!r}: a field is a plain name in braces, such as {{title}}")
+            if name is not None and (not name or spec or conversion):
+                raise ValueError(f"{format!r}: a field is a name in braces, such as {{title}}")
         return format
 
 

@@ -138,6 +138,9 @@ def one_thread() -> Iterator[None]:
     It is for small operations between two such loops. After an operation, torch's threads (OpenMP) keep their cores
     busy for milliseconds while they wait for the next one, and our loops need these cores. And where another program
     uses a core, all of torch's threads wait for the one that has none.
+
+    torch's number of threads belongs to the process: a thread of Python's that begins while another one is in such a
+    block has one thread until it leaves a block of its own, and all of them leave with the same number.
     """
     with _threads.lock:
         if not _threads.inside and (hasattr(_own, "depth") or not _threads.outside):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import tee
 from string import Formatter
 from typing import Any
 
 from arasuji.corpus import Record
+from arasuji.errors import OptionError, nearest
 from arasuji.tokenizers import Tokenizer
 
 
@@ -48,9 +49,30 @@ def documents_of(
         yield Document([*end, *before, *ids, *end[:whole]], 1 + len(before))
 
 
+def texts_read(records: Sequence[Record], format: str) -> Iterator[str]:
+    """All that a model reads of records: what the format says of each, and its text.
+
+    Raises:
+        OptionError: a field of the format that no record has.
+    """
+    known = {name for record in records for name in record.metadata} if format else set()
+    for name in fields_of(format):
+        if name not in known:
+            raise OptionError(f"document.format: no text has a field {name!r}; {nearest(name, sorted(known))}")
+    for record in records:
+        if format:
+            yield told(format, record.metadata)
+        yield record.text
+
+
 def records_of(texts: Iterable[str | Record]) -> list[Record]:
     """Records, and texts as records of which nothing else is known."""
     return [text if isinstance(text, Record) else Record("", text) for text in texts]
+
+
+def fields_of(format: str) -> list[str]:
+    """The names of the fields that a format holds."""
+    return [name for _, name, _, _ in Formatter().parse(format) if name]
 
 
 def told(format: str, metadata: Mapping[str, Any]) -> str:
@@ -58,5 +80,6 @@ def told(format: str, metadata: Mapping[str, Any]) -> str:
     parts = []
     for literal, name, _, _ in Formatter().parse(format):
         value = metadata.get(name) if name else None
-        parts += [literal, "" if value is None else ", ".join(value) if isinstance(value, list) else str(value)]
+        several = map(str, value) if isinstance(value, list) else [] if value is None else [str(value)]
+        parts += [literal, ", ".join(several)]
     return "".join(parts)

@@ -143,7 +143,7 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_work(
 ):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setattr("arasuji.api.open_model", None)
-    monkeypatch.setattr("arasuji.evaluation.compare.kept", None)
+    monkeypatch.setattr("arasuji.evaluation.ask.kept", None)
     words = [{"RUN": run, "SOURCE": starter}.get(word, word) for word in verb]
     assert "in the way" in arasuji_(*words, "--out", tmp_path / "file" / "report.txt").complaint
 

@@ -12,6 +12,7 @@ from scored_models import TEXTS, Uniform, opinionated
 from torchmetrics.functional.text import perplexity
 
 from arasuji import models
+from arasuji.documents import Document
 from arasuji.evaluation import score as module
 from arasuji.evaluation.score import Score, score
 from arasuji.models import IGNORED
@@ -73,7 +74,7 @@ def test_a_text_beyond_the_context_is_scored_whole_by_windows_that_overlap_by_ha
 def test_the_windows_count_every_target_once_in_its_place(tokens, limit):
     row = list(range(1, tokens + 1))
     counted = []
-    for ids, targets in module._windows(row, 0, limit):
+    for ids, targets in module._windows(Document([0, *row, 0], 1), limit):
         assert len(ids) == len(targets) <= (limit or len(ids))
         assert all(t in (IGNORED, (i + 1) % (tokens + 1)) for i, t in zip(ids, targets, strict=True))
         counted += [t for t in targets if t != IGNORED]

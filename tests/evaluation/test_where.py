@@ -68,6 +68,9 @@ def test_a_uniform_model_costs_the_same_everywhere():
         def encode(self, text):
             return list(text.encode())
 
+        def encode_batch(self, texts):
+            return map(self.encode, texts)
+
         def decode(self, ids):
             return bytes(ids).decode("utf-8", "replace")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import pytest
@@ -202,38 +203,41 @@ def test_each_token_of_a_streamed_text_is_told_with_its_probability_and_rank(mak
         read = [*read, event.token]
 
 
-def test_what_is_streamed_costs_the_same_for_the_last_token_as_for_the_first(make, words, monkeypatch):
+def test_what_is_streamed_costs_the_same_for_the_last_token_as_for_the_first(make, bpe, monkeypatch):
     """Counted in tokens that are decoded, and not in seconds."""
     decoded = []
-    tokenizer = type(words)(list(words.word_at.values()))
-    kind = type(tokenizer.stream([]))
-    add = kind.add
-    monkeypatch.setattr(kind, "add", lambda self, token: decoded.append(token) or add(self, token))
-    engine = Engine(make("lstm", tokenizer), tokenizer)
-    engine.submit(request(tokenizer, 0, streamed=True, min_length=300, max_length=300))
+    kind = type(bpe)
+    decode = kind.decode
+    monkeypatch.setattr(kind, "decode", lambda self, ids: decoded.append(len(ids)) or decode(self, ids))
+    model = make("lstm", bpe)
+    with torch.no_grad():
+        model.linear.bias[[bpe.encode(letter)[0] for letter in "abcdefgh"]] += 20  # whole characters
+    engine = Engine(model, bpe)
+    engine.submit(request(bpe, 0, streamed=True, min_length=300, max_length=300))
     counts = []
     while engine.busy or engine.waiting:
-        before = len(decoded)
+        decoded.clear()
         engine.step()
-        counts.append(len(decoded) - before)
-    assert set(counts[:-1]) == {1}
+        counts.append(sum(decoded))
+    assert len(counts) == 300
+    assert max(counts[:-1]) <= 6  # at the end the whole completion is decoded once
 
 
 class Forbidden(Processor):
-    """A word that is not written. Counts what it reads."""
+    """A word that is not written. It has read a prompt of `prompt` tokens, and then each new one once."""
 
-    def __init__(self, token: int) -> None:
-        self.token, self.tokens = token, []
+    def __init__(self, token: int, prompt: int) -> None:
+        self.token, self.prompt, self.tokens = token, prompt, []
 
     def read(self, token):
         self.tokens.append(token)
 
     def __call__(self, scores, new):
-        assert len(self.tokens) >= new
+        assert len(self.tokens) == self.prompt + new
         scores[self.token] = float("-inf")
 
     def fork(self):
-        other = Forbidden(self.token)
+        other = Forbidden(self.token, self.prompt)
         other.tokens = list(self.tokens)
         return other
 
@@ -244,7 +248,7 @@ def test_a_processor_of_a_request_changes_its_own_text_alone(make, words, beams)
     plain = [request(words, 3, num_beams=beams, min_length=8) for _ in range(2)]
     before = alone(model, words, plain[0])
     unwanted = before[0][0]
-    guard = Forbidden(unwanted)
+    guard = Forbidden(unwanted, len(plain[0].document.text_ids))
     engine = Engine(model, words)
     guarded = Request(plain[0].document, plain[0].sampling, plain[0].seed, processors=(guard,))
     numbers = engine.submit(guarded), engine.submit(plain[1])
@@ -292,7 +296,79 @@ def test_a_hundred_texts_of_random_lengths_settings_and_cancellations(make, word
         assert texts[number] == alone(model, words, wanted[number])
 
 
-def test_two_threads_write_at_once_as_each_would_alone(make, words):
+def test_threads_hand_in_and_take_back_texts_while_another_one_writes(make, words):
+    engine = Engine(make("ngram", words), words, rows=4)
+    done = threading.Event()
+    events, handed_in, taken_back = [], [], []
+
+    def write() -> None:
+        while not done.is_set() or engine.busy or engine.waiting:
+            events.extend(engine.step())
+
+    def hand_in(start: int) -> None:
+        for i in range(start, start + 60):
+            number = engine.submit(request(words, i, max_length=3, min_length=0, num_beams=1))
+            handed_in.append(number)
+            if i % 3 == 0:
+                engine.cancel(number)
+                taken_back.append(number)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        others = [threading.Thread(target=hand_in, args=[100 * i]) for i in range(3)]
+        writer = threading.Thread(target=write)
+        for thread in (writer, *others):
+            thread.start()
+        for thread in others:
+            thread.join()
+        done.set()
+        writer.join()
+    finally:
+        sys.setswitchinterval(interval)
+    ended = [event.id for event in events]
+    assert len(ended) == len(set(ended))
+    assert set(handed_in) - set(taken_back) <= set(ended) <= set(handed_in)
+    assert len(set(handed_in)) == 180
+
+
+def test_a_step_that_fails_gives_up_the_texts_that_were_written_and_no_other(make, words):
+    class Fails(Forbidden):
+        def __call__(self, scores, new):
+            if new == 2:
+                raise RuntimeError("no")
+
+        def fork(self):
+            return self
+
+    model = make("lstm", words)
+    engine = Engine(model, words, rows=2)
+    bad = request(words, 3, min_length=5)
+    engine.submit(Request(bad.document, bad.sampling, bad.seed, processors=(Fails(0, 0),)))
+    engine.submit(request(words, 1, min_length=5))
+    waits = engine.submit(request(words, 2))
+    with pytest.raises(RuntimeError, match="no"):
+        run(engine)
+    assert engine.busy == 0
+    assert finished(run(engine)) == {waits: alone(model, words, request(words, 2))}
+
+
+def test_rows_of_one_kind_with_other_numbers_are_narrowed_as_each_alone(make, words):
+    model = make("transformer", words)
+    engine = Engine(model, words)
+    settings = [
+        {"temperature": 0.5 + 0.07 * i, "top_p": 0.3 + 0.03 * i, "min_p": 0.01 + 0.002 * i, "top_k": 9}
+        for i in range(16)
+    ]
+    wanted = {}
+    for i, changes in enumerate(settings):
+        one = Request(beginning_of(PROMPTS[i % 5], words), SamplingConfig(max_length=12, **changes), seed=i)
+        wanted[engine.submit(one)] = one
+    together = finished(run(engine))
+    assert together == {number: alone(model, words, one) for number, one in wanted.items()}
+
+
+def test_several_threads_write_at_once_as_each_would_alone(make, words):
     trained = TrainedModel("m", make("transformer", words), words, SamplingConfig(max_length=20), {})
     before = torch.get_num_threads()
     expected = {seed: [s.text for s in api.generate(trained, PROMPTS, n=3, seed=seed)] for seed in range(4)}

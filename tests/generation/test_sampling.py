@@ -58,7 +58,7 @@ def shaped(scores, written, new, config, end_id, never):
     scores = scores.clone()
     scores[:, never] = float("-inf")
     scores = processed(scores, written, new, lambda: processors_of(config, end_id))
-    return candidates(scores, config, end_id)
+    return candidates(scores, [config] * len(scores), end_id)
 
 
 def penalty(by):
@@ -80,8 +80,8 @@ SINGLE = {
     "top-p 0.9": (lambda s, w: keep_top_p(s, 0.9), TopPLogitsWarper(0.9)),
     "top-p 0.3": (lambda s, w: keep_top_p(s, 0.3), TopPLogitsWarper(0.3)),
     "top-p 1e-6": (lambda s, w: keep_top_p(s, 1e-6), TopPLogitsWarper(1e-6)),
-    "min-p 0.05": (lambda s, w: keep_min_p(s, 0.05), MinPLogitsWarper(0.05)),
-    "min-p 1": (lambda s, w: keep_min_p(s, 1.0), MinPLogitsWarper(1.0)),
+    "min-p 0.05": (lambda s, w: keep_min_p(s, math.log(0.05)), MinPLogitsWarper(0.05)),
+    "min-p 1": (lambda s, w: keep_min_p(s, 0.0), MinPLogitsWarper(1.0)),
 }
 
 

@@ -171,6 +171,7 @@ def test_a_states_tensors_bring_it_back(model, bpe, starter_texts):
         assert model.state_from({}) is None
         return
     again = model.state_from({n: t.clone() for n, t in carried.tensors().items()})
+    assert again is not None
     torch.testing.assert_close(model(ids, targets, carried.detach())[0], model(ids, targets, again)[0])
 
 

@@ -132,7 +132,7 @@ def test_each_part_of_a_batch_gets_its_own_loss(bpe):
         return lambda scores, wanted, places: 2 * F.cross_entropy(scores, wanted, reduction="none")
 
     gradients = []
-    for of in (lambda part: None, loss_of):
+    for of in (None, loss_of):
         model.zero_grad()
         add_gradient(model, batch, batch.counted, bf16=False, loss_of=of)
         gradients.append([p.grad.clone() for p in model.parameters()])

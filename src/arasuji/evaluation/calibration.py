@@ -29,10 +29,11 @@ def calibration(
     candidate (Guo et al. 2017); empty bins are left out."""
     model.eval()
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    limit = model.context_length or LENGTH
-    documents = documents_of(records_of(texts), tokenizer, format, whole=False)
-    parts = [(d.ids[: d.counted_from], d.text_ids[: min(LENGTH, limit)]) for d in documents]
-    parts.sort(key=lambda part: -len(part[1]))
+    parts = []
+    for document in documents_of(records_of(texts), tokenizer, format, whole=False):
+        room = LENGTH if model.context_length is None else model.context_length + 1 - document.counted_from
+        parts.append((document.ids[: document.counted_from], document.text_ids[: max(0, min(LENGTH, room))]))
+    parts = sorted((part for part in parts if part[1]), key=lambda part: -len(part[1]))
     confidences: list[float] = []
     correct: list[bool] = []
     for start in range(0, len(parts), ROWS):

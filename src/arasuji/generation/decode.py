@@ -9,7 +9,7 @@ from typing import Any
 from arasuji.config import SamplingConfig
 from arasuji.corpus import Record
 from arasuji.corpus.characters import composed, tidy
-from arasuji.documents import Document, document_of
+from arasuji.documents import Document, document_of, told
 from arasuji.errors import PromptError
 from arasuji.generation import engine
 from arasuji.generation.engine import Engine, Finished
@@ -65,7 +65,8 @@ def as_text(prompt: str) -> str:
 
 
 def beginning_of(prompt: str, fields: Mapping[str, Any], tokenizer: Tokenizer, format: str) -> Document:
-    """What a model reads before it continues a prompt. Raises PromptError as `as_text` does."""
+    """What a model reads before it continues a prompt. Raises PromptError as `as_text` does, for the fields too."""
+    as_text(told(format, fields))
     return document_of(Record("", as_text(prompt), metadata=dict(fields)), tokenizer, format, whole=False)
 
 
@@ -77,8 +78,9 @@ def decode(
     pieces: bool = False,
     format: str = "",
 ) -> Iterator[Piece | Sample]:
-    """Continue each request; samples come as they are finished, pieces (where asked for) as they are written. Requests
-    are taken as there is room. `format` is the one that the model was trained with.
+    """Continue each request; samples come as they are finished, pieces (where asked for) as they are written. `format`
+    is the one that the model was trained with. Requests are taken as there is room: at first as many as there are rows,
+    before anything is written.
 
     Raises:
         PromptError: a prompt cannot be continued. The other texts are written before it is raised.

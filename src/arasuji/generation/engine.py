@@ -7,10 +7,11 @@ beside it.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from arasuji.documents import Document
 from arasuji.errors import PromptError
 from arasuji.generation.beams import Beams
 from arasuji.generation.processors import NEVER, Processor, processors_of
-from arasuji.generation.sampling import Candidates, candidates, draw, uniform
+from arasuji.generation.sampling import Candidates, candidates, draw, kind_of, uniform
 from arasuji.models import LanguageModel
 from arasuji.padding import padded
 from arasuji.tokenizers import Tokenizer
@@ -127,7 +128,8 @@ class _Text:
 class Engine:
     """Writes texts with one model, which it puts into evaluation mode.
 
-    `submit` and `cancel` may be called from other threads than `step`.
+    `submit` and `cancel` may be called from other threads than the one that calls `step`. Where a step ends in an
+    error, all texts that were being written are given up; those that wait are not.
     """
 
     def __init__(self, model: LanguageModel, tokenizer: Tokenizer, rows: int = ROWS, joining: int = JOINING) -> None:
@@ -137,6 +139,8 @@ class Engine:
         self._waiting: deque[_Text] = deque()
         self._active: list[_Text] = []
         self._cancelled: set[int] = set()
+        self._queue = threading.Lock()
+        """Held by whoever changes what waits or is cancelled."""
         self._state: Any = None
         self._parents: list[int] = []
         """The row of the state that each row of the active texts continues."""
@@ -159,43 +163,55 @@ class Engine:
             PromptError: it leaves no room in the model's context.
         """
         check_length(self.model, self.tokenizer, request.document)
-        text = _Text(next(self._numbers), request, self.tokenizer)
-        self._waiting.append(text)
+        with self._queue:
+            text = _Text(next(self._numbers), request, self.tokenizer)
+            self._waiting.append(text)
         return text.id
 
     def cancel(self, number: int) -> None:
-        """Give up a text: no event of it follows, and its rows are free at the next step. Nothing happens where it is
+        """Give up a text: no later step tells of it, and its rows are free at the next one. Nothing happens where it is
         finished already."""
-        self._cancelled.add(number)
+        with self._queue:
+            self._cancelled.add(number)
 
     @torch.inference_mode()
     def step(self) -> list[Event]:
-        """Write one token of every text; returns what there is to tell. Without texts nothing happens."""
-        self._drop_cancelled()
-        scores = self._read_new_tokens() if self._active else None
-        if fresh := self._joining():
-            fresh_scores, fresh_state = self._read_prompts(fresh)
-            scores = fresh_scores if scores is None else torch.cat([scores, fresh_scores])
-            self._state = self._state.join(fresh_state) if self._active else fresh_state
-            self._active += fresh
-        if scores is None:
-            return []
-        return self._advance(scores)
+        """Write one token of every text; returns the events of it. Without texts nothing happens."""
+        try:
+            fresh = self._changed()
+            scores = self._read_new_tokens() if self._active else None
+            if fresh:
+                fresh_scores, fresh_state = self._read_prompts(fresh)
+                scores = fresh_scores if scores is None else torch.cat([scores, fresh_scores])
+                self._state = self._state.join(fresh_state) if self._active else fresh_state
+                self._active += fresh
+            return [] if scores is None else self._advance(scores)
+        except BaseException:  # the state is used up
+            self._keep(lambda text: False)
+            raise
 
-    def _drop_cancelled(self) -> None:
-        gone, self._cancelled = self._cancelled, set()
-        if gone:
-            self._waiting = deque(text for text in self._waiting if text.id not in gone)
-            self._keep(lambda text: text.id not in gone)
+    def _changed(self) -> list[_Text]:
+        """Let go of the texts that were cancelled; returns those that join."""
+        with self._queue:
+            gone, self._cancelled = self._cancelled, set()
+            if gone:
+                self._waiting = deque(text for text in self._waiting if text.id not in gone)
+                self._keep(lambda text: text.id not in gone)
+            return self._next_texts()
 
     def _keep(self, wanted: Callable[[_Text], bool]) -> None:
         """Let go of the other texts and their rows."""
-        parents = iter(self._parents)
-        rows = [(text, [next(parents) for _ in text.rows]) for text in self._active]
-        self._active = [text for text, _ in rows if wanted(text)]
-        self._parents = [parent for text, own in rows if wanted(text) for parent in own]
+        parents, kept = iter(self._parents), []
+        for text in self._active:
+            own = list(islice(parents, len(text.rows)))
+            if wanted(text):
+                kept.append((text, own))
+        self._active = [text for text, _ in kept]
+        self._parents = [parent for _, own in kept for parent in own]
+        if not kept:
+            self._state = None  # the memory of its keys and values
 
-    def _joining(self) -> list[_Text]:
+    def _next_texts(self) -> list[_Text]:
         """The waiting texts that join now. One with more beams than there are rows is written alone."""
         free = self.row_count - sum(text.config.num_beams for text in self._active)
         fresh: list[_Text] = []
@@ -244,9 +260,9 @@ class Engine:
         parents = dict(rows)
         for texts in _alike(self._active):
             own = [row for text in texts for row in rows[text.id]]
-            found = candidates(
-                scores if len(own) == len(scores) else scores[own], texts[0].config, self.tokenizer.end_id
-            )
+            some = scores if len(own) == len(scores) else scores[own]
+            configs = [text.config for text in texts for _ in rows[text.id]]
+            found = candidates(some, configs, self.tokenizer.end_id)
             if texts[0].beams is None:
                 _draw(texts, found)
                 continue
@@ -304,11 +320,10 @@ class Engine:
 
 
 def _alike(texts: list[_Text]) -> list[list[_Text]]:
-    """Texts in groups that choose among candidates of the same kind."""
-    groups: dict[tuple[float, ...], list[_Text]] = {}
+    """Texts in groups whose rows are narrowed together."""
+    groups: dict[tuple[object, ...], list[_Text]] = {}
     for text in texts:
-        c = text.config
-        groups.setdefault((c.temperature, c.top_k, c.top_p, c.min_p, c.num_beams), []).append(text)
+        groups.setdefault(kind_of(text.config), []).append(text)
     return list(groups.values())
 
 
@@ -337,7 +352,8 @@ def check_length(model: LanguageModel, tokenizer: Tokenizer, document: Document)
     limit = model.context_length
     if limit is not None and len(document.ids) + 1 > limit:
         beginning = tokenizer.decode(document.text_ids[:NAMED_TOKENS])
+        with_fields = " with its fields" if document.counted_from > 1 else ""
         raise PromptError(
-            f"the prompt {beginning!r}... has {len(document.text_ids)} tokens, "
+            f"the prompt {beginning!r}...{with_fields} has {len(document.ids) - 1} tokens, "
             f"and the model's context holds {limit} with an end token and a new one: shorten it"
         )

@@ -16,8 +16,8 @@ NEVER = float("-inf")
 
 
 class Processor(ABC):
-    """Changes the scores of a row's next token. Each row has its own, which reads every token of the row once, so a
-    long text costs no more a token than a short one."""
+    """Changes the scores of a row's next token. Each row has its own, which reads every token of the row once: it need
+    not look at the whole text again for each new token."""
 
     @abstractmethod
     def read(self, token: int) -> None:
@@ -78,11 +78,13 @@ class NoRepeatedNgrams(Processor):
         self.last: tuple[int, ...] = ()
         """The last tokens, one fewer than an n-gram has."""
         self.followers: dict[tuple[int, ...], tuple[int, ...]] = {}
-        """The tokens that have followed each n-gram's beginning."""
+        """The different tokens that have followed each n-gram's beginning."""
 
     def read(self, token: int) -> None:
         if len(self.last) == self.size - 1:
-            self.followers[self.last] = (*self.followers.get(self.last, ()), token)
+            followers = self.followers.get(self.last, ())
+            if token not in followers:
+                self.followers[self.last] = (*followers, token)
         self.last = (*self.last, token)[1 - self.size :] if self.size > 1 else ()
 
     def __call__(self, scores: Tensor, new: int) -> None:

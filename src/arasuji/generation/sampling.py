@@ -7,7 +7,7 @@ may not be taken. Checked against the warpers of transformers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -35,14 +35,18 @@ class Candidates(NamedTuple):
     """(B, K) int64, rising in each row."""
 
 
-def keep_top_p(scores: Tensor, p: float) -> Tensor:
+Column = Tensor | float
+"""A number for all rows, or a column (B, 1) float32 with one for each."""
+
+
+def keep_top_p(scores: Tensor, p: Column) -> Tensor:
     """Keep the fewest likeliest tokens whose probabilities reach p, at least one (nucleus, Holtzman et al. 2020)."""
     shares = scores.softmax(-1).nan_to_num(0)  # of a row without a token
     kept = _nucleus_of_many(shares, p) if scores.shape[1] > SORTED else _nucleus(shares, p)
     return scores.masked_fill(~kept, NEVER)
 
 
-def _nucleus(shares: Tensor, p: float, above: Tensor | float = 0.0) -> Tensor:
+def _nucleus(shares: Tensor, p: Column, above: Column = 0.0) -> Tensor:
     """Which of the shares (B, K) are needed to reach p together with the share `above` (B, 1) of larger ones."""
     falling, order = shares.sort(dim=-1, descending=True)
     needed = above + falling.cumsum(-1) - falling < p
@@ -50,7 +54,7 @@ def _nucleus(shares: Tensor, p: float, above: Tensor | float = 0.0) -> Tensor:
     return torch.zeros_like(needed).scatter(-1, order, needed)
 
 
-def _nucleus_of_many(shares: Tensor, p: float) -> Tensor:
+def _nucleus_of_many(shares: Tensor, p: Column) -> Tensor:
     """The same without sorting a whole vocabulary, which takes longer than a small model's step: shares are summed by
     the upper half of their bits, which rises with them, and only those that have the half at which p is reached are
     sorted."""
@@ -64,15 +68,23 @@ def _nucleus_of_many(shares: Tensor, p: float) -> Tensor:
     return (halves > last) | torch.zeros_like(at_last).scatter(1, few.indices, needed)
 
 
-def keep_min_p(scores: Tensor, p: float) -> Tensor:
+def keep_min_p(scores: Tensor, log_p: Column) -> Tensor:
     """Keep tokens with at least the share p of the likeliest one's probability (Nguyen et al. 2024)."""
-    return scores.masked_fill(scores < scores.amax(-1, keepdim=True) + math.log(p), NEVER)
+    return scores.masked_fill(scores < scores.amax(-1, keepdim=True) + log_p, NEVER)
 
 
-def candidates(scores: Tensor, config: SamplingConfig, end_id: int) -> Candidates:
+def kind_of(config: SamplingConfig) -> tuple[object, ...]:
+    """Rows of one kind are narrowed together: they keep the same number of tokens, by the same steps."""
+    return config.greedy, config.num_beams, config.top_k, config.top_p < 1, config.min_p > 0
+
+
+def candidates(scores: Tensor, configs: Sequence[SamplingConfig], end_id: int) -> Candidates:
     """The tokens that each row chooses among: its scores over the temperature, and the likeliest of them (top-k, top-p,
-    min-p); at temperature 0 the likeliest, two a beam. A row that may write nothing ends."""
-    kept, ids = _narrowed(scores, config)
+    min-p); at temperature 0 the likeliest, two a beam. A row that may write nothing ends.
+
+    configs: (B,), all of one kind.
+    """
+    kept, ids = _narrowed(scores, configs)
     nothing = kept.amax(-1) == NEVER
     if nothing.any():
         kept, ids = kept.clone(), ids.clone()
@@ -80,17 +92,22 @@ def candidates(scores: Tensor, config: SamplingConfig, end_id: int) -> Candidate
     return Candidates(kept, ids)
 
 
-def _narrowed(scores: Tensor, config: SamplingConfig) -> Candidates:
+def _narrowed(scores: Tensor, configs: Sequence[SamplingConfig]) -> Candidates:
+    def column(of: Callable[[SamplingConfig], float]) -> Column:
+        values = [of(config) for config in configs]
+        return values[0] if len(set(values)) == 1 else scores.new_tensor(values)[:, None]
+
+    config = configs[0]
     if config.greedy:
         return _likeliest(scores, 2 * config.num_beams)
     ids = torch.arange(scores.shape[-1], device=scores.device).expand(scores.shape)
     if config.top_k:  # before the temperature, which changes no order: few are left to be divided
         scores, ids = _likeliest(scores, config.top_k)
-    scores = scores / config.temperature
+    scores = scores / column(lambda c: c.temperature)
     if config.top_p < 1:
-        scores = keep_top_p(scores, config.top_p)
+        scores = keep_top_p(scores, column(lambda c: c.top_p))
     if config.min_p:
-        scores = keep_min_p(scores, config.min_p)
+        scores = keep_min_p(scores, column(lambda c: math.log(c.min_p)))
     return Candidates(scores, ids)
 
 

@@ -25,7 +25,7 @@ from arasuji.errors import OptionError
 PRETRAINED = "transformer"
 """The family that opens pretrained models."""
 IGNORED = -100
-"""A target that is not counted: a pad, or the token before a document begins."""
+"""A target that is not counted: a pad, or what stands before a text."""
 
 
 class State(Protocol):

@@ -22,10 +22,10 @@ CHUNK_ROWS = 2**13
 def token_losses(hidden: Tensor, targets: Tensor, loss: Loss, vocabulary_size: int) -> Tensor:
     """The loss of each position, with the output layer computed only where a target is counted.
 
-    hidden (B, T, D), targets (B, T) int64. `loss` takes rows (n, D) in place of the scores, which it computes:
-    `vocabulary_size` of them a row. Returns (B, T)
-    float32, 0 where ignored. In training, where one chunk does not hold all scores, those of each chunk are computed
-    again for the gradient instead of being kept (activation checkpointing, Chen et al. 2016).
+    hidden (B, T, D), targets (B, T) int64. `loss` takes rows of hidden (n, D) where a `Loss` takes scores: it computes
+    the scores itself, `vocabulary_size` of them a row. Returns (B, T) float32, 0 where ignored. In training, where one
+    chunk does not hold all scores, those of each chunk are computed again for the gradient instead of being kept
+    (activation checkpointing, Chen et al. 2016).
     """
     counted = targets != IGNORED
     rows, wanted, places = hidden[counted], targets[counted], counted.flatten().nonzero()[:, 0]

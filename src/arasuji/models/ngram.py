@@ -215,6 +215,12 @@ class Ngram(LanguageModel):
         self.read = read
         self.count(int(counted))
 
+    def state_from(self, tensors: dict[str, Tensor]) -> NgramState:
+        history = tensors["history"]
+        if history.ndim != 2 or history.shape[1] != self.config.order - 1:
+            raise OptionError("the checkpoint's state does not fit this model; were its options changed?")
+        return NgramState(history)
+
     def size(self) -> dict[str, int]:
         ngrams = sum(len(keys) for keys in self.keys)
         return {"parameters": ngrams, "trained": ngrams}

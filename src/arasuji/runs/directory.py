@@ -123,6 +123,8 @@ class RunDirectory:
             model.save(folder)
             tokenizer.save(folder)
             kinds = {"family": experiment.family, "tokenizer": experiment.tokenizer.name}
+            if experiment.document.format:
+                kinds["format"] = experiment.document.format
             files.seal(folder, {**kinds, **facts, "versions": versions()})
 
     def saving_seconds(self, model: LanguageModel, tokenizer: Tokenizer) -> float:

@@ -62,15 +62,18 @@ def weights_of(name: str) -> Path:
 
 
 def mark_of(name: str) -> dict[str, str]:
-    """What changes when the weights, the configuration or the tokenizer of a run or a base model do: the sum of each
-    file."""
+    """What changes when the weights, the configuration, the tokenizer or the format of a run or a base model do: the
+    sum of each file, the manifest included."""
     return {path.name: files.file_hash(path) for path in sorted(weights_of(name).iterdir()) if path.is_file()}
 
 
 def marks_of(trained: TrainedModel) -> dict[str, str]:
     """The same of an opened model. A run's need not be computed again: its manifest has been verified."""
     sealed = trained.facts.get("files")
-    return {name: entry["sha256"] for name, entry in sealed.items()} if sealed else mark_of(trained.name)
+    if not sealed:
+        return mark_of(trained.name)
+    sums = {name: entry["sha256"] for name, entry in sealed.items()}
+    return sums | ({"format": trained.format} if trained.format else {})
 
 
 def open_model(name: str, precision: torch.dtype) -> TrainedModel:

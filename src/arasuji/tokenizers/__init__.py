@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,15 @@ class Tokenizer(ABC):
     def save(self, folder: Path) -> None:
         """Write into an existing folder: JSON and plain text only."""
 
-    @abstractmethod
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where each token of `encode(text)` stands: its first character, and the one after its last.
 
-        The spans of a tokenizer that loses nothing meet. Of tokens that share a character, the last one has it.
+        Here of a lossless tokenizer: the spans meet. Of tokens that share a character, the last one has it.
         """
+        stream, ends = self.stream([]), [0]
+        for token in self.encode(text):
+            ends.append(ends[-1] + len(stream.add(token)))
+        return list(pairwise(ends))
 
     def spelling(self, token: int) -> str | None:
         """How a token is written that stands for several spellings, in small letters; None where that is unknown."""

@@ -51,7 +51,8 @@ class Batch:
             yield self
             return
         columns = torch.arange(1, self.ids.shape[1] + 1)
-        lengths = ((self.targets != IGNORED) * columns).amax(1).tolist() if len(self.ids) else []
+        read = ((self.targets != IGNORED) * columns).amax(1).clamp(min=1) if len(self.ids) else columns[:0]
+        lengths = read.tolist()
         enough = sum(lengths) / max(1, -(-sum(lengths) // tokens))
         start = 0
         while start < len(lengths):

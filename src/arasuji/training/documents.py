@@ -20,7 +20,6 @@ class Documents:
     kept as ~token, a number below 0."""
 
     def __init__(self, documents: Iterable[Document], end_id: int) -> None:
-        self.end_id = end_id
         starts, fields = array("q", [1]), array("q")
         with disk_errors(Path(tempfile.gettempdir())), tempfile.TemporaryFile() as file:
             file.write(np.array([end_id], np.int32).tobytes())

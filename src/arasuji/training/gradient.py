@@ -20,11 +20,11 @@ def add_gradient(
     counted: int,
     bf16: bool,
     state: Any = None,
-    loss_of: Callable[[Batch], Loss | None] = lambda part: None,
+    loss_of: Callable[[Batch], Loss] | None = None,
 ) -> tuple[Tensor, Any]:
     """Add the gradient of this process's rows of the batch, their losses over `counted`, to the parameters'; `bf16`
     takes matrix products in bfloat16 (autocast). `loss_of` gives the loss of each part of the batch that is read at
-    once; None is the cross-entropy.
+    once; without it that is the cross-entropy.
 
     Returns the sum of the rows' losses, a number on the model's device, and the state after them, which is valid for
     streams only.
@@ -35,11 +35,12 @@ def add_gradient(
     rows = batch.share(processes.index(), processes.count()) if shared else batch
     frozen = any(not parameter.requires_grad for parameter in model.parameters())
     for part in rows.parts(tokens_at_once(frozen)):
+        own_loss = loss_of(part) if loss_of else None
         with autocast(bf16):
-            losses, after = model(part.ids.to(device), part.targets.to(device), state, loss_of(part))
+            losses, after = model(part.ids.to(device), part.targets.to(device), state, own_loss)
         loss = losses.sum()
         if loss.requires_grad:  # a model without parameters learns by reading
-            (loss / counted).backward()
+            (loss / max(1, counted)).backward()
         total += loss.detach()
     return total, after
 

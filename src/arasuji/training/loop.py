@@ -112,8 +112,8 @@ class Trainer:
     save_last: Callable[[dict[str, Tensor], dict[str, Any]], None]
     should_stop: Callable[[], str]
     """Asked after every step; a reason ends the run, an empty string does not."""
-    loss_of: Callable[[Batch], Loss | None] = lambda part: None
-    """The loss of a part of a batch; None is the cross-entropy."""
+    loss_of: Callable[[Batch], Loss] | None = None
+    """The loss of each part of a batch that is read at once; without it that is the cross-entropy."""
 
     def __post_init__(self) -> None:
         self.progress = Progress()
@@ -249,7 +249,7 @@ class Trainer:
         at.tokens += counted
         at.epoch_nats += total
         at.epoch_tokens += counted
-        return Stepped(at.step, at.tokens, at.seconds, total / counted, rate)
+        return Stepped(at.step, at.tokens, at.seconds, total / max(1, counted), rate)
 
     def _validate(self, at_stop: bool = False) -> Validated:
         at = self.progress

@@ -117,4 +117,4 @@ def _token_seconds(model: LanguageModel, batches: Epoch, bf16: bool) -> float:
     if by_reading:
         model.restore(learned)
     set_generators(before)
-    return seconds / counted
+    return seconds / max(1, counted)

@@ -12,6 +12,7 @@ from torch import Tensor
 from arasuji import bases, processes, tokenizers
 from arasuji.config import Experiment, checked
 from arasuji.corpus import Corpus
+from arasuji.documents import texts_read
 from arasuji.errors import RunError
 from arasuji.runs import CorpusFacts, RunDirectory, RunFacts, as_written, enough_memory, versions
 from arasuji.training import origin
@@ -82,7 +83,7 @@ class Run:
             tokenizer = directory.load_tokenizer(experiment.tokenizer.name)
         else:
             options = checked(kind.Config, experiment.tokenizer.options, "tokenizer")
-            tokenizer = kind.build(options, (record.text for record in corpus.train), base)
+            tokenizer = kind.build(options, texts_read(corpus.train, experiment.document.format), base)
         with enough_memory(base or directory.path):
             work = Work.build(experiment, corpus, tokenizer, base)
         facts.tokens = origin.sum_of_tokens(work.documents)

@@ -78,6 +78,10 @@ class Work:
         batches = epoch_batches(self.documents, self.chosen.train, epoch, self.tokenizer.pad_id)
         if not batches:
             raise OptionError(f"batch_size {self.chosen.train.batch_size} is more than the corpus has tokens: lower it")
+        if not batches.counted:
+            raise OptionError(
+                f"train.max_length {self.chosen.train.max_length} is used up by the fields before each text: raise it"
+            )
         return batches
 
     def validate(self, documents: int | None = None) -> float:
@@ -92,7 +96,8 @@ class Work:
         """Samples of so many tokens from fixed prompts and seeds, so that validations can be compared."""
         sampling = self.chosen.sampling
         shorter = {"num_beams": 1, "min_length": 0, "max_length": min(tokens, sampling.max_length)}
-        requests = [Request(prompt, self.chosen.train.seed) for prompt in WATCHED_PROMPTS]
+        fields = self.records[0].metadata
+        requests = [Request(prompt, self.chosen.train.seed, fields) for prompt in WATCHED_PROMPTS]
         training = self.model.training
         shorter_sampling, format = sampling.model_copy(update=shorter), self.chosen.document.format
         written = decode(self.model, self.tokenizer, requests, shorter_sampling, format=format)
