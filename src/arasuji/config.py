@@ -53,8 +53,8 @@ class TrainConfig(Strict):
     accumulate: int = Field(1, ge=1, le=2**20)
     """Batches whose gradients are added up before a step; the loss is the mean over all their tokens."""
     max_length: int = Field(300, ge=2, le=2**20)
-    """A document is cut after this many tokens, its fields and its end token included. Cut documents are counted, and the model does
-    not learn that they end there. In a stream, these are the tokens of a row in one batch."""
+    """A document is cut after this many tokens, its fields and its end token included. Cut documents are counted, and
+    the model does not learn that they end there. In a stream, these are the tokens of a row in one batch."""
     optimizer: Literal["adam", "adamw"] = "adamw"
     """Adam (Kingma and Ba 2015), or AdamW with decoupled decay (Loshchilov and Hutter 2019)."""
     learning_rate: float = Field(1e-3, gt=0)
