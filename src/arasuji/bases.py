@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from arasuji.errors import BaseModelError, nearest
-from arasuji.files import new_folder, open_folder, read_json, seal
+from arasuji.files import read_json
+from arasuji.folders import new_folder, open_folder, seal
 from arasuji.locks import alone
 
 HUB_SECONDS = 3

@@ -75,7 +75,7 @@ def _train(preset: str, settings: tuple[str, ...], out: Path, name: str, minutes
     from arasuji import api
     from arasuji.cli.train import stop_on_signal
     from arasuji.errors import RunError
-    from arasuji.files import MANIFEST
+    from arasuji.folders import MANIFEST
     from arasuji.runs import RunDirectory
     from arasuji.training.shown import show
 

@@ -136,7 +136,8 @@ def _run_row(path: Path) -> _Row | None:
     """What there is to say about a run; None for a folder that is something else, such as a corpus."""
     from arasuji import tokenizers
     from arasuji.errors import ArasujiError
-    from arasuji.files import MANIFEST, read_json
+    from arasuji.files import read_json
+    from arasuji.folders import MANIFEST
     from arasuji.runs import RunDirectory, best_of
 
     score, lower_bound = None, False

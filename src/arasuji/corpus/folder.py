@@ -8,7 +8,8 @@ from pathlib import Path
 from arasuji import arguments
 from arasuji.corpus.record import Records
 from arasuji.errors import CorpusError, OptionError
-from arasuji.files import MANIFEST, open_folder, read_json
+from arasuji.files import read_json
+from arasuji.folders import MANIFEST, open_folder
 
 SPLITS = ("train", "validation", "test")
 """The parts of a corpus; each is one JSONL file of its folder."""

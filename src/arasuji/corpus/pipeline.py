@@ -15,7 +15,8 @@ from arasuji import arguments
 from arasuji.corpus.folder import INDEX, KIND, SPLITS, Corpus, RuleCount, is_corpus
 from arasuji.corpus.record import Progress, Record, Records
 from arasuji.errors import CorpusError, OptionError
-from arasuji.files import MANIFEST, disk_errors, new_file, new_folder, seal
+from arasuji.files import disk_errors, new_file
+from arasuji.folders import MANIFEST, new_folder, seal
 
 MINIMUM_DOCUMENTS = 20
 """A corpus holds at least this many documents: fewer cannot fill three splits with anything worth measuring."""

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from arasuji import bases, files, processes, tokenizers
+from arasuji import bases, files, folders, processes, tokenizers
 from arasuji.config import Experiment
 from arasuji.errors import RunError
 from arasuji.models import LanguageModel
@@ -45,7 +45,7 @@ class RunDirectory:
     @property
     def manifest(self) -> dict[str, Any]:
         """What the run was started with, as it is written there."""
-        path = self.path / files.MANIFEST
+        path = self.path / folders.MANIFEST
         try:
             content = files.read_json(path)
             if not isinstance(content, dict) or "experiment" not in content:
@@ -53,7 +53,7 @@ class RunDirectory:
             RunFacts(**content)
         except FileNotFoundError as error:
             raise RunError(
-                f"{self.path} is not a run: it has no {files.MANIFEST}; make one with `arasuji train`"
+                f"{self.path} is not a run: it has no {folders.MANIFEST}; make one with `arasuji train`"
             ) from error
         except (OSError, ValueError, TypeError) as error:
             raise RunError(f"{path} is damaged; train again into a new folder") from error
@@ -68,20 +68,20 @@ class RunDirectory:
     def start(self, experiment: Experiment, facts: dict[str, Any]) -> None:
         """Make the folder, with its manifest."""
         content = {"experiment": experiment.model_dump(), **facts, "versions": versions()}
-        files.write_json(self.path / files.MANIFEST, content)
+        files.write_json(self.path / folders.MANIFEST, content)
 
     # What a training goes on from
 
     @processes.main_only
     def save_tokenizer(self, tokenizer: Tokenizer) -> None:
         """Seal the tokenizer that the run is trained with, once, at its start."""
-        with files.new_folder(self.path / "tokenizer") as folder:
+        with folders.new_folder(self.path / "tokenizer") as folder:
             tokenizer.save(folder)
-            files.seal(folder, {})
+            folders.seal(folder, {})
 
     def load_tokenizer(self, kind: str) -> Tokenizer:
         """What `save_tokenizer` wrote."""
-        found = files.open_folder(self.path / "tokenizer")
+        found = folders.open_folder(self.path / "tokenizer")
         if found is None:
             raise RunError(f"{self.path}/tokenizer is damaged and cannot be continued with; train into a new folder")
         with as_written(found[0]):
@@ -91,16 +91,16 @@ class RunDirectory:
     @processes.main_only
     def save_last(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Seal what is needed to continue."""
-        with files.new_folder(self.path / "last") as folder:
+        with folders.new_folder(self.path / "last") as folder:
             save_file(
                 {n: t.detach().cpu().contiguous().clone() for n, t in tensors.items()}, folder / "state.safetensors"
             )
             files.write_json(folder / "state.json", state)
-            files.seal(folder, {"step": state["progress"]["step"]})
+            folders.seal(folder, {"step": state["progress"]["step"]})
 
     def load_last(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """What `save_last` wrote; None before the first checkpoint."""
-        found = files.open_folder(self.path / "last", "state.safetensors", "state.json")
+        found = folders.open_folder(self.path / "last", "state.safetensors", "state.json")
         if found is None:
             if (self.path / "last").is_symlink() or (self.path / "last").exists():
                 raise RunError(f"{self.path}/last is damaged and cannot be continued; train into a new folder")
@@ -119,21 +119,21 @@ class RunDirectory:
         self, experiment: Experiment, model: LanguageModel, tokenizer: Tokenizer, facts: dict[str, Any]
     ) -> None:
         """Seal the model and its tokenizer as the best so far."""
-        with files.new_folder(self.path / "best") as folder:
+        with folders.new_folder(self.path / "best") as folder:
             model.save(folder)
             tokenizer.save(folder)
             kinds = {"family": experiment.family, "tokenizer": experiment.tokenizer.name}
-            files.seal(folder, {**kinds, **facts, "versions": versions()})
+            folders.seal(folder, {**kinds, **facts, "versions": versions()})
 
     def saving_seconds(self, model: LanguageModel, tokenizer: Tokenizer) -> float:
         """What `save_best` takes, tried in a folder that goes again; its memory is seen by `peak_memory`."""
         if not processes.is_main():
             return 0.0
         began = time.perf_counter()
-        with files.disk_errors(self.path), files.work_folder(self.path / "best") as folder:
+        with files.disk_errors(self.path), folders.work_folder(self.path / "best") as folder:
             model.save(folder)
             tokenizer.save(folder)
-            files.sums(folder)
+            folders.sums(folder)
             return time.perf_counter() - began
 
     def load_best(self, precision: torch.dtype) -> TrainedModel:
@@ -158,7 +158,7 @@ class RunDirectory:
         )
 
     def _verified_best(self) -> tuple[Path, dict[str, Any]]:
-        found = files.open_folder(self.path / "best")
+        found = folders.open_folder(self.path / "best")
         if found is None:
             if (self.path / "best").is_symlink() or (self.path / "best").exists():
                 raise RunError(f"{self.path}/best is damaged (a file is missing, changed or a link); train again")

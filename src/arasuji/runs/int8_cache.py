@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from arasuji import bases, files
+from arasuji import bases, folders
 from arasuji.locks import alone
 
 LAYOUT = 4
@@ -25,7 +25,7 @@ def place_of(name: str, folder: Path) -> Path:
 
 def fresh(place: Path, folder: Path) -> Path | None:
     """Where the 8-bit form of a folder's model is kept; None where there is none, or of other weights."""
-    found = files.open_folder(place)
+    found = folders.open_folder(place)
     return found[0] if found and found[1].get("of") == _mark(folder) else None
 
 
@@ -36,18 +36,18 @@ def keep(place: Path, folder: Path, make: Callable[[Path], None]) -> Path:
         if ready := fresh(place, folder):
             return ready
         _forget(place.parent)
-        if files.verified(place) is None:  # damaged
+        if folders.verified(place) is None:  # damaged
             shutil.rmtree(place, ignore_errors=True)
-        with files.new_folder(place) as target:
+        with folders.new_folder(place) as target:
             make(target)
-            files.seal(target, {"of": _mark(folder), "folder": str(folder.resolve())})
+            folders.seal(target, {"of": _mark(folder), "folder": str(folder.resolve())})
         return place
 
 
 def _forget(kept: Path) -> None:
     """Let go of the 8-bit forms of folders that are gone."""
     for place in kept.glob("*/"):
-        found = files.open_folder(place) if not place.name.startswith(".") else None
+        found = folders.open_folder(place) if not place.name.startswith(".") else None
         if found and not Path(str(found[1].get("folder", kept))).exists():
             shutil.rmtree(place, ignore_errors=True)
 

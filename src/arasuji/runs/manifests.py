@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from arasuji import files
+from arasuji import files, folders
 from arasuji.config import Experiment
 
 
@@ -61,7 +61,7 @@ def versions() -> dict[str, str]:
 def best_of(run: Path) -> dict[str, Any] | None:
     """The manifest of a run's best model, read without verifying its weights; None where there is none yet."""
     try:
-        content = files.read_json(run / "best" / files.MANIFEST)
+        content = files.read_json(run / "best" / folders.MANIFEST)
         BestFacts(**content)
     except (OSError, ValueError, TypeError):
         return None

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from arasuji import bases, files, forks, models, tokenizers
+from arasuji import bases, files, folders, forks, models, tokenizers
 from arasuji.config import SamplingConfig
 from arasuji.corpus import Corpus
 from arasuji.errors import CorpusError, RunError, nearest
@@ -36,7 +36,7 @@ def sampling_of(name: str) -> SamplingConfig:
 def settings_of(run: Path, preset: str) -> list[str]:
     """The settings that a run of a preset was started with; none where there is no such run."""
     directory = RunDirectory(run)
-    if not (run / files.MANIFEST).exists() or directory.facts.name != preset:
+    if not (run / folders.MANIFEST).exists() or directory.facts.name != preset:
         return []
     return directory.facts.settings or []
 
