@@ -8,15 +8,15 @@ import sys
 import time
 
 from arasuji import folders
-from arasuji.locks import alone
+from arasuji.locks import exclusive
 
 WAITS = """
 import sys, time
 from pathlib import Path
-from arasuji.locks import alone
+from arasuji.locks import exclusive
 place, log = map(Path, sys.argv[1:])
 for _ in range(5):
-    with alone(place), log.open("a") as file:
+    with exclusive(place), log.open("a") as file:
         print("begin", file=file, flush=True)
         time.sleep(0.02)
         print("end", file=file, flush=True)
@@ -35,8 +35,8 @@ for _ in range(60):
 HOLDS = """
 import sys, time
 from pathlib import Path
-from arasuji.locks import alone
-with alone(Path(sys.argv[1])):
+from arasuji.locks import exclusive
+with exclusive(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(100)
 """
@@ -57,7 +57,7 @@ def test_the_lock_of_a_killed_process_is_taken_over(tmp_path):
     assert holder.stdout.readline() == "held\n"
     holder.send_signal(signal.SIGKILL)
     holder.wait()
-    with alone(tmp_path / "thing"):
+    with exclusive(tmp_path / "thing"):
         pass
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from arasuji.errors import BaseModelError, nearest
 from arasuji.files import read_json
 from arasuji.folders import new_folder, open_folder, seal
-from arasuji.locks import alone
+from arasuji.locks import exclusive
 
 HUB_SECONDS = 3
 """The hub counts as unreachable when it has not answered for this long."""
@@ -249,7 +249,7 @@ def _gguf(base: Base) -> Path | None:
 def _converted(base: Base) -> Path:
     """The model of a distribution's GGUF file as a folder with safetensors, made once and kept."""
     kept = (home() / base.name).resolve()
-    with alone(kept):
+    with exclusive(kept):
         if open_folder(kept) is None:  # no other process has made it in the meantime
             _convert(base, kept)
     return kept

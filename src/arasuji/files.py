@@ -35,7 +35,7 @@ AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 @contextmanager
 def disk_errors(target: Path) -> Iterator[None]:
-    """Turn a refused write (disk full, read-only, no permission) into one line."""
+    """Turn an error while writing (disk full, read-only, no permission) into one line: StorageError."""
     try:
         yield
     except (OSError, SafetensorError) as error:
@@ -44,7 +44,7 @@ def disk_errors(target: Path) -> Iterator[None]:
 
 
 def sync(path: Path) -> None:
-    """Ask the system to put a file or a folder's entries on the disk; Windows has no such call for folders."""
+    """Wait until a file, or the list of files in a folder, is on the disk. Windows has no such call for folders."""
     if os.name == "nt":
         return
     descriptor = os.open(path, os.O_RDONLY)
@@ -61,12 +61,12 @@ def work_name(target: Path) -> str:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[IO[str]]:
-    """A text file to write, which takes `path`'s place at the end of the block: temporary name, fsync, rename.
+    """A text file to write. At the end of the block it is on the disk and replaces `path`.
 
-    An error inside the block leaves what stood there before.
+    After an error inside the block `path` is as before.
     """
     with disk_errors(path):
-        path = path.resolve()  # a link stays a link, and "." has a name
+        path = path.resolve()  # a link stays a link, and "." gets a name
         temporary = path.with_name(f"{work_name(path)}.tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,13 +87,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """`write_text` of readable JSON."""
+    """Write a whole file of indented JSON, or nothing."""
     write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
 
 @contextmanager
 def regular(path: Path, follow: bool = False) -> Iterator[BufferedReader]:
-    """A file to read. Raises OSError for a link (unless `follow`) and for a pipe, a device or a folder."""
+    """Open a file to read it. Raises OSError for a link (unless `follow`) and for a pipe, a device or a folder."""
     descriptor = os.open(path, os.O_RDONLY | AT_ONCE | (0 if follow else NO_LINK))
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -102,7 +102,7 @@ def regular(path: Path, follow: bool = False) -> Iterator[BufferedReader]:
 
 
 def append(path: Path, text: str) -> None:
-    """Add a text to the end of a file, which is made where it is missing; never through a link."""
+    """Append a text to a file, which is created where it is missing. A link is refused."""
     with disk_errors(path):
         if path.is_symlink() or (path.exists() and not path.is_file()):
             raise OSError(f"{path} is a link or no regular file, and is left alone")
@@ -121,7 +121,7 @@ def read_bytes(path: Path, most: int = JSON_BYTES, follow: bool = False) -> byte
 
 
 def parse_json(text: str | bytes) -> Any:
-    """What JSON says. Raises ValueError for all that is none: NaN and thousands of nested brackets are not."""
+    """The value of a JSON text. Raises ValueError for invalid JSON, for NaN, and for brackets nested too deep."""
 
     def refuse(name: str) -> float:
         if name == "NaN":
@@ -135,7 +135,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def read_json(path: Path, most: int = JSON_BYTES, follow: bool = False) -> Any:
-    """What a JSON file says; raises as `read_bytes` and `parse_json`."""
+    """The value of a JSON file. Raises the errors of `read_bytes` and `parse_json`."""
     return parse_json(read_bytes(path, most, follow))
 
 

@@ -32,25 +32,22 @@ WORKING: set[str] = set()
 
 
 def sums(folder: Path) -> dict[str, dict[str, Any]]:
-    """Sync every file of a folder; its size and SHA-256, by its path in the folder."""
+    """Sync every file of a folder, and return its size and SHA-256 sum under its path in the folder."""
     entries: dict[str, dict[str, Any]] = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST):
         sync(path)
-        entries[path.relative_to(folder).as_posix()] = {
-            "bytes": path.stat().st_size,
-            "sha256": file_hash(path),
-        }
+        entries[path.relative_to(folder).as_posix()] = {"bytes": path.stat().st_size, "sha256": file_hash(path)}
     return entries
 
 
 def seal(folder: Path, facts: dict[str, Any]) -> None:
-    """Sync every file of a folder and write its manifest, which makes the folder whole."""
+    """Sync every file of a folder and write its manifest: from now on the folder counts as whole."""
     write_json(folder / MANIFEST, {**facts, "files": sums(folder)})
 
 
 def verified(folder: Path, *holds: str) -> dict[str, Any] | None:
-    """The manifest of a sealed folder whose files all have the recorded sizes and sums; else None, also where it does
-    not list the files that it must hold."""
+    """The manifest of a sealed folder. None where a file has another size or sum than the manifest says, and where the
+    manifest does not list the files `holds`."""
     try:
         if not stat.S_ISDIR(folder.lstat().st_mode):
             return None
@@ -77,53 +74,54 @@ def _inside(folder: Path, name: str) -> Path:
     return folder.joinpath(*parts)
 
 
-def stranger_in(folder: Path) -> str:
-    """What a folder holds that was not written with it: the first such name; empty where it was sealed here, or is
-    empty, and may be replaced."""
+def unlisted_name(folder: Path) -> str:
+    """The first name in a folder that its manifest does not list. An empty string means that the folder may be
+    replaced: it was sealed by this package, or is empty."""
     entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     try:
         listed = read_json(folder / MANIFEST)["files"].keys() if entries else set()
         known = {MANIFEST, *(PurePosixPath(name).parts[0] for name in listed)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
         return entries[0].name
-    return next((entry.name for entry in entries if entry.name not in known and not _beside(entry)), "")
+    return next((entry.name for entry in entries if entry.name not in known and not _added_later(entry)), "")
 
 
-def _beside(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a sealed folder, kept in another one since (a corpus's index), or what a kill has left of it."""
+def _added_later(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a sealed folder that was added later (a corpus's index), or one that a killed process has left."""
     if not entry.is_dir(follow_symlinks=False):
         return False
-    return (entry.name.startswith(".") and entry.name.endswith((".new", ".old"))) or not stranger_in(Path(entry.path))
+    return (entry.name.startswith(".") and entry.name.endswith((".new", ".old"))) or not unlisted_name(Path(entry.path))
 
 
-def _works(folder: Path, kind: str) -> dict[Path, bool]:
-    """The folders about to replace this one ("new"), or replaced by another ("old"), and whether their writer is still
-    at work, as far as this machine knows."""
+def _unfinished(folder: Path, kind: str) -> dict[Path, bool]:
+    """The folders that are to replace `folder` (kind "new"), or that were replaced (kind "old"). The value says whether
+    the writer of the folder is still running, as far as this machine knows."""
     named = re.compile(rf"\.{re.escape(folder.name)}(?:\.(.+)-([0-9]{{1,9}})-[0-9a-f]+)?\.{kind}")
     found = {}
     for path in sorted(folder.parent.glob(f".*.{kind}")):
         if (match := named.fullmatch(path.name)) and not path.is_symlink():
-            found[path] = _at_work(path, *match.groups())
+            found[path] = _is_running(path, *match.groups())
     return found
 
 
-def _at_work(path: Path, machine: str | None, process: str | None) -> bool:
-    if machine is None or process is None:  # as earlier versions called it
+def _is_running(path: Path, machine: str | None, process: str | None) -> bool:
+    if machine is None or process is None:  # earlier versions wrote no process into the name
         return False
     if machine == platform.node() and int(process) == os.getpid():
         return path.stem in WORKING
     return machine != platform.node() or psutil.pid_exists(int(process))
 
 
-def _clear(folder: Path, kind: str) -> None:
-    """Remove what writers that were killed have left."""
-    for path, at_work in _works(folder, kind).items():
-        if not at_work:
+def _delete_unfinished(folder: Path, kind: str) -> None:
+    """Delete the folders whose writers were killed."""
+    for path, running in _unfinished(folder, kind).items():
+        if not running:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _swap(fresh: Path, target: Path, old: Path) -> None:
-    """Put `fresh` in the place of `target`, which becomes `old`. Of writers that come at once, the last one's stays."""
+def _replace(fresh: Path, target: Path, old: Path) -> None:
+    """Put `fresh` in the place of `target`, which becomes `old`. Where two processes do this at
+    the same time, the folder of the last one stays."""
     while True:
         with suppress(FileNotFoundError):
             target.rename(old)
@@ -131,7 +129,7 @@ def _swap(fresh: Path, target: Path, old: Path) -> None:
             fresh.rename(target)
             return
         except BaseException as error:
-            if getattr(error, "errno", None) in (errno.ENOTEMPTY, errno.EEXIST):  # another came in between
+            if getattr(error, "errno", None) in (errno.ENOTEMPTY, errno.EEXIST):  # another process was faster
                 shutil.rmtree(old, ignore_errors=True)
                 continue
             if old.exists():
@@ -139,20 +137,22 @@ def _swap(fresh: Path, target: Path, old: Path) -> None:
             raise
 
 
-def _place(target: Path) -> Path:
-    """The folder's own place: links that lead to it are followed, and one that stands in its place is not; "." has a
-    name."""
+def _full_path(target: Path) -> Path:
+    """The full path of a folder, with all links resolved except the last part of the path; "." gets a name."""
     return target.parent.resolve() / target.name if target.name not in ("", "..") else target.resolve()
 
 
 @contextmanager
 def work_folder(target: Path) -> Iterator[Path]:
-    """A folder of this writer's own beside `target`, gone at the end of the block; so is what killed writers left."""
+    """A folder beside `target` that only this process writes, deleted at the end of the block.
+
+    Folders that killed processes left there are deleted first.
+    """
     work = work_name(target)
     fresh = target.with_name(f"{work}.new")
     WORKING.add(work)
     try:
-        _clear(target, "new")
+        _delete_unfinished(target, "new")
         fresh.mkdir(parents=True)
         yield fresh
     finally:
@@ -162,29 +162,30 @@ def work_folder(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """A folder to fill and `seal`; at the end of the block it takes `target`'s place, and only then the old one goes.
+    """A folder to fill and `seal`. At the end of the block it replaces `target`; only then the old folder is deleted.
 
-    An error inside the block removes what was written and leaves `target` as it was. Raises StorageError where
-    `target` is a link, or was not sealed here.
+    After an error inside the block `target` is as before, and the new folder is deleted. Raises StorageError where
+    `target` is a link, or was not sealed by this package.
     """
     with disk_errors(target):
-        target = _place(target)
+        target = _full_path(target)
         if target.is_symlink():
             raise OSError("it is a link, and is left alone")
-        if target.is_dir() and (name := stranger_in(target)):
+        if target.is_dir() and (name := unlisted_name(target)):
             raise OSError(f"it holds {name!r}, which was not written with it, and is left alone")
         with work_folder(target) as fresh:
             yield fresh
             sync(fresh)
-            _swap(fresh, target, fresh.with_suffix(".old"))
+            _replace(fresh, target, fresh.with_suffix(".old"))
             sync(target.parent)
-        _clear(target, "old")
+        _delete_unfinished(target, "old")
 
 
 def open_folder(target: Path, *holds: str) -> tuple[Path, dict[str, Any]] | None:
-    """The first of `target`, one about to replace it and one that it replaced that verifies, with its manifest."""
-    target = _place(target)
-    for folder in chain([target], _works(target, "new"), _works(target, "old")):
+    """A folder that is `verified`, with its manifest: `target`, or else a folder that was to replace it when a process
+    was killed, or else one that `target` replaced. None where no such folder is whole."""
+    target = _full_path(target)
+    for folder in chain([target], _unfinished(target, "new"), _unfinished(target, "old")):
         manifest = verified(folder, *holds)
         if manifest is not None:
             return folder, manifest

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 def evaluate(
     run: Annotated[str, Argument(metavar="RUN", help="A run folder, or a base model's name")],
-    corpus: Annotated[Path | None, Option(help="A corpus folder; default: the one the run was trained on")] = None,
+    corpus: Annotated[Path | None, Option(help="A corpus folder; default: that of the run")] = None,
     split: Annotated[str, Option(help="test, validation or train", autocompletion=splits)] = "test",
-    texts: Annotated[Path | None, Option(help="Score the texts of this file, as they are, instead")] = None,
+    texts: Annotated[Path | None, Option(help="Score the texts of this file instead, without any cleaning")] = None,
     text_column: TextColumn = None,
-    title_column: Annotated[str | None, Option(help="The column of the titles: a series then counts as one")] = None,
+    title_column: Annotated[
+        str | None, Option(help="The column of the titles; texts of one series then count as one group")
+    ] = None,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     text_layout: TextLayout = None,
@@ -32,7 +34,7 @@ def evaluate(
     skip_bad_rows: SkipBadRows = False,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
-    """Say how many bits a model needs for each byte of held-out text: less is better."""
+    """Measure how many bits a model needs for each byte of held-out text. Less is better."""
     from arasuji.errors import ArasujiError, OptionError
 
     if corpus and texts:
@@ -54,11 +56,11 @@ def evaluate(
     run, opened = arguments.name(run), None
     try:
         opened = _corpus(run, corpus)
-    except ArasujiError:  # then the charge of a word tokenizer is not known
+    except ArasujiError:  # without the corpus, the charge of a word tokenizer is not known
         if read is None:
             raise
     if opened is None and read is None:
-        api.load(run, "auto")  # says what is wrong with it, where that is
+        api.load(run, "auto")  # raises an error where the run itself is damaged
         raise OptionError(f"{run} does not know its corpus: say --corpus DIR or --texts FILE")
     records = read if read is not None else opened.split(split) if opened else []
     passages, groups = [record.text for record in records], [record.group for record in records]
@@ -101,7 +103,7 @@ def _show(score: Score, where: str) -> None:
 
 
 def _read_texts(path: Path, reading: dict[str, Any]) -> list[Record]:
-    """The texts of a file; those of one series are of one group where an option names their titles."""
+    """The texts of a file. Where an option names the column of titles, the texts of one series are one group."""
     from arasuji.corpus.read import read
     from arasuji.corpus.source import NONE, Reading
     from arasuji.corpus.split import group_of
@@ -119,8 +121,8 @@ def _read_texts(path: Path, reading: dict[str, Any]) -> list[Record]:
 
 
 def _corpus(run: str, folder: Path | None) -> Corpus | None:
-    """The corpus in `folder`, or the run's own; never another one than the run was trained on. None for a base model,
-    and for a run that does not know a folder."""
+    """The corpus in `folder`, or that of the run. None for a base model, and for a run that was trained on a corpus in
+    memory. Raises RunError where the run was trained on another corpus."""
     from arasuji.corpus import Corpus
     from arasuji.errors import RunError
     from arasuji.runs import corpus_of, own_corpus

@@ -1,4 +1,4 @@
-"""`arasuji inspect`: what a collection holds, what is wrong with it, and what to expect of it."""
+"""`arasuji inspect`: what is wrong with a collection of texts, and what a model will learn from it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ SHOWN = 5
 
 def inspect(
     sources: Annotated[
-        list[Path], Argument(metavar="SOURCE...", help="What `prepare` reads, or one corpus folder", show_default=False)
+        list[Path],
+        Argument(
+            metavar="SOURCE...", help="Files or folders that `prepare` reads, or one corpus folder", show_default=False
+        ),
     ],
     out: Annotated[Path | None, Option(help="Write the report, one offline HTML file, here")] = None,
     rules: Annotated[
@@ -50,7 +53,7 @@ def inspect(
     text_layout: TextLayout = None,
     no_header: NoHeader = False,
     skip_bad_rows: SkipBadRows = False,
-    seed: Annotated[int, Option(help="Seeds the split")] = 0,
+    seed: Annotated[int, Option(help="The seed of the split")] = 0,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
     """Examine texts before and after the rules: repeats, boilerplate, damage, lengths, leakage, and a verdict."""
@@ -89,12 +92,12 @@ def inspect(
 
 
 def _options(sources: list[Path], rules: str, seed: int, reading: dict[str, Any]) -> str:
-    """What `prepare` is to be given as well, fit for a shell."""
+    """The same arguments for `prepare`, quoted for a shell."""
     return shlex.join([*map(str, sources), "--rules", rules, "--seed", str(seed), *as_options(reading)])
 
 
 def _show(found: Inspection) -> None:
-    """The inspection in 80 columns, the verdict first."""
+    """Print the inspection in 80 columns, the verdict first."""
     print(wrapped(" ".join(found.verdict)) + "\n")
     for note in found.notes:
         print(wrapped(note, "note       "))
