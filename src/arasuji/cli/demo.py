@@ -13,6 +13,7 @@ from typer import Option
 
 from arasuji.cli import compare
 from arasuji.cli.terminal import COLUMNS, progress_bar
+from arasuji.errors import BaseModelError, RunError
 from arasuji.speech import say, shown
 
 if TYPE_CHECKING:
@@ -74,7 +75,6 @@ def _train(preset: str, settings: tuple[str, ...], out: Path, name: str, minutes
     """Train a new run. The run of an earlier demo in the same folder is deleted."""
     from arasuji import api
     from arasuji.cli.train import stop_on_signal
-    from arasuji.errors import RunError
     from arasuji.folders import MANIFEST
     from arasuji.runs import RunDirectory
     from arasuji.training.shown import show
@@ -97,7 +97,6 @@ def _train(preset: str, settings: tuple[str, ...], out: Path, name: str, minutes
 def _base() -> str:
     """The base model to fine-tune: GPT-2 if it is on this machine or can be downloaded, else SmolLM2."""
     from arasuji import bases
-    from arasuji.errors import BaseModelError
 
     try:
         bases.find("gpt2")

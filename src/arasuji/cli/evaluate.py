@@ -11,6 +11,7 @@ from typer import Argument, Option
 from arasuji.cli.complete import splits
 from arasuji.cli.reading import Delimiter, Encoding, NoHeader, SkipBadRows, TextColumn, TextLayout, as_options
 from arasuji.cli.terminal import show_json, working
+from arasuji.errors import ArasujiError, OptionError, RunError, SourceError
 from arasuji.speech import say
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ def evaluate(
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
     """Measure how many bits a model needs for each byte of held-out text. Less is better."""
-    from arasuji.errors import ArasujiError, OptionError
-
     if corpus and texts:
         raise OptionError("say --corpus or --texts, not both")
     reading = {
@@ -107,7 +106,6 @@ def _read_texts(path: Path, reading: dict[str, Any]) -> list[Record]:
     from arasuji.corpus.read import read
     from arasuji.corpus.source import NONE, Reading
     from arasuji.corpus.split import group_of
-    from arasuji.errors import SourceError
 
     reading = {**reading, "title_column": reading["title_column"] or NONE}
     records = []
@@ -124,7 +122,6 @@ def _corpus(run: str, folder: Path | None) -> Corpus | None:
     """The corpus in `folder`, or that of the run. None for a base model, and for a run that was trained on a corpus in
     memory. Raises RunError where the run was trained on another corpus."""
     from arasuji.corpus import Corpus
-    from arasuji.errors import RunError
     from arasuji.runs import corpus_of, own_corpus
 
     known = corpus_of(run)

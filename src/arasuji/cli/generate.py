@@ -14,6 +14,7 @@ from typer import Argument, Option
 
 from arasuji.cli.place import check_place
 from arasuji.cli.terminal import Flowing, show_json, working
+from arasuji.errors import OptionError, SourceError
 from arasuji.speech import say, silence
 
 if TYPE_CHECKING:
@@ -156,8 +157,6 @@ def _stream(api: Any, trained: Any, prompt: str, seed: int, sampling: Any) -> An
 
 
 def _prompts_in(path: Path) -> list[str]:
-    from arasuji.errors import SourceError
-
     try:
         lines = path.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -169,8 +168,6 @@ def _prompts_in(path: Path) -> list[str]:
 
 
 def _check_resume(out: Path | None) -> None:
-    from arasuji.errors import OptionError
-
     if out is None or out.suffix != ".jsonl":
         raise OptionError("--resume goes on in a file that says what each text is of: say --out FILE.jsonl")
 
@@ -179,8 +176,6 @@ class _Writer:
     """Appends each finished sample to a file: texts with a blank line between them, or one JSON object on each line."""
 
     def __init__(self, path: Path) -> None:
-        from arasuji.errors import OptionError
-
         if path.suffix not in {".txt", ".jsonl"}:
             raise OptionError(f"--out takes a name ending in .txt or .jsonl, not {path.name!r}")
         check_place(path)
@@ -193,7 +188,6 @@ class _Writer:
 
         Raises OptionError where the file has lines of another call.
         """
-        from arasuji.errors import OptionError
         from arasuji.files import disk_errors
 
         if not self.path.exists():

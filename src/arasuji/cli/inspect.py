@@ -9,19 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
+from arasuji.cli import reading
 from arasuji.cli.complete import rule_sets
 from arasuji.cli.place import check_place
-from arasuji.cli.reading import (
-    Delimiter,
-    Encoding,
-    GenreColumn,
-    NoHeader,
-    SkipBadRows,
-    TextColumn,
-    TextLayout,
-    TitleColumn,
-    as_options,
-)
 from arasuji.cli.terminal import COLUMNS, clipped, progress_bar, show_json, table, wrapped
 from arasuji.speech import listed, say
 
@@ -45,14 +35,14 @@ def inspect(
     rules: Annotated[
         str, Option(help="default, article, article-lstm, or a TOML file of rules", autocompletion=rule_sets)
     ] = "default",
-    text_column: TextColumn = None,
-    title_column: TitleColumn = None,
-    genre_column: GenreColumn = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
-    text_layout: TextLayout = None,
-    no_header: NoHeader = False,
-    skip_bad_rows: SkipBadRows = False,
+    text_column: reading.TextColumn = None,
+    title_column: reading.TitleColumn = None,
+    genre_column: reading.GenreColumn = None,
+    delimiter: reading.Delimiter = None,
+    encoding: reading.Encoding = None,
+    text_layout: reading.TextLayout = None,
+    no_header: reading.NoHeader = False,
+    skip_bad_rows: reading.SkipBadRows = False,
     seed: Annotated[int, Option(help="The seed of the split")] = 0,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
@@ -62,7 +52,7 @@ def inspect(
     with progress_bar() as progress:
         from arasuji.inspection.examine import examine
 
-        reading: dict[str, Any] = {
+        options: dict[str, Any] = {
             "text_column": text_column,
             "title_column": title_column,
             "genre_column": genre_column,
@@ -72,12 +62,12 @@ def inspect(
             "no_header": no_header,
             "skip_bad_rows": skip_bad_rows,
         }
-        found = examine(sources, rules, seed, progress, **reading)
+        found = examine(sources, rules, seed, progress, **options)
     if out:
         from arasuji.files import write_text
         from arasuji.reports.inspect import inspect_page
 
-        command = f"arasuji inspect {_options(sources, rules, seed, reading)} --out {shlex.quote(str(out))}"
+        command = f"arasuji inspect {_arguments(sources, rules, seed, options)} --out {shlex.quote(str(out))}"
         versions = {name: version(name) for name in ("arasuji", "rensa", "py3langid", "ftfy")}
         write_text(out, inspect_page(found, {"command": command, "seed": seed, "versions": versions}))
         say(f"the report is in {out}")
@@ -88,12 +78,12 @@ def inspect(
     if not found.rules:
         print(f"next       arasuji train lstm-small --corpus {shlex.quote(str(sources[0]))} --out runs/lstm")
     elif found.hash:
-        print(f"next       arasuji prepare {_options(sources, rules, seed, reading)} --out corpora/NAME")
+        print(f"next       arasuji prepare {_arguments(sources, rules, seed, options)} --out corpora/NAME")
 
 
-def _options(sources: list[Path], rules: str, seed: int, reading: dict[str, Any]) -> str:
+def _arguments(sources: list[Path], rules: str, seed: int, options: dict[str, Any]) -> str:
     """The same arguments for `prepare`, quoted for a shell."""
-    return shlex.join([*map(str, sources), "--rules", rules, "--seed", str(seed), *as_options(reading)])
+    return shlex.join([*map(str, sources), "--rules", rules, "--seed", str(seed), *reading.as_options(options)])
 
 
 def _show(found: Inspection) -> None:

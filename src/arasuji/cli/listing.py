@@ -11,6 +11,7 @@ from typer import Argument
 
 from arasuji.cli import complete
 from arasuji.cli.terminal import COLUMNS, table, working
+from arasuji.errors import ArasujiError, RunError
 from arasuji.speech import say, size
 
 AT_LEAST = ">= "
@@ -110,8 +111,6 @@ def get_model(name: Annotated[str, Argument(help="A name of the list, or OWNER/N
 
 def runs(folder: Annotated[Path, Argument(metavar="[DIR]", help="The folder of the runs")] = Path("runs")) -> None:
     """List the runs in a folder, with their best scores."""
-    from arasuji.errors import RunError
-
     if not folder.is_dir():
         raise RunError(f"no folder {folder}: train with --out {folder}/NAME first")
     rows = [row for path in sorted(folder.iterdir()) if (row := _run_row(path))]
@@ -137,7 +136,6 @@ class _Row(NamedTuple):
 def _run_row(path: Path) -> _Row | None:
     """The line of a run; None for a folder that is no run, such as a corpus."""
     from arasuji import tokenizers
-    from arasuji.errors import ArasujiError
     from arasuji.files import read_json
     from arasuji.folders import MANIFEST
     from arasuji.runs import RunDirectory, best_of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from arasuji import arguments
 from arasuji.corpus.record import Records
@@ -31,6 +32,10 @@ class RuleCount:
     changed: int
     left: int
     example: tuple[str, str] | None
+
+    def counts(self) -> dict[str, Any]:
+        """All fields except the example."""
+        return {"rule": self.rule, "removed": self.removed, "changed": self.changed, "left": self.left}
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,12 +41,7 @@ KNOWN: dict[str, list[str]] = {
         "название заголовок",
     ),
     "genres": _names(
-        "genres genre",
-        "ジャンル",
-        "类型 類型 题材 題材",
-        "장르",
-        "género gênero genere generi",
-        "жанр жанры",
+        "genres genre", "ジャンル", "类型 類型 题材 題材", "장르", "género gênero genere generi", "жанр жанры"
     ),
     "year": _names(
         "year aired release_year start_year release_date start_date premiered released_year",

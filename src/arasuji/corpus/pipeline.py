@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,8 @@ def prepare(
         work.mkdir()
         cleaning = Cleaning(records, ruleset, work, removed, progress)
         with Records.write(work / "kept.jsonl", cleaning) as kept:
-            kept.watch = partial(_tell_split, progress, len(kept))
+            total = len(kept)
+            kept.watch = lambda done: progress("splitting", done, total)
             if len(kept) < MINIMUM_DOCUMENTS:
                 raise CorpusError(_too_few(cleaning.counts, len(kept)))
             alone = ruleset.leaves_no_near_duplicates
@@ -80,10 +80,6 @@ def prepare(
         }
         seal(fresh, facts)
     return Corpus.load(out)
-
-
-def _tell_split(progress: Progress, size: int, done: int) -> None:
-    progress("splitting", done, size)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ class RunDirectory:
         """Read the last checkpoint; None before the first one. Raises RunError where it is damaged."""
         found = folders.open_folder(self.path / "last", "state.safetensors", "state.json")
         if found is None:
-            if (self.path / "last").is_symlink() or (self.path / "last").exists():
+            if os.path.lexists(self.path / "last"):
                 raise RunError(f"{self.path}/last is damaged and cannot be continued; train into a new folder")
             return None
         folder, _ = found
@@ -161,7 +162,7 @@ class RunDirectory:
     def _verified_best(self) -> tuple[Path, dict[str, Any]]:
         found = folders.open_folder(self.path / "best")
         if found is None:
-            if (self.path / "best").is_symlink() or (self.path / "best").exists():
+            if os.path.lexists(self.path / "best"):
                 raise RunError(f"{self.path}/best is damaged (a file is missing, changed or a link); train again")
             raise RunError(f"{self.path} has no validated model yet; continue it with train --resume")
         folder, facts = found
@@ -187,7 +188,7 @@ class RunDirectory:
     def rewind(self, step: int) -> None:
         """Delete the logged lines of later steps than `step`, which will be written again."""
         for path in (self.metrics, self.samples):
-            if path.is_symlink() or path.exists():
+            if os.path.lexists(path):
                 kept = [line for line, at in _logged(path) if at["step"] <= step and not at.get("at_stop")]
                 files.write_text(path, "".join(line + "\n" for line in kept))
 

@@ -23,7 +23,7 @@ def show(events: Iterable[TrainEvent]) -> Progress | None:
         if isinstance(event, Started):
             line.clear()
             _introduce(event)
-            line.start(event)
+            line.total = event.plan.steps
         elif isinstance(event, Stepped):
             line.step(event)
         elif isinstance(event, Validated):
@@ -69,9 +69,6 @@ class _ProgressLine:
         self.loss = 0.0
         if self.live:
             tell("\rmeasuring a few steps ...")
-
-    def start(self, run: Started) -> None:
-        self.total = run.plan.steps
 
     def step(self, event: Stepped) -> None:
         if self.first_seconds is None:
