@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from arasuji import device, models, processes
-from arasuji.config import Experiment, TrainConfig, checked
+from arasuji.config import Experiment, checked
 from arasuji.corpus import Corpus, Record
 from arasuji.documents import documents_of
 from arasuji.errors import OptionError
@@ -69,7 +69,10 @@ class Work:
                 f"say a multiple of {processes.count()}"
             )
         documents = Documents(documents_of(corpus.train, tokenizer, chosen.document.format), tokenizer.end_id)
-        work = cls(chosen, tokenizer, model, bf16, documents, _validation_records(corpus, train))
+        records: Sequence[Record] = corpus.validation
+        if 0 < train.validation_documents < len(records):
+            records = random.Random(train.seed).sample(records, train.validation_documents)
+        work = cls(chosen, tokenizer, model, bf16, documents, records)
         work.batches_of(0)  # raises OptionError before anything is written
         return work
 
@@ -111,11 +114,3 @@ class Work:
             written = time.monotonic()
         scoring = (scored - asked) * max(1.0, len(self.records) / PROBED_DOCUMENTS)
         return scoring + (written - scored) * WATCHED_TOKENS / PROBED_TOKENS
-
-
-def _validation_records(corpus: Corpus, config: TrainConfig) -> Sequence[Record]:
-    """All records of the validation split, or `validation_documents` of them, drawn with the seed."""
-    records = corpus.validation
-    if config.validation_documents and len(records) > config.validation_documents:
-        return random.Random(config.seed).sample(records, config.validation_documents)
-    return records
