@@ -24,7 +24,8 @@ from pathlib import Path
 from arasuji import api
 from arasuji.corpus import KIND, SPLITS, Corpus, Record, Records
 from arasuji.corpus.script import count_words
-from arasuji.files import new_folder, seal, write_json
+from arasuji.files import write_json
+from arasuji.folders import new_folder, seal
 from arasuji.training.events import Started
 
 SIZES = {

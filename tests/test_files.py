@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from arasuji import files
+from arasuji import files, folders
 from arasuji.errors import StorageError
 
 KILLED = 9
@@ -30,16 +30,16 @@ def target(tmp_path: Path) -> Path:
 
 
 def replace(folder: Path, text: str) -> None:
-    with files.new_folder(folder) as fresh:
+    with folders.new_folder(folder) as fresh:
         (fresh / "text.txt").write_text(text)
         (fresh / "inner").mkdir()
         (fresh / "inner" / "more.bin").write_bytes(bytes(range(256)) * 8)
-        files.seal(fresh, {"says": text})
+        folders.seal(fresh, {"says": text})
 
 
 def said(folder: Path) -> str:
     """What the folder that a reader would open says; its file and its manifest agree."""
-    opened = files.open_folder(folder)
+    opened = folders.open_folder(folder)
     assert opened is not None
     assert (opened[0] / "text.txt").read_text() == opened[1]["says"]
     return opened[1]["says"]
@@ -63,7 +63,14 @@ def at_call(monkeypatch, number: int, act) -> None:
 
         return wrapper
 
-    for owner, name in ((Path, "rename"), (Path, "replace"), (Path, "mkdir"), (files, "sync"), (shutil, "rmtree")):
+    for owner, name in (
+        (Path, "rename"),
+        (Path, "replace"),
+        (Path, "mkdir"),
+        (files, "sync"),
+        (folders, "sync"),
+        (shutil, "rmtree"),
+    ):
         monkeypatch.setattr(owner, name, counted(getattr(owner, name)))
 
 
@@ -138,7 +145,7 @@ def test_a_new_folder_takes_the_old_ones_place_and_leaves_no_litter(target):
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, OSError])
 def test_an_error_while_filling_leaves_the_old_folder_alone(target, error):
     def fill():
-        with files.new_folder(target) as fresh:
+        with folders.new_folder(target) as fresh:
             (fresh / "text.txt").write_text("half")
             raise error("in the middle")
 
@@ -180,7 +187,7 @@ def test_a_kill_at_any_moment_leaves_old_or_new(target, monkeypatch, moment, fir
     if not killed:
         assert said(target) == "new"
     elif first:
-        assert files.open_folder(target) is None or said(target) == "new"
+        assert folders.open_folder(target) is None or said(target) == "new"
     else:
         assert said(target) in ("old", "new")
     replace(target, "newest")
@@ -198,7 +205,7 @@ def test_the_moments_above_cover_a_whole_replacement(target, monkeypatch):
 
 
 def test_a_full_disk_keeps_the_old_weights(target):
-    with full_disk(), pytest.raises(StorageError) as caught, files.new_folder(target) as fresh:
+    with full_disk(), pytest.raises(StorageError) as caught, folders.new_folder(target) as fresh:
         save_file({"weights": np.zeros(10_000, np.float32)}, fresh / "model.safetensors")
     assert said(target) == "old"
     assert names(target.parent) == ["best"]
@@ -206,7 +213,7 @@ def test_a_full_disk_keeps_the_old_weights(target):
 
 
 @pytest.mark.parametrize("damage", ["flip", "shorten", "lengthen", "remove"])
-@pytest.mark.parametrize("name", ["text.txt", "inner/more.bin", files.MANIFEST])
+@pytest.mark.parametrize("name", ["text.txt", "inner/more.bin", folders.MANIFEST])
 def test_a_damaged_folder_does_not_verify(target, name, damage):
     path = target / name
     content = bytearray(path.read_bytes())
@@ -214,14 +221,14 @@ def test_a_damaged_folder_does_not_verify(target, name, damage):
         content[0] ^= 1
     changed = {"shorten": content[:-2], "lengthen": content + b"x"}.get(damage, content)
     path.unlink() if damage == "remove" else path.write_bytes(changed)
-    assert files.verified(target) is None
-    assert files.open_folder(target) is None
+    assert folders.verified(target) is None
+    assert folders.open_folder(target) is None
 
 
 @pytest.mark.parametrize("manifest", ["", "[]", "null", "{}", '{"files": []}', '{"files": {"text.txt": 3}}', "\udcff"])
 def test_a_manifest_that_says_something_else_does_not_verify(target, manifest):
-    (target / files.MANIFEST).write_bytes(manifest.encode("utf-8", "surrogateescape"))
-    assert files.verified(target) is None
+    (target / folders.MANIFEST).write_bytes(manifest.encode("utf-8", "surrogateescape"))
+    assert folders.verified(target) is None
 
 
 def test_a_damaged_folder_is_stood_in_for_by_the_one_it_replaced(target):
@@ -253,7 +260,7 @@ def test_a_link_in_the_folders_place_is_left_alone(target):
         replace(link, "new")
     assert link.is_symlink()
     assert said(target) == "old"
-    assert files.open_folder(link) is None
+    assert folders.open_folder(link) is None
     assert names(target.parent) == ["best", "link"]
 
 
@@ -300,18 +307,18 @@ def test_a_link_among_the_names_that_are_worked_with_is_not_followed(target, tmp
     replace(target, "new")
     assert names(tmp_path / "canary") == ["file"]
     assert said(target) == "new"
-    files.seal(tmp_path / "canary", {"said": "canary"})
+    folders.seal(tmp_path / "canary", {"said": "canary"})
     (target / "text.txt").write_text("damaged")
-    assert files.open_folder(target) is None
+    assert folders.open_folder(target) is None
 
 
 # What a stranger's manifest may say
 
 
 def reseal(folder: Path, **entries) -> None:
-    manifest = files.read_json(folder / files.MANIFEST)
+    manifest = files.read_json(folder / folders.MANIFEST)
     manifest["files"] |= entries
-    files.write_json(folder / files.MANIFEST, manifest)
+    files.write_json(folder / folders.MANIFEST, manifest)
 
 
 @pytest.mark.parametrize(
@@ -320,7 +327,7 @@ def reseal(folder: Path, **entries) -> None:
 def test_a_manifest_that_names_a_file_elsewhere_does_not_verify(target, name):
     (target.parent / "outside").write_text("secret")
     reseal(target, **{name: {"bytes": 6, "sha256": files.file_hash(target.parent / "outside")}})
-    assert files.verified(target) is None
+    assert folders.verified(target) is None
 
 
 @pytest.mark.parametrize("kind", ["link", "linked folder", "pipe", "folder"])
@@ -336,13 +343,13 @@ def test_only_regular_files_verify(target, kind):
         (target / "odd").symlink_to("inner")
         entry = {"bytes": 2048, "sha256": files.file_hash(target / "inner" / "more.bin")}
     reseal(target, **{"odd/more.bin" if kind == "linked folder" else "odd": entry})
-    assert files.verified(target) is None
+    assert folders.verified(target) is None
 
 
 def test_a_pipe_for_a_manifest_is_not_waited_for(target):
-    (target / files.MANIFEST).unlink()
-    os.mkfifo(target / files.MANIFEST)
-    assert files.verified(target) is None
+    (target / folders.MANIFEST).unlink()
+    os.mkfifo(target / folders.MANIFEST)
+    assert folders.verified(target) is None
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a": NaN}', "9" * 5000, '{"a": 1', "\x00"])
@@ -381,11 +388,11 @@ def test_a_folder_below_a_file_is_refused(tmp_path):
 
 
 def test_two_writers_of_one_folder_do_not_harm_each_other(target):
-    with files.new_folder(target) as one, files.new_folder(target) as other:
+    with folders.new_folder(target) as one, folders.new_folder(target) as other:
         assert one != other
         for folder, text in ((one, "one"), (other, "other")):
             (folder / "text.txt").write_text(text)
-            files.seal(folder, {"says": text})
+            folders.seal(folder, {"says": text})
     assert said(target) == "one"  # the last one to come
     assert names(target.parent) == ["best"]
 
@@ -400,17 +407,17 @@ def test_a_writer_that_comes_between_the_steps_of_another_is_replaced_and_not_in
 
 
 def test_work_of_a_writer_that_lives_is_left_alone_and_of_a_dead_one_removed(target):
-    with files.new_folder(target) as living:
+    with folders.new_folder(target) as living:
         (living / "text.txt").write_text("half")
         child = os.fork()
         if child == 0:
-            with files.new_folder(target):
+            with folders.new_folder(target):
                 os._exit(KILLED)
         os.waitpid(child, 0)
         assert len(names(target.parent)) == 3
         replace(target, "another's")
         assert (living / "text.txt").read_text() == "half"
         assert len(names(target.parent)) == 2
-        files.seal(living, {"says": "half"})
+        folders.seal(living, {"says": "half"})
     assert said(target) == "half"
     assert names(target.parent) == ["best"]

@@ -7,16 +7,16 @@ import subprocess
 import sys
 import time
 
-from arasuji import files
-from arasuji.locks import alone
+from arasuji import folders
+from arasuji.locks import exclusive
 
 WAITS = """
 import sys, time
 from pathlib import Path
-from arasuji.locks import alone
+from arasuji.locks import exclusive
 place, log = map(Path, sys.argv[1:])
 for _ in range(5):
-    with alone(place), log.open("a") as file:
+    with exclusive(place), log.open("a") as file:
         print("begin", file=file, flush=True)
         time.sleep(0.02)
         print("end", file=file, flush=True)
@@ -24,19 +24,19 @@ for _ in range(5):
 WRITES = """
 import sys
 from pathlib import Path
-from arasuji import files
+from arasuji import folders
 place, name = Path(sys.argv[1]), sys.argv[2]
 for _ in range(60):
-    with files.new_folder(place) as folder:
+    with folders.new_folder(place) as folder:
         for part in "abc":
             (folder / part).write_text(name)
-        files.seal(folder, {"by": name})
+        folders.seal(folder, {"by": name})
 """
 HOLDS = """
 import sys, time
 from pathlib import Path
-from arasuji.locks import alone
-with alone(Path(sys.argv[1])):
+from arasuji.locks import exclusive
+with exclusive(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(100)
 """
@@ -57,7 +57,7 @@ def test_the_lock_of_a_killed_process_is_taken_over(tmp_path):
     assert holder.stdout.readline() == "held\n"
     holder.send_signal(signal.SIGKILL)
     holder.wait()
-    with alone(tmp_path / "thing"):
+    with exclusive(tmp_path / "thing"):
         pass
 
 
@@ -65,12 +65,12 @@ def test_two_processes_that_write_one_folder_never_seal_a_mixture(tmp_path):
     both = [start(WRITES, tmp_path / "thing", name) for name in ("one", "other")]
     seen = set()
     while any(process.poll() is None for process in both):
-        if found := files.open_folder(tmp_path / "thing"):
+        if found := folders.open_folder(tmp_path / "thing"):
             seen.add(found[1]["by"])
             assert found[1]["files"]["a"] == found[1]["files"]["b"] == found[1]["files"]["c"]
         time.sleep(0.001)
     assert [process.returncode for process in both] == [0, 0]
-    folder, manifest = files.open_folder(tmp_path / "thing")
+    folder, manifest = folders.open_folder(tmp_path / "thing")
     assert {(folder / part).read_text() for part in "abc"} == {manifest["by"]}
     assert seen
     assert [path.name for path in tmp_path.iterdir()] == ["thing"]

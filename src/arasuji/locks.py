@@ -1,4 +1,4 @@
-"""Of processes that would make the same thing at the same time, one makes it and the others wait for it."""
+"""A lock between processes: where several would make the same file or folder, one makes it and the others wait."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from arasuji.files import disk_errors
 
 
 @contextmanager
-def alone(target: Path) -> Iterator[None]:
-    """Inside, no other process is that asks for the same `target`. The system lets go of the lock of one that was
-    killed. Whoever has waited looks first whether what it wants is there now.
+def exclusive(target: Path) -> Iterator[None]:
+    """Only one process at a time is inside the block for a `target`. The system releases the lock of a killed process.
+    After waiting, the caller checks first whether `target` has been made meanwhile.
 
     Raises StorageError where nothing may be written beside `target`.
     """
     lock = FileLock(target.with_name(f".{target.name}.lock"))
-    with disk_errors(target), suppress(NotImplementedError):  # a file system without locks: each makes its own
+    with disk_errors(target), suppress(NotImplementedError):  # a file system without locks: each process makes `target`
         target.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     try:

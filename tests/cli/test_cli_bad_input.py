@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from arasuji import files
+from arasuji import folders
 
 
 class Desk:
@@ -593,8 +593,8 @@ def _add(path: Path, **entries: object) -> None:
 
 def _reseal(folder: Path, **facts: object) -> None:
     """A manifest that verifies, as somebody with bad intentions would write it."""
-    manifest = json.loads((folder / files.MANIFEST).read_text())
-    files.seal(folder, {**{k: v for k, v in manifest.items() if k != "files"}, **facts})
+    manifest = json.loads((folder / folders.MANIFEST).read_text())
+    folders.seal(folder, {**{k: v for k, v in manifest.items() if k != "files"}, **facts})
 
 
 @pytest.mark.parametrize(("spoil", "hints"), CASES)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from arasuji import files
+from arasuji import folders
 
 EPOCHS, STEPS = 3, 72
 """Of the starter corpus's 384 training texts in batches of 16."""
@@ -57,8 +57,8 @@ def test_a_signal_saves_and_stops_cleanly_and_the_run_can_be_continued(
     assert "stopping after this step" in stderr
     done = json.loads(stdout)
     assert 3 <= done["steps"] < STEPS
-    assert files.verified(out / "last")["step"] == done["steps"]
-    assert files.verified(out / "best")
+    assert folders.verified(out / "last")["step"] == done["steps"]
+    assert folders.verified(out / "best")
     assert arasuji_("generate", out, "--json").json["samples"]
     assert resume(arasuji_, corpus, out).json["steps"] == STEPS
     assert steps(out) == list(range(1, STEPS + 1))

@@ -134,7 +134,7 @@ def test_a_kill_in_the_middle_leaves_the_older_corpus_readable(
 
 DIES = """
 import os, signal, sys
-import arasuji.corpus, arasuji.files
+import arasuji.corpus, arasuji.folders
 from pathlib import Path
 
 moment = int(sys.argv[3])
@@ -151,9 +151,9 @@ def dying(real):
 
 Path.rename = dying(Path.rename)
 arasuji.corpus.pipeline.seal = dying(arasuji.corpus.pipeline.seal)
-arasuji.files.write_json = dying(arasuji.files.write_json)
-real_rmtree = arasuji.files.shutil.rmtree
-arasuji.files.shutil.rmtree = lambda path, **options: (
+arasuji.folders.write_json = dying(arasuji.folders.write_json)
+real_rmtree = arasuji.folders.shutil.rmtree
+arasuji.folders.shutil.rmtree = lambda path, **options: (
     dying(real_rmtree)(path, **options) if Path(path).exists() else None
 )
 print(arasuji.corpus.prepare([sys.argv[1]], sys.argv[2]).hash)

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from tiny_presets import STEPS, TINY
 
-from arasuji import api, files
+from arasuji import api, folders
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 ACCELERATE = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
@@ -68,7 +68,7 @@ def test_two_processes_take_the_steps_of_one(name, alone, pair):
 
 @pytest.mark.parametrize("name", TINY)
 def test_the_first_of_two_processes_leaves_a_run_like_any_other(name, pair):
-    assert files.verified(pair / name / "last")["step"] == STEPS
+    assert folders.verified(pair / name / "last")["step"] == STEPS
     assert api.load(pair / name).facts["step"] <= STEPS
     assert not [path for path in (pair / name).iterdir() if path.name.startswith(".")]
 
@@ -84,7 +84,7 @@ def test_a_run_that_lost_a_process_says_so_and_is_continued_by_both(corpus, tmp_
     assert process.returncode != 0
     assert "error: the processes have lost each other" in err
     assert out == ""
-    reached = files.verified(tmp_path / "run/last")["step"]
+    reached = folders.verified(tmp_path / "run/last")["step"]
     code, out, err = run(TORCHRUN, *words, "--max-steps", reached + 20, "--resume")
     assert code == 0, err
     assert json.loads(out)["steps"] == reached + 20

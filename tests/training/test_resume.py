@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from tiny_presets import STEPS, TINY, settings, small
 
-from arasuji import api, device, files
+from arasuji import api, device, folders
 from arasuji.errors import OptionError, RunError, TrainingError
 from arasuji.runs import RunDirectory
 from arasuji.training.loop import Saved, Stepped, Stopped
@@ -29,7 +29,7 @@ def outcome(run):
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     for line in lines:
         line.pop("seconds", None)
-    folder, _ = files.open_folder(run / "last")
+    folder, _ = folders.open_folder(run / "last")
     tensors = load_file(folder / "state.safetensors")
     return {n: t.reshape(-1).view(torch.uint8).numpy().tobytes() for n, t in tensors.items()}, lines
 

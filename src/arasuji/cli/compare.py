@@ -1,4 +1,4 @@
-"""`arasuji compare`: which model is better, and by how much, on one page."""
+"""`arasuji compare`: says which model is better, and by how much, on one page."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typer import Argument, Option
 
 from arasuji.cli.place import check_place
 from arasuji.cli.terminal import progress_bar, show_json, table, wrapped
+from arasuji.errors import OptionError
 from arasuji.speech import duration, say, size
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def compare(
     seeds: Annotated[
         int, Option(min=1, help="How many times each model continues them, each time with other seeds")
     ] = 3,
-    documents: Annotated[int, Option(min=1, help="Documents of the test split that are scored")] = 250,
+    documents: Annotated[int, Option(min=1, help="The number of documents of the test split that are scored")] = 250,
     seed: Annotated[
         int, Option(min=0, max=2**32 - 1, help="The seed of the first text; each further text has the next one")
     ] = 0,
@@ -35,8 +36,7 @@ def compare(
         Path | None, Option("--from", help="Show a report that --json has printed; no model is needed")
     ] = None,
 ) -> None:
-    """Compare models on one corpus: likelihood of unseen texts, what they write, what they copy, what they cost."""
-    from arasuji.errors import OptionError
+    """Compare models on one corpus: the likelihood of unseen texts, the texts they write, copies, and costs."""
     from arasuji.evaluation.report import read
 
     if out:
@@ -64,7 +64,7 @@ def compare(
 
 
 def save(report: Report, out: Path) -> None:
-    """Write the page."""
+    """Write the report as an HTML page."""
     from arasuji.files import write_text
     from arasuji.reports.compare import compare_page
 
@@ -73,7 +73,7 @@ def save(report: Report, out: Path) -> None:
 
 
 def show(report: Report) -> None:
-    """The report in 80 columns, the finding first."""
+    """Print the report in 80 columns, the verdict first."""
     from arasuji.reports.verdict import verdict
 
     print(wrapped(" ".join(verdict(report))) + "\n")

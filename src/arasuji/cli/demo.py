@@ -1,4 +1,4 @@
-"""`arasuji demo`: the whole way on the starter corpus, in minutes."""
+"""`arasuji demo`: every step on the starter corpus, in ten minutes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typer import Option
 
 from arasuji.cli import compare
 from arasuji.cli.terminal import COLUMNS, progress_bar
+from arasuji.errors import BaseModelError, RunError
 from arasuji.speech import say, shown
 
 if TYPE_CHECKING:
@@ -20,26 +21,26 @@ if TYPE_CHECKING:
     from arasuji.runs import TrainedModel
 
 LSTM_SHARE, TRANSFORMER_SHARE = 0.12, 0.55
-"""The share of the remaining time that each training gets; the rest is for writing and comparing."""
+"""Each training may take this share of the remaining time; the rest is for writing and comparing."""
 LSTM_MOST, TRANSFORMER_MOST = 1.0, 5.0
-"""Minutes that each training gets at most; longer ones do not show more."""
+"""Each training takes at most this many minutes: a longer one does not show more."""
 LEAST = 0.5
-"""Minutes that each training gets at least."""
+"""Each training may take at least this many minutes."""
 LSTM_SETTINGS = ("size=2000", "embedding=256", "hidden=256", "layers=1", "epochs=40", "batch_size=8", "validations=1")
 TRANSFORMER_SETTINGS = ("validation_documents=12", "epochs=3")
 
 
 def demo(
     out: Annotated[Path, Option(help="The folder for the corpus and the two runs")] = Path("demo"),
-    minutes: Annotated[float, Option(help="About how many minutes all of it may take")] = 9.5,
+    minutes: Annotated[float, Option(help="The number of minutes that the demo takes, approximately")] = 9.5,
 ) -> None:
-    """Prepare the starter corpus, train an LSTM, fine-tune a transformer, write with both, compare."""
+    """Prepare the starter corpus, train an LSTM, fine-tune a transformer, write texts with both, compare them."""
     from arasuji import api
 
     end = time.monotonic() + 60 * minutes
 
     def part(share: float, most: float) -> float:
-        """Minutes for a training: a share of the remaining time."""
+        """The minutes for a training."""
         return min(most, max(LEAST, share * (end - time.monotonic()) / 60))
 
     say("1. prepare: the starter corpus, original synopses written for this project (CC0)")
@@ -71,11 +72,10 @@ def demo(
 
 
 def _train(preset: str, settings: tuple[str, ...], out: Path, name: str, minutes: float) -> TrainedModel:
-    """Train a new run; the run of an earlier demo in its place is deleted."""
+    """Train a new run. The run of an earlier demo in the same folder is deleted."""
     from arasuji import api
     from arasuji.cli.train import stop_on_signal
-    from arasuji.errors import RunError
-    from arasuji.files import MANIFEST
+    from arasuji.folders import MANIFEST
     from arasuji.runs import RunDirectory
     from arasuji.training.shown import show
 
@@ -95,9 +95,8 @@ def _train(preset: str, settings: tuple[str, ...], out: Path, name: str, minutes
 
 
 def _base() -> str:
-    """The base model to fine-tune: GPT-2 where it is here or can be fetched, else SmolLM2."""
+    """The base model to fine-tune: GPT-2 if it is on this machine or can be downloaded, else SmolLM2."""
     from arasuji import bases
-    from arasuji.errors import BaseModelError
 
     try:
         bases.find("gpt2")

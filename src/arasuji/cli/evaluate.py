@@ -11,6 +11,7 @@ from typer import Argument, Option
 from arasuji.cli.complete import splits
 from arasuji.cli.reading import Delimiter, Encoding, NoHeader, SkipBadRows, TextColumn, TextLayout, as_options
 from arasuji.cli.terminal import show_json, working
+from arasuji.errors import ArasujiError, OptionError, RunError, SourceError
 from arasuji.speech import say
 
 if TYPE_CHECKING:
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 
 def evaluate(
     run: Annotated[str, Argument(metavar="RUN", help="A run folder, or a base model's name")],
-    corpus: Annotated[Path | None, Option(help="A corpus folder; default: the one the run was trained on")] = None,
+    corpus: Annotated[Path | None, Option(help="A corpus folder; default: that of the run")] = None,
     split: Annotated[str, Option(help="test, validation or train", autocompletion=splits)] = "test",
-    texts: Annotated[Path | None, Option(help="Score the texts of this file, as they are, instead")] = None,
+    texts: Annotated[Path | None, Option(help="Score the texts of this file instead, without any cleaning")] = None,
     text_column: TextColumn = None,
-    title_column: Annotated[str | None, Option(help="The column of the titles: a series then counts as one")] = None,
+    title_column: Annotated[
+        str | None, Option(help="The column of the titles; texts of one series then count as one group")
+    ] = None,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     text_layout: TextLayout = None,
@@ -32,9 +35,7 @@ def evaluate(
     skip_bad_rows: SkipBadRows = False,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
-    """Say how many bits a model needs for each byte of held-out text: less is better."""
-    from arasuji.errors import ArasujiError, OptionError
-
+    """Measure how many bits a model needs for each byte of held-out text. Less is better."""
     if corpus and texts:
         raise OptionError("say --corpus or --texts, not both")
     reading = {
@@ -54,11 +55,11 @@ def evaluate(
     run, opened = arguments.name(run), None
     try:
         opened = _corpus(run, corpus)
-    except ArasujiError:  # then the charge of a word tokenizer is not known
+    except ArasujiError:  # without the corpus, the charge of a word tokenizer is not known
         if read is None:
             raise
     if opened is None and read is None:
-        api.load(run, "auto")  # says what is wrong with it, where that is
+        api.load(run, "auto")  # raises an error where the run itself is damaged
         raise OptionError(f"{run} does not know its corpus: say --corpus DIR or --texts FILE")
     records = read if read is not None else opened.split(split) if opened else []
     groups = [record.group for record in records]
@@ -101,11 +102,10 @@ def _show(score: Score, where: str) -> None:
 
 
 def _read_texts(path: Path, reading: dict[str, Any]) -> list[Record]:
-    """The texts of a file; those of one series are of one group where an option names their titles."""
+    """The texts of a file. Where an option names the column of titles, the texts of one series are one group."""
     from arasuji.corpus.read import read
     from arasuji.corpus.source import NONE, Reading
     from arasuji.corpus.split import group_of
-    from arasuji.errors import SourceError
 
     reading = {**reading, "title_column": reading["title_column"] or NONE}
     records = []
@@ -119,10 +119,9 @@ def _read_texts(path: Path, reading: dict[str, Any]) -> list[Record]:
 
 
 def _corpus(run: str, folder: Path | None) -> Corpus | None:
-    """The corpus in `folder`, or the run's own; never another one than the run was trained on. None for a base model,
-    and for a run that does not know a folder."""
+    """The corpus in `folder`, or that of the run. None for a base model, and for a run that was trained on a corpus in
+    memory. Raises RunError where the run was trained on another corpus."""
     from arasuji.corpus import Corpus
-    from arasuji.errors import RunError
     from arasuji.runs import corpus_of, own_corpus
 
     known = corpus_of(run)

@@ -14,39 +14,53 @@ from typer import Argument, Option
 
 from arasuji.cli.place import check_place
 from arasuji.cli.terminal import Flowing, show_json, working
+from arasuji.errors import OptionError, SourceError
 from arasuji.speech import say, silence
 
 if TYPE_CHECKING:
     from arasuji.config import SamplingConfig
 
 KEYS = ("prompt", "completion", "text", "tokens", "finished", "seed")
-"""What is written of a sample."""
+"""The fields of a sample that are written into a JSONL file and printed by --json."""
 Precision = Literal["auto", "fp32", "bf16", "int8"]
 
 
 def generate(
     run: Annotated[str, Argument(metavar="RUN", help="A run folder, or a base model's name")],
     prompts: Annotated[
-        list[str] | None, Argument(metavar="[PROMPT]...", help="Beginnings; none is the empty one")
+        list[str] | None,
+        Argument(metavar="[PROMPT]...", help="The beginnings of texts; none given is one empty prompt"),
     ] = None,
-    prompts_file: Annotated[Path | None, Option(help="A file with a prompt a line")] = None,
+    prompts_file: Annotated[Path | None, Option(help="A file with one prompt on each line")] = None,
     n: Annotated[int, Option("-n", min=1, help="Texts for each prompt")] = 1,
-    min_length: Annotated[int | None, Option(help="Tokens before a text may end")] = None,
-    max_length: Annotated[int | None, Option(help="Most new tokens")] = None,
-    temperature: Annotated[float | None, Option(help="0 always takes the likeliest token")] = None,
-    top_k: Annotated[int | None, Option(help="Only so many of the likeliest tokens; 0 is all")] = None,
-    top_p: Annotated[float | None, Option(help="Then the fewest whose probabilities reach this")] = None,
-    min_p: Annotated[float | None, Option(help="Then those at least this share of the likeliest's")] = None,
-    repetition_penalty: Annotated[float | None, Option(help="Makes tokens already there less likely; 1 is off")] = None,
-    no_repeat_ngram_size: Annotated[int | None, Option(help="No run of so many tokens twice; 0 is off")] = None,
-    num_beams: Annotated[int | None, Option(help="Texts kept in parallel, the best one given")] = None,
-    seed: Annotated[int, Option(min=0, max=2**32 - 1, help="Text i is drawn with seed + i")] = 0,
-    precision: Annotated[Precision, Option(help="Of the weights; auto is int8 on a CPU, else bf16")] = "auto",
-    out: Annotated[Path | None, Option(help="Append to FILE.txt or FILE.jsonl")] = None,
-    resume: Annotated[bool, Option("--resume", help="Go on where FILE.jsonl ends")] = False,
+    min_length: Annotated[int | None, Option(help="The least number of new tokens before a text may end")] = None,
+    max_length: Annotated[int | None, Option(help="The largest number of new tokens")] = None,
+    temperature: Annotated[float | None, Option(help="0 always takes the most likely token")] = None,
+    top_k: Annotated[int | None, Option(help="Draw among this number of most likely tokens; 0 is all")] = None,
+    top_p: Annotated[
+        float | None, Option(help="Then among the fewest tokens whose probabilities add up to this")
+    ] = None,
+    min_p: Annotated[
+        float | None, Option(help="Then among tokens with at least this share of the highest probability")
+    ] = None,
+    repetition_penalty: Annotated[
+        float | None, Option(help="Makes tokens that stand in the text already less likely; 1 is off")
+    ] = None,
+    no_repeat_ngram_size: Annotated[
+        int | None, Option(help="No sequence of this number of tokens occurs twice; 0 is off")
+    ] = None,
+    num_beams: Annotated[
+        int | None, Option(help="The number of texts that beam search continues at once; it gives the best one")
+    ] = None,
+    seed: Annotated[int, Option(min=0, max=2**32 - 1, help="Text i, counted from 0, is drawn with seed + i")] = 0,
+    precision: Annotated[
+        Precision, Option(help="The number format of the weights; auto is int8 on a CPU, else bf16")
+    ] = "auto",
+    out: Annotated[Path | None, Option(help="Append the texts to FILE.txt or FILE.jsonl")] = None,
+    resume: Annotated[bool, Option("--resume", help="Continue where FILE.jsonl ends")] = False,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
-    """Write new texts. Settings not given are those of the run's preset."""
+    """Write new texts. A setting that is not given is that of the run."""
     given = {
         "min_length": min_length,
         "max_length": max_length,
@@ -87,7 +101,7 @@ def generate(
 
 
 def _origin(trained: Any, sampling: SamplingConfig) -> dict[str, Any]:
-    """What a text depends on besides its prompt and seed; kept with it, so that a file is resumed with the same."""
+    """What a text depends on besides its prompt and seed. It is written with the text, and compared by --resume."""
     from arasuji.runs import marks_of
 
     precision = str(trained.precision).removeprefix("torch.")
@@ -96,7 +110,7 @@ def _origin(trained: Any, sampling: SamplingConfig) -> dict[str, Any]:
 
 
 def _sampling(run: str, given: dict[str, Any]) -> SamplingConfig:
-    """The run's own settings with the given ones, checked before anything is opened."""
+    """The sampling settings of the run with the given ones, checked before the model is opened."""
     from arasuji import arguments
     from arasuji.config import SamplingConfig, checked
     from arasuji.runs import sampling_of
@@ -110,8 +124,8 @@ def _sampling(run: str, given: dict[str, Any]) -> SamplingConfig:
 def _written(
     api: Any, trained: Any, beginnings: list[str], n: int, seed: int, sampling: Any, done: int, silent: bool, kept: bool
 ) -> Iterator[Any]:
-    """The samples but the first `done`, printed one after the other; a single one as it comes, where somebody
-    watches. Where nobody does any more (`| head`), they go on only if they are kept."""
+    """Yield the samples after the first `done`, and print each unless `silent`. A single text is printed on a terminal
+    while it is written. After stdout is closed (`| head`), only samples that are `kept` in a file are still written."""
     if len(beginnings) * n == 1 and not done and sampling.num_beams == 1 and sys.stdout.isatty() and not silent:
         yield _stream(api, trained, beginnings[0], seed, sampling)
         return
@@ -129,7 +143,7 @@ def _written(
 
 
 def _stream(api: Any, trained: Any, prompt: str, seed: int, sampling: Any) -> Any:
-    """Write one text to the terminal as it comes."""
+    """Write one text, and print it on the terminal while it is written."""
     from arasuji.generation.decode import as_text
 
     flow = Flowing()
@@ -143,8 +157,6 @@ def _stream(api: Any, trained: Any, prompt: str, seed: int, sampling: Any) -> An
 
 
 def _prompts_in(path: Path) -> list[str]:
-    from arasuji.errors import SourceError
-
     try:
         lines = path.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -156,35 +168,32 @@ def _prompts_in(path: Path) -> list[str]:
 
 
 def _check_resume(out: Path | None) -> None:
-    from arasuji.errors import OptionError
-
     if out is None or out.suffix != ".jsonl":
         raise OptionError("--resume goes on in a file that says what each text is of: say --out FILE.jsonl")
 
 
 class _Writer:
-    """Appends samples to a file as they are finished: texts with a blank line between, or a JSON object a line."""
+    """Appends each finished sample to a file: texts with a blank line between them, or one JSON object on each line."""
 
     def __init__(self, path: Path) -> None:
-        from arasuji.errors import OptionError
-
         if path.suffix not in {".txt", ".jsonl"}:
             raise OptionError(f"--out takes a name ending in .txt or .jsonl, not {path.name!r}")
         check_place(path)
         self.path = path
         self.of: dict[str, Any] = {}
-        """What all the texts are written with (see `_origin`)."""
+        """The model and the settings of all texts (see `_origin`)."""
 
     def written(self, beginnings: list[str], n: int, seed: int) -> int:
-        """How many samples of this call the file holds; half a line, which a kill may leave, is dropped."""
-        from arasuji.errors import OptionError
+        """The number of samples of this call in the file. An incomplete last line is deleted.
+
+        Raises OptionError where the file has lines of another call.
+        """
         from arasuji.files import disk_errors
 
         if not self.path.exists():
             return 0
-        count, other = 0, ""
+        count, whole, other = 0, 0, ""
         with disk_errors(self.path), self.path.open("rb+") as file:
-            whole = 0
             for line in file:
                 try:
                     entry = json_.loads(line)
@@ -217,6 +226,6 @@ class _Writer:
                 try:
                     while content:
                         content = content[file.write(content) :]
-                except OSError:  # the disk is full: no half of a line stays
+                except OSError:  # the disk is full: an incomplete line is deleted
                     file.truncate(before)
                     raise

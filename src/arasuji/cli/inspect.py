@@ -1,4 +1,4 @@
-"""`arasuji inspect`: what a collection holds, what is wrong with it, and what to expect of it."""
+"""`arasuji inspect`: what is wrong with a collection of texts, and what a model will learn from it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
+from arasuji.cli import reading
 from arasuji.cli.complete import rule_sets
 from arasuji.cli.place import check_place
-from arasuji.cli.reading import (
-    Delimiter,
-    Encoding,
-    GenreColumn,
-    NoHeader,
-    SkipBadRows,
-    TextColumn,
-    TextLayout,
-    TitleColumn,
-    as_options,
-)
 from arasuji.cli.terminal import COLUMNS, clipped, progress_bar, show_json, table, wrapped
 from arasuji.speech import listed, say
 
@@ -36,21 +26,24 @@ SHOWN = 5
 
 def inspect(
     sources: Annotated[
-        list[Path], Argument(metavar="SOURCE...", help="What `prepare` reads, or one corpus folder", show_default=False)
+        list[Path],
+        Argument(
+            metavar="SOURCE...", help="Files or folders that `prepare` reads, or one corpus folder", show_default=False
+        ),
     ],
     out: Annotated[Path | None, Option(help="Write the report, one offline HTML file, here")] = None,
     rules: Annotated[
         str, Option(help="default, article, article-lstm, or a TOML file of rules", autocompletion=rule_sets)
     ] = "default",
-    text_column: TextColumn = None,
-    title_column: TitleColumn = None,
-    genre_column: GenreColumn = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
-    text_layout: TextLayout = None,
-    no_header: NoHeader = False,
-    skip_bad_rows: SkipBadRows = False,
-    seed: Annotated[int, Option(help="Seeds the split")] = 0,
+    text_column: reading.TextColumn = None,
+    title_column: reading.TitleColumn = None,
+    genre_column: reading.GenreColumn = None,
+    delimiter: reading.Delimiter = None,
+    encoding: reading.Encoding = None,
+    text_layout: reading.TextLayout = None,
+    no_header: reading.NoHeader = False,
+    skip_bad_rows: reading.SkipBadRows = False,
+    seed: Annotated[int, Option(help="The seed of the split")] = 0,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
     """Examine texts before and after the rules: repeats, boilerplate, damage, lengths, leakage, and a verdict."""
@@ -59,7 +52,7 @@ def inspect(
     with progress_bar() as progress:
         from arasuji.inspection.examine import examine
 
-        reading: dict[str, Any] = {
+        options: dict[str, Any] = {
             "text_column": text_column,
             "title_column": title_column,
             "genre_column": genre_column,
@@ -69,12 +62,12 @@ def inspect(
             "no_header": no_header,
             "skip_bad_rows": skip_bad_rows,
         }
-        found = examine(sources, rules, seed, progress, **reading)
+        found = examine(sources, rules, seed, progress, **options)
     if out:
         from arasuji.files import write_text
         from arasuji.reports.inspect import inspect_page
 
-        command = f"arasuji inspect {_options(sources, rules, seed, reading)} --out {shlex.quote(str(out))}"
+        command = f"arasuji inspect {_arguments(sources, rules, seed, options)} --out {shlex.quote(str(out))}"
         versions = {name: version(name) for name in ("arasuji", "rensa", "py3langid", "ftfy")}
         write_text(out, inspect_page(found, {"command": command, "seed": seed, "versions": versions}))
         say(f"the report is in {out}")
@@ -85,16 +78,16 @@ def inspect(
     if not found.rules:
         print(f"next       arasuji train lstm-small --corpus {shlex.quote(str(sources[0]))} --out runs/lstm")
     elif found.hash:
-        print(f"next       arasuji prepare {_options(sources, rules, seed, reading)} --out corpora/NAME")
+        print(f"next       arasuji prepare {_arguments(sources, rules, seed, options)} --out corpora/NAME")
 
 
-def _options(sources: list[Path], rules: str, seed: int, reading: dict[str, Any]) -> str:
-    """What `prepare` is to be given as well, fit for a shell."""
-    return shlex.join([*map(str, sources), "--rules", rules, "--seed", str(seed), *as_options(reading)])
+def _arguments(sources: list[Path], rules: str, seed: int, options: dict[str, Any]) -> str:
+    """The same arguments for `prepare`, quoted for a shell."""
+    return shlex.join([*map(str, sources), "--rules", rules, "--seed", str(seed), *reading.as_options(options)])
 
 
 def _show(found: Inspection) -> None:
-    """The inspection in 80 columns, the verdict first."""
+    """Print the inspection in 80 columns, the verdict first."""
     print(wrapped(" ".join(found.verdict)) + "\n")
     for note in found.notes:
         print(wrapped(note, "note       "))

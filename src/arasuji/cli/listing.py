@@ -1,4 +1,4 @@
-"""`arasuji presets`, `arasuji rules`, `arasuji models`, `arasuji runs`: what there is."""
+"""`arasuji presets`, `rules`, `models` and `runs`: lists of what can be used."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from typer import Argument
 
 from arasuji.cli import complete
 from arasuji.cli.terminal import COLUMNS, table, working
+from arasuji.errors import ArasujiError, RunError
 from arasuji.speech import say, size
 
 AT_LEAST = ">= "
-"""Stands before a score that is a lower bound."""
+"""This mark stands before a score that is a lower bound."""
 
-models = typer.Typer(help="Pretrained models: sizes, licences, where they are, how to get them.", rich_markup_mode=None)
+models = typer.Typer(
+    help="List pretrained models: their sizes and licences, where they are, how to get them.", rich_markup_mode=None
+)
 
 
 def presets(
     name: Annotated[
-        str | None, Argument(metavar="[NAME]", help="Show this one", autocompletion=complete.presets)
+        str | None, Argument(metavar="[NAME]", help="Show this preset and its options", autocompletion=complete.presets)
     ] = None,
 ) -> None:
-    """The experiments that ship; with a NAME, its file and every option that --set can change."""
+    """List the presets; with a NAME, print its file and every option that --set can change."""
     from arasuji.config import load_experiment, preset_names, preset_text
 
     if name is None:
@@ -58,12 +61,12 @@ def rules(
         str | None, Argument(metavar="[NAME]", help="Print this rule set's file", autocompletion=complete.rule_sets)
     ] = None,
 ) -> None:
-    """The rule sets that ship and the rules there are; with a NAME, the file, to begin one of your own with."""
+    """List the rule sets and the rules; with a NAME, print its file, from which you can make your own."""
     from arasuji.corpus.clean import RULE_SETS, load_rules
     from arasuji.corpus.registry import RULES
 
     if name is not None:
-        load_rules(name)  # an unknown name is told with the nearest
+        load_rules(name)  # an unknown name raises an error that names the nearest one
         path = RULE_SETS / f"{name}.toml"
         print((path if path.is_file() else Path(name)).read_text("utf-8"), end="")
         return
@@ -82,7 +85,7 @@ def _describe(option: str, field: Any) -> None:
 
 @models.callback(invoke_without_command=True)
 def list_models(context: typer.Context) -> None:
-    """Pretrained models: sizes, licences, where they are, how to get them."""
+    """List pretrained models: their sizes and licences, where they are, how to get them."""
     if context.invoked_subcommand:
         return
     from arasuji import bases
@@ -96,8 +99,8 @@ def list_models(context: typer.Context) -> None:
 
 
 @models.command("get")
-def get_model(name: Annotated[str, Argument(help="A name of the list, or OWNER/NAME")]) -> None:
-    """Fetch a model and keep it."""
+def get_model(name: Annotated[str, Argument(help="A name of the list, or OWNER/NAME on the Hugging Face hub")]) -> None:
+    """Download a model and keep it."""
     from arasuji import bases
 
     with working(f"fetching {name}"):
@@ -106,16 +109,14 @@ def get_model(name: Annotated[str, Argument(help="A name of the list, or OWNER/N
     print(folder)
 
 
-def runs(folder: Annotated[Path, Argument(metavar="[DIR]", help="Where runs are kept")] = Path("runs")) -> None:
-    """The runs in a folder, with their best scores."""
-    from arasuji.errors import RunError
-
+def runs(folder: Annotated[Path, Argument(metavar="[DIR]", help="The folder of the runs")] = Path("runs")) -> None:
+    """List the runs in a folder, with their best scores."""
     if not folder.is_dir():
         raise RunError(f"no folder {folder}: train with --out {folder}/NAME first")
     rows = [row for path in sorted(folder.iterdir()) if (row := _run_row(path))]
     if not rows:
         raise RunError(f"no runs in {folder}: train with --out {folder}/NAME first")
-    # First what can be compared, the best at the top.
+    # Scores that are exact come first, the best one at the top; lower bounds follow, then runs without a score.
     rows.sort(key=lambda row: (row.score is None, row.lower_bound, row.score, row.cells[0]))
     table("", ["run", "preset", "corpus", "bits per byte", "size"], [row.cells for row in rows], left=3)
     print("bits per byte of `best` on the validation split")
@@ -125,7 +126,7 @@ def runs(folder: Annotated[Path, Argument(metavar="[DIR]", help="Where runs are 
 
 
 class _Row(NamedTuple):
-    """A run in the table, and what it is sorted by."""
+    """The line of a run in the table, and the values that it is sorted by."""
 
     cells: list[str]
     score: float | None = None
@@ -133,10 +134,10 @@ class _Row(NamedTuple):
 
 
 def _run_row(path: Path) -> _Row | None:
-    """What there is to say about a run; None for a folder that is something else, such as a corpus."""
+    """The line of a run; None for a folder that is no run, such as a corpus."""
     from arasuji import tokenizers
-    from arasuji.errors import ArasujiError
-    from arasuji.files import MANIFEST, read_json
+    from arasuji.files import read_json
+    from arasuji.folders import MANIFEST
     from arasuji.runs import RunDirectory, best_of
 
     score, lower_bound = None, False

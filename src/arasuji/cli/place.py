@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from arasuji.errors import StorageError
+
 
 def check_place(path: Path) -> None:
     """Raise StorageError where the file cannot be written; nothing is made."""
-    from arasuji.errors import StorageError
-
     place = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
     fits = place.is_file() if place == path.absolute() else place.is_dir()
     if not fits or not os.access(place, os.W_OK):

@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
+from arasuji.cli import reading
 from arasuji.cli.complete import rule_sets
-from arasuji.cli.reading import (
-    Delimiter,
-    Encoding,
-    GenreColumn,
-    NoHeader,
-    SkipBadRows,
-    TextColumn,
-    TextLayout,
-    TitleColumn,
-)
 from arasuji.cli.terminal import progress_bar, show_json, table, wrapped
 
 if TYPE_CHECKING:
@@ -34,15 +25,15 @@ def prepare(
     rules: Annotated[
         str, Option(help="default, article, article-lstm, or a TOML file of rules", autocompletion=rule_sets)
     ] = "default",
-    text_column: TextColumn = None,
-    title_column: TitleColumn = None,
-    genre_column: GenreColumn = None,
+    text_column: reading.TextColumn = None,
+    title_column: reading.TitleColumn = None,
+    genre_column: reading.GenreColumn = None,
     keep: Annotated[list[str] | None, Option(metavar="COLUMN", help="A column to keep with each text; repeat")] = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
-    text_layout: TextLayout = None,
-    no_header: NoHeader = False,
-    skip_bad_rows: SkipBadRows = False,
+    delimiter: reading.Delimiter = None,
+    encoding: reading.Encoding = None,
+    text_layout: reading.TextLayout = None,
+    no_header: reading.NoHeader = False,
+    skip_bad_rows: reading.SkipBadRows = False,
     explain: Annotated[Path | None, Option(help="Write every removed text and its rule to this JSONL file")] = None,
     seed: Annotated[int, Option(help="Seeds the split")] = 0,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
@@ -70,7 +61,7 @@ def prepare(
             skip_bad_rows=skip_bad_rows,
         )
     documents = {name: len(corpus.split(name)) for name in SPLITS}
-    counts = [{"rule": c.rule, "removed": c.removed, "changed": c.changed, "left": c.left} for c in corpus.rules]
+    counts = [rule.counts() for rule in corpus.rules]
     if json:
         show_json({"rules": counts, "documents": documents, "notes": corpus.notes, "hash": corpus.hash})
         return

@@ -12,7 +12,6 @@ from typing import Any
 from arasuji.cli.shown import in_json
 from arasuji.speech import say, shown
 
-ACCENT = "red"
 COLUMNS = 80
 
 

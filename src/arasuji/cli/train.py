@@ -16,22 +16,35 @@ from arasuji.cli.terminal import show_json
 from arasuji.speech import say
 
 A_YEAR = 366 * 24 * 60
-"""The most `--max-minutes`."""
+"""The largest value of `--max-minutes`: a year."""
 
 
 def train(
-    preset: Annotated[str, Argument(metavar="PRESET|FILE.toml", help="See `arasuji presets`", autocompletion=presets)],
-    corpus: Annotated[Path, Option(help="A corpus folder, made by prepare")],
+    preset: Annotated[
+        str,
+        Argument(
+            metavar="PRESET|FILE.toml",
+            help="A preset (see `arasuji presets`), or an experiment in a TOML file",
+            autocompletion=presets,
+        ),
+    ],
+    corpus: Annotated[Path, Option(help="A corpus folder that `prepare` has written")],
     out: Annotated[Path, Option(help="The run folder to write")],
-    set_: Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="Change an option; may repeat")] = None,
-    max_minutes: Annotated[
-        float | None, Option(min=0.05, max=A_YEAR, help="Plan the run to end within so many minutes")
+    set_: Annotated[
+        list[str] | None, Option("--set", metavar="KEY=VALUE", help="Change an option; may be given several times")
     ] = None,
-    max_steps: Annotated[int | None, Option(min=1, help="Plan the run to end after so many steps")] = None,
-    resume: Annotated[bool, Option("--resume", help="Continue a run that was stopped")] = False,
+    max_minutes: Annotated[
+        float | None, Option(min=0.05, max=A_YEAR, help="Plan the run so that it ends within this number of minutes")
+    ] = None,
+    max_steps: Annotated[
+        int | None, Option(min=1, help="Plan the run so that it ends after this number of steps")
+    ] = None,
+    resume: Annotated[
+        bool, Option("--resume", help="Continue a run that was stopped, or start it if it does not exist")
+    ] = False,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
-    """Train a model; Ctrl-C saves and stops."""
+    """Train a model; Ctrl-C saves the run and stops it."""
     from arasuji import api
     from arasuji.training.shown import show
 
@@ -51,7 +64,8 @@ def train(
 
 @contextmanager
 def stop_on_signal() -> Iterator[Any]:
-    """A function that tells whether Ctrl-C (or a polite kill) has asked to stop; a second Ctrl-C does not wait."""
+    """A function that gives the reason to stop after Ctrl-C or SIGTERM, and else an empty string. A second signal stops
+    at once."""
     asked: list[str] = []
 
     def ask(number: int, frame: Any) -> None:

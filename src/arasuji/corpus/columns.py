@@ -67,7 +67,7 @@ def find_columns(source: Source, rows: Sequence[Mapping[str, Any]]) -> Columns:
             "" if source.unit == "row" else ", or say --no-header if line 1 is a row"
         )
         raise SourceError(f"{source.path}: no column of texts among {_list(names)}: {hint}")
-    title = None if _declined(options.title_column, names) else _title(source, rows, names, text)
+    title = None if options.title_column == NONE and NONE not in names else _title(source, rows, names, text)
     genres = _named(source, options.genre_column, rows) or _find(source, "genres", rows, names)
     year, kind, identity = (_find(source, what, rows, names) for what in ("year", "type", "id"))
     others = [name for name in names if name not in (text, title, genres, year, kind, identity)]
@@ -109,10 +109,6 @@ def _title(source: Source, rows: Sequence[Mapping[str, Any]], names: Sequence[st
             f"different splits; --title-column names one, or says {NONE}"
         )
     return found
-
-
-def _declined(option: str | None, names: Sequence[str]) -> bool:
-    return option == NONE and NONE not in names
 
 
 def _find(source: Source, what: str, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str | None:

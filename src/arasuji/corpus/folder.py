@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from arasuji import arguments
 from arasuji.corpus.record import Records
 from arasuji.errors import CorpusError, OptionError
-from arasuji.files import MANIFEST, open_folder, read_json
+from arasuji.files import read_json
+from arasuji.folders import MANIFEST, open_folder
 
 SPLITS = ("train", "validation", "test")
 """The parts of a corpus; each is one JSONL file of its folder."""
@@ -30,6 +32,10 @@ class RuleCount:
     changed: int
     left: int
     example: tuple[str, str] | None
+
+    def counts(self) -> dict[str, Any]:
+        """All fields except the example."""
+        return {"rule": self.rule, "removed": self.removed, "changed": self.changed, "left": self.left}
 
 
 @dataclass(frozen=True, slots=True)

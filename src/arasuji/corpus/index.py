@@ -18,7 +18,8 @@ import numpy as np
 from arasuji.corpus.folder import INDEX, Corpus
 from arasuji.corpus.script import words_of
 from arasuji.errors import StorageError
-from arasuji.files import new_folder, open_folder, read_json, seal
+from arasuji.files import read_json
+from arasuji.folders import new_folder, open_folder, seal
 
 LAYOUT = 1
 """The version of what is kept: it is raised when words are found or stored in another way."""

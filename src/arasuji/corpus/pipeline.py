@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from arasuji import arguments
 from arasuji.corpus.folder import INDEX, KIND, SPLITS, Corpus, RuleCount, is_corpus
 from arasuji.corpus.record import Progress, Record, Records
 from arasuji.errors import CorpusError, OptionError
-from arasuji.files import MANIFEST, disk_errors, new_file, new_folder, seal
+from arasuji.files import disk_errors, new_file
+from arasuji.folders import MANIFEST, new_folder, seal
 
 MINIMUM_DOCUMENTS = 20
 """A corpus holds at least this many documents: fewer cannot fill three splits with anything worth measuring."""
@@ -60,7 +60,8 @@ def prepare(
         work.mkdir()
         cleaning = Cleaning(records, ruleset, work, removed, progress)
         with Records.write(work / "kept.jsonl", cleaning) as kept:
-            kept.watch = partial(_tell_split, progress, len(kept))
+            total = len(kept)
+            kept.watch = lambda done: progress("splitting", done, total)
             if len(kept) < MINIMUM_DOCUMENTS:
                 raise CorpusError(_too_few(cleaning.counts, len(kept)))
             alone = ruleset.leaves_no_near_duplicates
@@ -79,10 +80,6 @@ def prepare(
         }
         seal(fresh, facts)
     return Corpus.load(out)
-
-
-def _tell_split(progress: Progress, size: int, done: int) -> None:
-    progress("splitting", done, size)
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def task_of(folder: Path, corpus: Corpus, samples: int, seeds: int, documents: i
         documents=chosen,
         recent=[i for i in order if corpus.test[i].metadata.get("year", 0) >= RECENT][:MOST_RECENT],
         shown=(fitting or chosen)[:SHOWN],
-        prompts=[_prompt(record) for record in long[:samples]] * seeds,
+        prompts=[record.text[: _end_of_prompt(record)] for record in long[:samples]] * seeds,
         prompted=places[:samples],
         rounds=seeds,
         seed=seed,
@@ -69,10 +69,6 @@ def task_of(folder: Path, corpus: Corpus, samples: int, seeds: int, documents: i
     )
     words = min(MOST_WORDS, max(LEAST_WORDS, lengths[len(lengths) // 4]))
     return Task(job, Texts(rests, [record.group for record in long]), words)
-
-
-def _prompt(record: Record) -> str:
-    return record.text[: _end_of_prompt(record)]
 
 
 def _rest(record: Record) -> str:

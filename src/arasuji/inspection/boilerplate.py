@@ -74,14 +74,9 @@ def _words(gram: Gram) -> list[str]:
     return [token for token in gram if _WORD.match(token)]
 
 
-def _edges(tokens: list[str]) -> set[Gram]:
-    return {*_grams(tokens[:FIRST]), *_grams(tokens[-LAST:])}
-
-
-def _at_edges(texts: Iterable[list[str]]) -> dict[Gram, int]:
+def _at_edges(texts: Sequence[list[str]]) -> dict[Gram, int]:
     """How many texts have a phrase at an edge, for those that enough of them have."""
-    texts = list(texts)
-    counts = Counter(gram for tokens in texts for gram in _edges(tokens))
+    counts = Counter(gram for tokens in texts for gram in {*_grams(tokens[:FIRST]), *_grams(tokens[-LAST:])})
     enough = max(FEWEST, SHARE * len(texts))
     return {gram: count for gram, count in counts.items() if count >= enough}
 

@@ -73,13 +73,7 @@ def _all(corpus: Corpus) -> Iterator[Record]:
 
 
 def _measured(
-    work: Path,
-    sources: list[str],
-    rules: str,
-    found: Records,
-    corpus: Corpus | None,
-    refusal: str,
-    progress: Progress,
+    work: Path, sources: list[str], rules: str, found: Records, corpus: Corpus | None, refusal: str, progress: Progress
 ) -> Inspection:
     texts = Records.write(work / "texts.jsonl", (record for record in found if record.text.strip()))
     left = Records.write(work / "left.jsonl", _all(corpus) if corpus else [])
@@ -93,7 +87,7 @@ def _measured(
     leak = leakage(train, validation) if corpus else 0.0
     to_learn = round(sum(count_words(record.text) for record in train))
     expected = outlook(to_learn) if corpus else []
-    removals = [] if corpus is None else [_removal(count) for count in corpus.rules]
+    removals = [count.counts() for count in corpus.rules] if corpus else []
     mended = {count.rule.partition(":")[0] for count in corpus.rules} - {"phrase", "cut"} if corpus else set()
     return Inspection(
         sources=sources,
@@ -113,10 +107,6 @@ def _measured(
         else verdict(to_learn, expected, leak, problems, mended),
         hash=corpus.hash if corpus else "",
     )
-
-
-def _removal(count: Any) -> dict[str, Any]:
-    return {"rule": count.rule, "removed": count.removed, "changed": count.changed, "left": count.left}
 
 
 def _remaining(phrases: Sequence[Phrase], left: Records) -> list[Phrase]:

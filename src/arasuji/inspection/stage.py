@@ -17,7 +17,7 @@ BINS = 20
 SAMPLE = 2000
 """The language of at most this many documents is looked for, and the counts are scaled up."""
 QUANTILES = (0, 5, 25, 50, 75, 95, 100)
-"""The percentages of the documents at which lengths are told."""
+"""The percentiles at which the lengths of documents are given."""
 
 
 def stage(records: Sequence[Record]) -> Stage:

@@ -77,10 +77,7 @@ def rows(
         axes.set_ylim(len(values) - 0.5, -0.5)
         axes.axis("off")
         for place, label, end, text in zip(places, names(labels, 16), ends, shown, strict=True):
-            for words, at, off, align, ink in (
-                (label, 0, -7, "right", INK),
-                (text, end, 6, "left", QUIET),
-            ):
+            for words, at, off, align, ink in ((label, 0, -7, "right", INK), (text, end, 6, "left", QUIET)):
                 axes.annotate(
                     words, (at, place), (off, 0), textcoords="offset points", ha=align, va="center_baseline", color=ink
                 )

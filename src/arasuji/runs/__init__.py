@@ -1,15 +1,16 @@
-"""A run folder: what `train` leaves behind and everything else opens.
+"""A run folder: `train` writes it, and all other commands read it.
 
     RUN/manifest.json    what the run was started with: experiment, corpus, base, versions (`manifests.RunFacts`)
-    RUN/tokenizer/       its tokenizer, kept from the start: a resumed run goes on with the same tokens
-    RUN/metrics.jsonl    a line a step, validations included
-    RUN/samples.jsonl    texts from fixed prompts, at each validation
-    RUN/tensorboard/     both for TensorBoard, where it is installed
+    RUN/tokenizer/       its tokenizer, written at the start: a resumed run uses the same tokens
+    RUN/metrics.jsonl    one line for each step, with its validation if it has one
+    RUN/samples.jsonl    texts from fixed prompts, written at each validation
+    RUN/tensorboard/     metrics and samples for TensorBoard, if it is installed
     RUN/best/            the model with the best validation score: weights, configuration, tokenizer, manifest
-    RUN/last/            what is needed to continue: learnt tensors, optimizer, generators, position, manifest
+    RUN/last/            the last checkpoint: learnt tensors, optimizer, generators, position, manifest
 
-`tokenizer`, `best` and `last` are sealed folders (see `files`): a half-written one is never opened. `directory` reads
-and writes a run, `opening` opens a model, `int8_cache` keeps its 8-bit form, `names` finds what a name means.
+`tokenizer`, `best` and `last` are sealed folders (see `folders`): a half-written one is never opened. `directory` reads
+and writes a run, `opening` opens a model, `int8_cache` keeps its 8-bit form, `names` says which run or
+base model a name means.
 """
 
 from arasuji.runs.directory import RunDirectory

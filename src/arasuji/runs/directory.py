@@ -1,8 +1,9 @@
-"""The folder of one run: what is written into it while it is trained, and read to continue it or to write with it."""
+"""The folder of one run: training writes and continues it, and its best model is opened from it."""
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from arasuji import bases, files, processes, tokenizers
+from arasuji import bases, files, folders, processes, tokenizers
 from arasuji.config import Experiment
 from arasuji.errors import RunError
 from arasuji.models import LanguageModel
@@ -22,11 +23,11 @@ from arasuji.runs.opening import TrainedModel, as_written, first_line, open_pair
 from arasuji.tokenizers import Tokenizer
 
 LOG_BYTES = 2**29
-"""The most that is read of a run's metrics or samples: millions of lines."""
+"""The metrics or samples of a run are read up to this size, which is millions of lines."""
 
 
 class RunDirectory:
-    """The folder of one run. Of several processes that train together, the first one writes."""
+    """The folder of one run. Of several processes that train together, only the first one writes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -34,18 +35,18 @@ class RunDirectory:
         self.samples = path / "samples.jsonl"
 
     def __fspath__(self) -> str:
-        """A run may be handed over wherever its folder may."""
+        """A run may be given wherever the path of its folder may."""
         return str(self.path)
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing stands there yet but what a kill may have left."""
+        """Whether the folder is missing or empty, apart from hidden files that a killed process may have left."""
         return not self.path.exists() or all(path.name.startswith(".") for path in self.path.iterdir())
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What the run was started with, as it is written there."""
-        path = self.path / files.MANIFEST
+        """What the run was started with, as JSON. Raises RunError where the manifest is missing or damaged."""
+        path = self.path / folders.MANIFEST
         try:
             content = files.read_json(path)
             if not isinstance(content, dict) or "experiment" not in content:
@@ -53,7 +54,7 @@ class RunDirectory:
             RunFacts(**content)
         except FileNotFoundError as error:
             raise RunError(
-                f"{self.path} is not a run: it has no {files.MANIFEST}; make one with `arasuji train`"
+                f"{self.path} is not a run: it has no {folders.MANIFEST}; make one with `arasuji train`"
             ) from error
         except (OSError, ValueError, TypeError) as error:
             raise RunError(f"{path} is damaged; train again into a new folder") from error
@@ -61,27 +62,27 @@ class RunDirectory:
 
     @property
     def facts(self) -> RunFacts:
-        """What the run was started with."""
+        """What the run was started with. Raises RunError where the manifest is missing or damaged."""
         return RunFacts(**self.manifest)
 
     @processes.main_only
     def start(self, experiment: Experiment, facts: dict[str, Any]) -> None:
-        """Make the folder, with its manifest."""
+        """Create the folder, with its manifest."""
         content = {"experiment": experiment.model_dump(), **facts, "versions": versions()}
-        files.write_json(self.path / files.MANIFEST, content)
+        files.write_json(self.path / folders.MANIFEST, content)
 
-    # What a training goes on from
+    # What a run is continued from
 
     @processes.main_only
     def save_tokenizer(self, tokenizer: Tokenizer) -> None:
-        """Seal the tokenizer that the run is trained with, once, at its start."""
-        with files.new_folder(self.path / "tokenizer") as folder:
+        """Write the tokenizer of the run, once, at its start."""
+        with folders.new_folder(self.path / "tokenizer") as folder:
             tokenizer.save(folder)
-            files.seal(folder, {})
+            folders.seal(folder, {})
 
     def load_tokenizer(self, kind: str) -> Tokenizer:
-        """What `save_tokenizer` wrote."""
-        found = files.open_folder(self.path / "tokenizer")
+        """Read the tokenizer of the run. Raises RunError where it is damaged."""
+        found = folders.open_folder(self.path / "tokenizer")
         if found is None:
             raise RunError(f"{self.path}/tokenizer is damaged and cannot be continued with; train into a new folder")
         with as_written(found[0]):
@@ -90,19 +91,19 @@ class RunDirectory:
 
     @processes.main_only
     def save_last(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Seal what is needed to continue."""
-        with files.new_folder(self.path / "last") as folder:
+        """Write a checkpoint."""
+        with folders.new_folder(self.path / "last") as folder:
             save_file(
                 {n: t.detach().cpu().contiguous().clone() for n, t in tensors.items()}, folder / "state.safetensors"
             )
             files.write_json(folder / "state.json", state)
-            files.seal(folder, {"step": state["progress"]["step"]})
+            folders.seal(folder, {"step": state["progress"]["step"]})
 
     def load_last(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """What `save_last` wrote; None before the first checkpoint."""
-        found = files.open_folder(self.path / "last", "state.safetensors", "state.json")
+        """Read the last checkpoint; None before the first one. Raises RunError where it is damaged."""
+        found = folders.open_folder(self.path / "last", "state.safetensors", "state.json")
         if found is None:
-            if (self.path / "last").is_symlink() or (self.path / "last").exists():
+            if os.path.lexists(self.path / "last"):
                 raise RunError(f"{self.path}/last is damaged and cannot be continued; train into a new folder")
             return None
         folder, _ = found
@@ -112,38 +113,39 @@ class RunDirectory:
                 raise ValueError("state.json holds no names")
             return read_tensors(folder / "state.safetensors"), state
 
-    # Its best model
+    # The best model
 
     @processes.main_only
     def save_best(
         self, experiment: Experiment, model: LanguageModel, tokenizer: Tokenizer, facts: dict[str, Any]
     ) -> None:
-        """Seal the model and its tokenizer as the best so far."""
-        with files.new_folder(self.path / "best") as folder:
+        """Write the model and its tokenizer as the best so far."""
+        with folders.new_folder(self.path / "best") as folder:
             model.save(folder)
             tokenizer.save(folder)
             kinds = {"family": experiment.family, "tokenizer": experiment.tokenizer.name}
             if experiment.document.format:
                 kinds["format"] = experiment.document.format
-            files.seal(folder, {**kinds, **facts, "versions": versions()})
+            folders.seal(folder, {**kinds, **facts, "versions": versions()})
 
     def saving_seconds(self, model: LanguageModel, tokenizer: Tokenizer) -> float:
-        """What `save_best` takes, tried in a folder that goes again; its memory is seen by `peak_memory`."""
+        """The seconds that `save_best` takes, measured in a folder that is deleted afterwards. The memory for it is
+        then part of `peak_memory`."""
         if not processes.is_main():
             return 0.0
         began = time.perf_counter()
-        with files.disk_errors(self.path), files.work_folder(self.path / "best") as folder:
+        with files.disk_errors(self.path), folders.work_folder(self.path / "best") as folder:
             model.save(folder)
             tokenizer.save(folder)
-            files.sums(folder)
+            folders.sums(folder)
             return time.perf_counter() - began
 
     def load_best(self, precision: torch.dtype) -> TrainedModel:
-        """The best model of the run, ready to write and to score."""
+        """Open the best model of the run. Raises RunError where there is none, or where it is damaged."""
         manifest = self.manifest
         best = self.path / "best"
         place = int8_cache.place_of(self.path.resolve().name, best)
-        if precision == torch.int8 and int8_cache.fresh(place, best):  # what it was made of need not be verified again
+        if precision == torch.int8 and int8_cache.fresh(place, best):  # the 8-bit form was made of a verified folder
             folder, facts = best, best_of(self.path) or {}
         else:
             folder, facts = self._verified_best()
@@ -160,9 +162,9 @@ class RunDirectory:
         )
 
     def _verified_best(self) -> tuple[Path, dict[str, Any]]:
-        found = files.open_folder(self.path / "best")
+        found = folders.open_folder(self.path / "best")
         if found is None:
-            if (self.path / "best").is_symlink() or (self.path / "best").exists():
+            if os.path.lexists(self.path / "best"):
                 raise RunError(f"{self.path}/best is damaged (a file is missing, changed or a link); train again")
             raise RunError(f"{self.path} has no validated model yet; continue it with train --resume")
         folder, facts = found
@@ -173,28 +175,28 @@ class RunDirectory:
         bases.check(folder, folder)
         return folder, facts
 
-    # Its logs
+    # The logs
 
     @processes.main_only
     def log(self, path: Path, line: dict[str, Any]) -> None:
-        """Append a line to metrics or samples."""
+        """Append a line to the metrics or the samples."""
         files.append(path, json.dumps(line, ensure_ascii=False) + "\n")
 
     def history(self) -> list[dict[str, Any]]:
-        """The lines of its metrics, without one that a kill has cut short."""
+        """The lines of the metrics, without an incomplete one that a killed process has left."""
         return [entry for _, entry in _logged(self.metrics)]
 
     @processes.main_only
     def rewind(self, step: int) -> None:
-        """Drop logged lines beyond a step: they will be written again."""
+        """Delete the logged lines of later steps than `step`, which will be written again."""
         for path in (self.metrics, self.samples):
-            if path.is_symlink() or path.exists():
+            if os.path.lexists(path):
                 kept = [line for line, at in _logged(path) if at["step"] <= step and not at.get("at_stop")]
                 files.write_text(path, "".join(line + "\n" for line in kept))
 
 
 def _logged(path: Path) -> list[tuple[str, dict[str, Any]]]:
-    """The whole lines of a log, and what they say; what a kill has cut short is left out."""
+    """The complete lines of a log, with their values. An incomplete line, left by a killed process, is skipped."""
     try:
         lines = files.read_bytes(path, LOG_BYTES).split(b"\n")
     except FileNotFoundError:
@@ -207,6 +209,6 @@ def _logged(path: Path) -> list[tuple[str, dict[str, Any]]]:
             entry = files.parse_json(line)
             if isinstance(entry, dict) and isinstance(entry.get("step"), int):
                 found.append((line.decode(), entry))
-        except ValueError:  # the line that a kill cut short, and what follows the last one
+        except ValueError:  # an incomplete line, or the empty text after the last line
             continue
     return found

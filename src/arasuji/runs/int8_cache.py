@@ -1,7 +1,7 @@
-"""Where the 8-bit form of a model is kept, and whether it still is that of the model.
+"""Where the 8-bit form of a model is kept, and whether it is still up to date.
 
-It is made when a model first writes on a CPU, and anew when its weights change. It is kept in the user's cache folder:
-a run may come from a stranger, and is only read by whoever writes with it.
+It is made when a model first writes on a CPU, and made again when the weights of the model change. It is kept in the
+user's cache folder, not in the run: a run may come from a stranger, and writing texts with it does not change it.
 """
 
 from __future__ import annotations
@@ -11,52 +11,52 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from arasuji import bases, files
-from arasuji.locks import alone
+from arasuji import bases, folders
+from arasuji.locks import exclusive
 
 LAYOUT = 4
-"""Raised when what is kept in 8 bits changes, so that it is made again."""
+"""The version of the files of an 8-bit form. A higher number makes all of them again."""
 
 
 def place_of(name: str, folder: Path) -> Path:
-    """Where the 8-bit form of a folder's model is kept: in the user's own cache, so what is there was made here."""
+    """The folder for the 8-bit form of the model in `folder`, in the user's cache, where strangers do not write."""
     return bases.home() / "int8" / f"{name}-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]}"
 
 
 def fresh(place: Path, folder: Path) -> Path | None:
-    """Where the 8-bit form of a folder's model is kept; None where there is none, or of other weights."""
-    found = files.open_folder(place)
+    """The folder with the 8-bit form of a model; None where there is none, or where the weights have changed since."""
+    found = folders.open_folder(place)
     return found[0] if found and found[1].get("of") == _mark(folder) else None
 
 
 def keep(place: Path, folder: Path, make: Callable[[Path], None]) -> Path:
-    """`fresh`, after `make` has filled it where there was none. Of processes that ask for the same, one makes it and
-    the others wait. Raises StorageError where nothing can be kept."""
-    with alone(place):
+    """The same as `fresh`, but a missing 8-bit form is made by `make`. Of several processes, one makes it and the
+    others wait. Raises StorageError where nothing can be written."""
+    with exclusive(place):
         if ready := fresh(place, folder):
             return ready
-        _forget(place.parent)
-        if files.verified(place) is None:  # damaged
+        _delete_orphans(place.parent)
+        if folders.verified(place) is None:  # damaged
             shutil.rmtree(place, ignore_errors=True)
-        with files.new_folder(place) as target:
+        with folders.new_folder(place) as target:
             make(target)
-            files.seal(target, {"of": _mark(folder), "folder": str(folder.resolve())})
+            folders.seal(target, {"of": _mark(folder), "folder": str(folder.resolve())})
         return place
 
 
-def _forget(kept: Path) -> None:
-    """Let go of the 8-bit forms of folders that are gone."""
+def _delete_orphans(kept: Path) -> None:
+    """Delete the 8-bit forms of models that were deleted."""
     for place in kept.glob("*/"):
-        found = files.open_folder(place) if not place.name.startswith(".") else None
+        found = folders.open_folder(place) if not place.name.startswith(".") else None
         if found and not Path(str(found[1].get("folder", kept))).exists():
             shutil.rmtree(place, ignore_errors=True)
 
 
 def _mark(folder: Path) -> str:
-    """What changes when a folder's model does, or the layout of its 8-bit form; found without reading its weights.
+    """A text that changes when the model of a folder does, or `LAYOUT`. The weights are not read for it.
 
-    Sizes and times come out of an archive as its author likes, so its files' numbers and when the system last changed
-    them count as well: whatever is new here has others, and is verified.
+    An archive may set sizes and modification times as its author likes. So the inodes and the change times, which the
+    system sets, are part of the text: files that are new on this machine have others.
     """
     kept = (".safetensors", ".json")
     found = [(path.name, path.stat()) for path in sorted(folder.glob("*")) if path.suffix in kept]

@@ -1,4 +1,4 @@
-"""What the manifests of a run and of its best model say, as far as it is relied upon."""
+"""The manifests of a run and of its best model: the fields that arasuji reads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from arasuji import files
+from arasuji import files, folders
 from arasuji.config import Experiment
 
 
@@ -21,7 +21,7 @@ class CorpusFacts(BaseModel):
 
 
 class RunFacts(BaseModel):
-    """What a run was started with. Only the first three are in the manifests of earlier versions."""
+    """What a run was started with. The manifests of earlier versions have the first three fields only."""
 
     model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
@@ -29,20 +29,20 @@ class RunFacts(BaseModel):
     name: str
     corpus: CorpusFacts
     settings: list[str] | None = None
-    """The `--set`s that the experiment was changed by; None where an earlier version has started the run."""
+    """The `--set` options that have changed the experiment; None where an earlier version has started the run."""
     base: str = ""
-    """How the base was found; empty where there is none."""
+    """A sentence about where the base was found; empty where there is no base."""
     asked_base: str = ""
-    """The base as it was named; the experiment has its full path, where it is a folder."""
+    """The base as it was named. Where it is a folder, the experiment has its full path."""
     base_files: dict[str, str] = {}
-    """SHA-256 of each file that the base's weights are read from."""
+    """SHA-256 of each file that the weights of the base are read from."""
     tokens: str = ""
-    """SHA-256 of the training split as tokens; empty in earlier versions, which did not keep the tokenizer either."""
+    """SHA-256 of the training split as tokens; empty in earlier versions, which did not write the tokenizer either."""
     versions: dict[str, str] = {}
 
 
 class BestFacts(BaseModel):
-    """What the best model is."""
+    """The kind of the best model, and its validation score."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
@@ -52,16 +52,16 @@ class BestFacts(BaseModel):
 
 
 def versions() -> dict[str, str]:
-    """The versions that a figure depends on."""
+    """The versions of Python, arasuji and the packages that results depend on."""
     names = ("arasuji", "torch", "transformers", "tokenizers", "nltk", "peft", "accelerate")
     found = {name: importlib.metadata.version(name) for name in names}
     return {"python": platform.python_version(), **found}
 
 
 def best_of(run: Path) -> dict[str, Any] | None:
-    """The manifest of a run's best model, read without verifying its weights; None where there is none yet."""
+    """The manifest of the best model of a run; None where there is none yet. The weights are not verified."""
     try:
-        content = files.read_json(run / "best" / files.MANIFEST)
+        content = files.read_json(run / "best" / folders.MANIFEST)
         BestFacts(**content)
     except (OSError, ValueError, TypeError):
         return None

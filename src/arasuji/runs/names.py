@@ -1,4 +1,4 @@
-"""What a name means: a run's folder, or a pretrained model; and what there is to know of it."""
+"""What a name means, the folder of a run or a pretrained model, and what is known about it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from arasuji import bases, files, forks, models, tokenizers
+from arasuji import bases, files, folders, forks, models, tokenizers
 from arasuji.config import SamplingConfig
 from arasuji.corpus import Corpus
 from arasuji.errors import CorpusError, RunError, nearest
@@ -19,36 +19,36 @@ from arasuji.runs.directory import RunDirectory
 from arasuji.runs.opening import TrainedModel, enough_memory, open_pair
 
 BASE_SAMPLING = SamplingConfig.model_validate({"top_p": 0.95})
-"""How an untuned model writes."""
+"""The sampling settings of a base model that was not trained further."""
 MOST_RUNS = 1000
-"""Runs that a mistyped name is compared with."""
+"""A mistyped name is compared with at most this many runs."""
 
 
 def is_run(name: str) -> bool:
-    """Whether a name is a folder that is no pretrained model's; then it is taken for a run."""
+    """Whether a name is taken for a run: it is a folder, but not that of a pretrained model."""
     return Path(name).is_dir() and not (Path(name) / "config.json").exists()
 
 
 def sampling_of(name: str) -> SamplingConfig:
-    """How a model writes where nothing else is said; told without opening it."""
+    """The default sampling settings of a model, which is not opened."""
     return RunDirectory(Path(name)).facts.experiment.sampling if is_run(name) else BASE_SAMPLING
 
 
 def settings_of(run: Path, preset: str) -> list[str]:
     """The settings that a run of a preset was started with; none where there is no such run."""
     directory = RunDirectory(run)
-    if not (run / files.MANIFEST).exists() or directory.facts.name != preset:
+    if not (run / folders.MANIFEST).exists() or directory.facts.name != preset:
         return []
     return directory.facts.settings or []
 
 
 def corpus_of(name: str) -> dict[str, Any]:
-    """The hash and the folder of the corpus that a run was trained on, told without opening it; empty for a base."""
+    """The hash and the folder of the corpus that a run was trained on; empty for a base. The run is not opened."""
     return dict(RunDirectory(Path(name)).manifest["corpus"]) if is_run(name) else {}
 
 
 def own_corpus(folder: Path) -> Corpus:
-    """The corpus in the folder where a run was trained on it."""
+    """The corpus of a run, in the folder where the run was trained on it. Raises CorpusError where it is not there."""
     try:
         return Corpus.load(folder)
     except CorpusError as error:
@@ -62,13 +62,13 @@ def weights_of(name: str) -> Path:
 
 
 def mark_of(name: str) -> dict[str, str]:
-    """What changes when the weights, the configuration, the tokenizer or the format of a run or a base model do: the
-    sum of each file, the manifest included."""
+    """SHA-256 of each file of a run's best model or of a base model. They change when the weights, the configuration,
+    the tokenizer or the format does."""
     return {path.name: files.file_hash(path) for path in sorted(weights_of(name).iterdir()) if path.is_file()}
 
 
 def marks_of(trained: TrainedModel) -> dict[str, str]:
-    """The same of an opened model. A run's need not be computed again: its manifest has been verified."""
+    """The same as `mark_of`, for an opened model. For a run the sums are those of its manifest, which was verified."""
     sealed = trained.facts.get("files")
     if not sealed:
         return mark_of(trained.name)
@@ -77,10 +77,9 @@ def marks_of(trained: TrainedModel) -> dict[str, str]:
 
 
 def open_model(name: str, precision: torch.dtype) -> TrainedModel:
-    """A run folder's best model, or an untuned base model by its name or folder.
+    """Open the best model of a run folder, or a base model by its name or folder.
 
-    Raises:
-        RunError: a folder that is neither; BaseModelError: an unknown or unreachable base.
+    Raises RunError for a folder that is neither, and BaseModelError for a base that is unknown or cannot be fetched.
     """
     forks.check()
     path = Path(name)
@@ -102,7 +101,7 @@ def open_model(name: str, precision: torch.dtype) -> TrainedModel:
 
 
 def _base(name: str) -> tuple[Path, str]:
-    """Where a base model is, and how it was found."""
+    """The folder of a base model, and a sentence about where it was found."""
     if not os.path.exists(name) and name not in bases.KNOWN and not bases.is_cached(name):
         raise RunError(
             f"no run {name}; {nearest(name, [*_runs_near(name), *bases.KNOWN])} "
@@ -112,7 +111,7 @@ def _base(name: str) -> tuple[Path, str]:
 
 
 def _runs_near(name: str) -> list[str]:
-    """The runs that a mistyped name may mean: those beside it, and those in this folder and the next ones below."""
+    """The runs that a mistyped name may mean: those in the same folder, in this folder, and in its subfolders."""
     logs = chain(*(Path(name).parent.glob("*/metrics.jsonl"), Path().glob("*/metrics.jsonl"),
                    Path().glob("*/*/metrics.jsonl")))  # fmt: skip
     return [str(log.parent) for log in islice(logs, MOST_RUNS)]

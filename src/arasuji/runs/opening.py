@@ -1,4 +1,4 @@
-"""From a verified folder to a model that can write and be scored."""
+"""Opens the model and the tokenizer of a verified folder."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from arasuji.runs import int8_cache
 from arasuji.tokenizers import Tokenizer
 
 MISFITS = (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError, OSError, SafetensorError)
-"""What a file of another shape than the one expected makes the libraries raise."""
+"""The libraries raise these errors for a file that does not have the expected content."""
 
 
 @dataclass
 class TrainedModel:
-    """A model that can write and be scored, with its tokenizer and its way of writing."""
+    """An opened model, with its tokenizer and its sampling settings."""
 
     name: str
     model: LanguageModel
     tokenizer: Tokenizer
     sampling: SamplingConfig
     facts: dict[str, Any]
-    """The checkpoint's manifest: family, step, validation score; for a base model, where it was found."""
+    """The manifest of the best model (family, step, validation score); for a base model, where it was found."""
     format: str = ""
-    """What it is told before each text; see `DocumentConfig`."""
+    """The format of the fields that the model reads before each text; see `DocumentConfig`."""
     source: str = ""
     """The run folder, or the name of a base model, that it was opened from."""
     precision: torch.dtype = torch.float32
@@ -43,7 +43,7 @@ class TrainedModel:
 
 @contextmanager
 def enough_memory(path: Path) -> Iterator[None]:
-    """Say it in one line where the memory was not enough to open `path`, whichever library met that."""
+    """Turn an error about too little memory while `path` is opened, of any library, into one line: RunError."""
     try:
         yield
     except Exception as error:
@@ -57,7 +57,7 @@ def enough_memory(path: Path) -> Iterator[None]:
 
 @contextmanager
 def as_written(path: Path) -> Iterator[None]:
-    """A verified folder that still does not fit was written by another version."""
+    """Turn the errors of a folder that was verified but does not have the expected content into one line: RunError."""
     try:
         with enough_memory(path):
             yield
@@ -69,15 +69,15 @@ def as_written(path: Path) -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """The first words of an error."""
+    """The first line of an error's message, at most 200 characters."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def open_pair(
     family: str, kind: str, folder: Path, precision: torch.dtype, place: Path
 ) -> tuple[LanguageModel, Tokenizer]:
-    """The model and tokenizer of a verified folder; their 8-bit form is kept at `place`. What has none is opened in
-    float32."""
+    """Open the model and the tokenizer of a verified folder. Their 8-bit form is kept at `place`; a model that has no
+    8-bit form is opened in float32."""
     module, tokens = models.family(family), tokenizers.kind(kind)
 
     def both(of: Path, wanted: torch.dtype) -> tuple[LanguageModel, Tokenizer]:
@@ -98,18 +98,18 @@ def open_pair(
 
     try:
         return both(int8_cache.keep(place, folder, make), precision)
-    except BaseModelError as error:  # a shape that has none; or no model at all, which is then said again
-        if out_of_memory(error):  # float32 needs more of it
+    except BaseModelError as error:  # it has no 8-bit form, or is no model, which the next line raises again
+        if out_of_memory(error):  # float32 needs more memory still
             raise
         return both(folder, torch.float32)
-    except StorageError:  # nothing may be written here, so it is made each time
+    except StorageError:  # the cache cannot be written, so it is made each time
         with tempfile.TemporaryDirectory() as passing:
             make(Path(passing))
             return both(Path(passing), precision)
 
 
 def _check_alike(folder: Path, model: LanguageModel, tokenizer: Tokenizer) -> None:
-    """Every token has a row in the model, and the model has no more rows than tokens or weights."""
+    """Raise RunError unless every token has a row in the model, and the model has no more rows than weights."""
     most = max(tokenizer.vocabulary_size, model.size()["parameters"])
     if not tokenizer.vocabulary_size <= model.vocabulary_size <= most:
         raise RunError(

@@ -1,4 +1,4 @@
-"""Encoded documents to batches: one epoch at a time, the same for the same seed and epoch."""
+"""Makes batches of encoded documents, one epoch at a time. The same seed and epoch give the same batches."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from arasuji.padding import padded
 from arasuji.training.documents import Documents, ids_of, targets_of
 
 POOL_BATCHES = 50
-"""Documents of so many batches are sorted by length together, so that a batch has few pads and the order stays
-nearly random."""
+"""The documents of this many batches are sorted by length together: a batch then has few pads, and the order of the
+batches stays nearly random."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """ids, targets (B, T) int64, padded on the right."""
+    """Token ids and targets, both (B, T) int64, padded on the right."""
 
     ids: Tensor
     targets: Tensor
     stream: bool = False
-    """Row b goes on in the next batch."""
+    """Whether row b of the next batch continues row b of this one."""
     continues: bool = False
-    """Row b goes on where it stopped in the batch before."""
+    """Whether row b continues row b of the batch before."""
 
     @property
     def counted(self) -> int:
-        """Targets that count."""
+        """The number of targets whose loss counts."""
         return int((self.targets != IGNORED).sum())
 
     def share(self, index: int, count: int) -> Batch:
-        """The rows of one of several processes: every `count`-th, from `index` on, so that long and short rows are
-        spread evenly. It may have none."""
+        """The rows that process `index` of `count` processes reads: every `count`-th row, so that long and short rows
+        are spread evenly. There may be none."""
         if count == 1:
             return self
         return replace(self, ids=self.ids[index::count], targets=self.targets[index::count])
 
     def parts(self, tokens: int) -> Iterator[Batch]:
-        """The same rows in batches of at most so many tokens, pads included, each as wide as its longest row; a row
-        that is longer stands alone. The parts are about equal, so that none is too small to keep the chip busy. Rows of
-        a stream stay together, since their state does."""
+        """Split the batch into parts of at most `tokens` tokens, pads included, each as wide as its longest row. A
+        longer row is a part of its own. The parts are of about the same size, since small ones use a chip badly. A
+        batch of a stream is not split, because its rows share one state."""
         if self.stream or 0 < self.ids.numel() <= tokens:
             yield self
             return
@@ -67,13 +67,13 @@ class Batch:
 
 
 class Epoch(Sequence[Batch]):
-    """The batches of an epoch, each made when it is asked for."""
+    """The batches of an epoch. Each batch is made when it is read."""
 
     def __init__(self, size: int, counted: int, make: Callable[[int], Batch]) -> None:
         self._size = size
         self._make = make
         self.counted = counted
-        """Targets that count in all of them."""
+        """The number of targets in all batches whose loss counts."""
 
     def __len__(self) -> int:
         return self._size
@@ -92,12 +92,12 @@ def epoch_batches(documents: Documents, config: TrainConfig, epoch: int, pad_id:
     """All batches of an epoch."""
     if config.layout == "stream":
         return _stream(documents, config)
-    return _alone(documents, config, epoch, pad_id)
+    return _separate(documents, config, epoch, pad_id)
 
 
-def _alone(documents: Documents, config: TrainConfig, epoch: int, pad_id: int) -> Epoch:
-    """Each document alone: an uncounted end before it, a counted one after it; those too long are cut and not
-    taught to end there."""
+def _separate(documents: Documents, config: TrainConfig, epoch: int, pad_id: int) -> Epoch:
+    """Batches of separate documents. The end token before a document is not counted, the one after it is. A document
+    that is too long is cut, and the model does not learn to end there."""
     lengths = documents.lengths
     generator = torch.Generator().manual_seed(config.seed + 1_000_003 * (epoch + 1))
     order = torch.randperm(len(documents), generator=generator).numpy()
@@ -116,8 +116,8 @@ def _alone(documents: Documents, config: TrainConfig, epoch: int, pad_id: int) -
 
 
 def _stream(documents: Documents, config: TrainConfig) -> Epoch:
-    """The article's generator: all documents joined in order, cut into `batch_size` rows that are read side by
-    side, `max_length` tokens a batch; targets are the inputs shifted by one."""
+    """Batches as the article makes them: all documents are joined in order and cut into `batch_size` rows. A batch
+    holds the next `max_length` tokens of every row; targets are the inputs shifted by one."""
     tokens, rows, width = documents.tokens, config.batch_size, config.max_length
     length = (len(tokens) - 1) // rows
     ids = tokens[: length * rows].reshape(rows, length)
@@ -126,12 +126,12 @@ def _stream(documents: Documents, config: TrainConfig) -> Epoch:
 
     def make(i: int) -> Batch:
         columns = slice(i * width, (i + 1) * width)
-        read, wanted = torch.from_numpy(ids_of(ids[:, columns])), torch.from_numpy(targets_of(targets[:, columns]))
-        return Batch(read, wanted, stream=True, continues=i > 0)
+        inputs = torch.from_numpy(ids_of(ids[:, columns]))
+        return Batch(inputs, torch.from_numpy(targets_of(targets[:, columns])), stream=True, continues=i > 0)
 
     return Epoch(-(-length // width), counted, make)
 
 
 def truncated(documents: Documents, config: TrainConfig) -> int:
-    """How many documents `_alone` cuts."""
+    """The number of documents that are cut because they are too long."""
     return 0 if config.layout == "stream" else int((documents.lengths > config.max_length).sum())

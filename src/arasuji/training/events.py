@@ -1,4 +1,4 @@
-"""What a run tells while it goes: how it starts, its steps and validations, and the samples that it writes."""
+"""The events of a run: its start, its steps and validations, the samples that it writes, and its end."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Started:
     base: str
     precision: str
     lower_bound: bool
-    """The tokenizer throws something away that is not charged, so the scores are lower bounds."""
+    """Whether the scores are lower bounds, since the tokenizer loses something that is not charged."""
     notes: tuple[str, ...] = ()
-    """What is not as it was when the run that is continued was started."""
+    """What has changed since the continued run was started, a sentence each."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The gradient of a batch, read in parts that fit the machine, and shared among the processes there are."""
+"""The gradient of a batch, which is read in parts that fit into memory and shared among the processes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ def add_gradient(
     state: Any = None,
     loss_of: Callable[[Batch], Loss] | None = None,
 ) -> tuple[Tensor, Any]:
-    """Add the gradient of this process's rows of the batch, their losses over `counted`, to the parameters'; `bf16`
-    takes matrix products in bfloat16 (autocast). `loss_of` gives the loss of each part of the batch that is read at
-    once; without it that is the cross-entropy.
+    """Add the gradient of this process's rows of the batch to the gradients of the parameters.
 
-    Returns the sum of the rows' losses, a number on the model's device, and the state after them, which is valid for
-    streams only.
+    The losses are divided by `counted`, the number of targets of the whole step. With `bf16`, matrix products are in
+    bfloat16 (autocast). `loss_of` gives the loss of each part of the batch; without it that is the cross-entropy.
+
+    Returns the sum of the losses of these rows, a scalar on the model's device, and the state after them, which is
+    valid for streams only.
     """
     device = here()
     total, after = torch.zeros((), device=device), None
@@ -46,15 +47,15 @@ def add_gradient(
 
 
 def add_processes(model: LanguageModel, nats: Tensor) -> None:
-    """Put the sums over all processes into the gradients and into the nats. A model without parameters has read every
-    row in each process, and needs nothing from the others."""
+    """Replace the gradients and `nats`, the loss, by their sums over all processes. A model without parameters has read
+    every row in each process, so nothing is summed."""
     if processes.count() == 1 or not (trained := _trained(model)):
         return
     gradients = []
     found = processes.total([float(parameter.grad is not None) for parameter in trained])
     for parameter, somewhere in zip(trained, found, strict=True):
         if somewhere:
-            if parameter.grad is None:  # what it serves was in the rows of others only
+            if parameter.grad is None:  # only rows of other processes have used it
                 parameter.grad = torch.zeros_like(parameter)
             gradients.append(parameter.grad)
     processes.add_up([nats, *gradients])

@@ -1,4 +1,4 @@
-"""One training at a time writes a run folder. The system itself lets go where a training was killed."""
+"""A lock on a run folder: one training at a time writes it. The system releases the lock of a killed process."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from arasuji.files import disk_errors
 
 @contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
-    """Inside, the folder is the caller's own; it is made where it is missing, and goes again where nothing was put
-    into it. Of several processes that train together, the first one has it. Raises RunError where another training
-    has it."""
+    """Lock a run folder for the block. A missing folder is created, and deleted at the end if it is still empty. Of
+    several processes that train together, the first one holds the lock.
+
+    Raises RunError where another training holds it."""
     if not processes.is_main():
         yield
         return
@@ -29,7 +30,7 @@ def run_lock(folder: Path) -> Iterator[None]:
             folder.mkdir(parents=True, exist_ok=True)
             try:
                 lock.acquire(timeout=0)
-                if not file.exists():  # it was another's, who let go of it just now
+                if not file.exists():  # another training has deleted and released it just now
                     raise Timeout(str(file))
             except Timeout as error:
                 raise RunError(f"another training writes {folder} now; wait for it, or say another --out") from error
@@ -39,6 +40,6 @@ def run_lock(folder: Path) -> Iterator[None]:
             with suppress(OSError):  # Windows removes no file that is open; it is locked anew all the same
                 file.unlink()
             lock.release()
-        with suppress(OSError):  # the first that holds something stays, and so do those above it
+        with suppress(OSError):  # a folder that is not empty stays, and so do its parents
             for path in made:
                 path.rmdir()

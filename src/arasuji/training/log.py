@@ -1,4 +1,4 @@
-"""A run's events, written into its metrics and samples as they pass."""
+"""Writes the events of a run into its metrics and samples."""
 
 from __future__ import annotations
 
@@ -14,21 +14,24 @@ from arasuji.training.loop import Event, Stepped, Validated
 
 
 class RunLog:
-    """metrics.jsonl has a line a step. A line waits for the validation that may follow its step, but no longer than to
-    the next checkpoint: what a checkpoint knows of, the log must not have lost."""
+    """Writes metrics.jsonl, with one line for each step, and samples.jsonl.
+
+    The line of a step is held back, since a validation that follows belongs into it. It is written before the next
+    checkpoint at the latest, so that no step of a checkpoint is missing in the log.
+    """
 
     def __init__(self, run: RunDirectory) -> None:
         self.run = run
         self.waiting: dict[str, Any] = {}
 
     def flush(self) -> None:
-        """Write the line that waits."""
+        """Write the line that is held back."""
         if self.waiting:
             self.run.log(self.run.metrics, self.waiting)
             self.waiting = {}
 
     def follow(self, events: Iterator[Event], watch: Callable[[], list[Sample]]) -> Iterator[TrainEvent]:
-        """Pass the loop's events on, logged; after a validation, samples that `watch` writes."""
+        """Log the events of the loop and yield them; after a validation, also the samples that `watch` writes."""
         line: dict[str, Any] = {}
         for event in events:
             if isinstance(event, Stepped):
@@ -42,6 +45,6 @@ class RunLog:
             if isinstance(event, Validated) and processes.is_main():
                 samples = watch()
                 for sample in samples:
-                    said = {"step": event.step, "prompt": sample.prompt, "text": sample.text, **at_stop}
-                    self.run.log(self.run.samples, said)
+                    content = {"step": event.step, "prompt": sample.prompt, "text": sample.text, **at_stop}
+                    self.run.log(self.run.samples, content)
                 yield Watched(event.step, samples)

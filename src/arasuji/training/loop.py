@@ -1,12 +1,12 @@
-"""The training loop: a plain generator of events. Whoever calls it decides how to show them.
+"""The training loop: a generator of events. The caller decides how to show them.
 
-Only real tokens count. A step's loss is the sum of nats over its batches divided by the sum of their counted
-targets, so unequal batches weigh as they should. All that changes is in a checkpoint: what the model has learnt,
-the optimizer, the generators, the position in the data, the carried state; the generators and the state are each
-process's own. A resumed run equals an undisturbed one bit for bit on the same machine, versions and number of threads.
+Pads do not count. The loss of a step is the summed loss of its batches divided by the number of their targets, so
+every target has the same weight. A checkpoint has all that changes: what the model has learnt, the optimizer, the
+position in the data, and the generators and the carried state of every process. A resumed run equals
+an undisturbed one bit for bit on the same machine, versions and number of threads.
 
 Where several processes train together, each has the whole model and reads some rows of every batch. Gradients are
-summed before a step, so that all take the same one; what depends on a clock or a signal is agreed upon.
+summed before a step, so that all take the same step. Decisions that depend on a clock or a signal are taken together.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from arasuji.training.plan import Plan
 from arasuji.training.schedule import Plateau, learning_rate
 
 CHECKPOINT_SHARE = 0.03
-"""Most of the training time that checkpoints may take."""
+"""Checkpoints may take at most this share of the training time."""
 FIRST_CHECKPOINT_SECONDS = 15.0
-"""Training before the first checkpoint, whose cost is not known yet."""
+"""The first checkpoint, whose cost is not known yet, is written after this many seconds of training."""
 
 
 @dataclass
 class Progress:
-    """Where a run stands; all of it is in the checkpoint."""
+    """The position of a run; all of it is in the checkpoint."""
 
     step: int = 0
     epoch: int = 0
     batch: int = 0
-    """Batches of this epoch that were read."""
+    """The number of batches of this epoch that were read."""
     tokens: int = 0
     seconds: float = 0.0
     epoch_nats: float = 0.0
@@ -52,13 +52,13 @@ class Progress:
     best_step: int = 0
     best_bits: float = math.inf
     waited: int = 0
-    """Validations since the best one."""
+    """The number of validations since the best one."""
     plateau: Plateau = field(default_factory=Plateau)
 
 
 @dataclass(frozen=True)
 class Stepped:
-    """A step was taken. `loss` is in nats a token."""
+    """A step was taken. `loss` is in nats per token."""
 
     step: int
     tokens: int
@@ -69,18 +69,18 @@ class Stepped:
 
 @dataclass(frozen=True)
 class Validated:
-    """The validation split was scored; `best` says that no score before was as good."""
+    """The validation split was scored; `best` says whether it is the best score so far."""
 
     step: int
     bits_per_byte: float
     best: bool
     at_stop: bool
-    """Out of turn, because the run was stopped."""
+    """Whether this is an extra validation, because the run was stopped."""
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A checkpoint to resume from was written."""
+    """A checkpoint was written."""
 
     step: int
 
@@ -98,7 +98,7 @@ Event = Stepped | Validated | Saved | Stopped
 
 @dataclass
 class Trainer:
-    """What the loop works with. The callables belong to the caller: the loop knows no files and no texts."""
+    """The loop and all that it needs. Files and texts are the caller's, who gives functions for them."""
 
     model: LanguageModel
     config: TrainConfig
@@ -111,9 +111,9 @@ class Trainer:
     save_best: Callable[[Progress], None]
     save_last: Callable[[dict[str, Tensor], dict[str, Any]], None]
     should_stop: Callable[[], str]
-    """Asked after every step; a reason ends the run, an empty string does not."""
+    """Called after every step: a reason ends the run, an empty string does not."""
     loss_of: Callable[[Batch], Loss] | None = None
-    """The loss of each part of a batch that is read at once; without it that is the cross-entropy."""
+    """Gives the loss of each part of a batch; None is the cross-entropy."""
 
     def __post_init__(self) -> None:
         self.progress = Progress()
@@ -125,7 +125,7 @@ class Trainer:
             self.optimizer = kind(groups, lr=self.config.learning_rate, fused=True)
 
     def checkpoint(self) -> Saved:
-        """Write all that `restore` needs."""
+        """Write a checkpoint."""
         began = time.perf_counter()
         tensors = {f"model.{n}": t for n, t in self.model.learned().items()}
         own = {f"generator.{n}": t for n, t in generators().items()}
@@ -141,13 +141,15 @@ class Trainer:
         return Saved(self.progress.step)
 
     def restore(self, tensors: dict[str, Tensor], saved: dict[str, Any]) -> None:
-        """Continue where a checkpoint was written."""
+        """Continue from a checkpoint."""
 
         def part(prefix: str) -> dict[str, Tensor]:
             return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
         def own(prefix: str) -> dict[str, Tensor]:
-            return {n: t[processes.index()].clone() for n, t in part(prefix).items()}  # torch reads a view amiss
+            return {
+                n: t[processes.index()].clone() for n, t in part(prefix).items()
+            }  # a view would give torch a wrong generator state
 
         before = len(tensors["generator.cpu"])
         if before != processes.count():
@@ -196,7 +198,7 @@ class Trainer:
         yield Stopped(reason, at)
 
     def _reason(self) -> str:
-        """Why the run is over by itself, if it is."""
+        """Why the run ends without being stopped; empty where it does not end yet."""
         at, patience = self.progress, self.config.patience
         if at.step >= self.plan.steps:
             return "the plan's last step"
@@ -207,10 +209,10 @@ class Trainer:
             return self.progress.step % self.config.checkpoint_steps == 0
         wait = max(FIRST_CHECKPOINT_SECONDS, self._checkpoint_cost / CHECKPOINT_SHARE)
         due = time.perf_counter() - self._checkpointed >= wait
-        return processes.any_of(due and processes.is_main())  # it alone knows what writing one takes
+        return processes.any_of(due and processes.is_main())  # only the first process has measured a checkpoint
 
     def _epoch(self) -> Iterator[Event]:
-        """The steps left in this epoch; then the position moves to the next one."""
+        """Take the remaining steps of this epoch, then move the position to the next epoch."""
         at = self.progress
         batches = self.epoch_batches(at.epoch)
         while at.batch < len(batches):
@@ -220,7 +222,7 @@ class Trainer:
         self.state = None
 
     def _step(self, batches: Sequence[Batch]) -> Stepped:
-        """One optimizer step over a few batches."""
+        """Take one optimizer step over one or more batches."""
         at = self.progress
         rate = learning_rate(self.config, at.step, self.plan.steps, at.plateau)
         counted = sum(batch.counted for batch in batches)
@@ -266,7 +268,7 @@ class Trainer:
 
 
 def _check_moments(optimizer: torch.optim.Optimizer, state: dict[int, dict[str, Tensor]]) -> None:
-    """Raise ValueError unless these are Adam's two moments of each parameter: its fused loop checks no shapes."""
+    """Raise ValueError unless these are Adam's two moments of each parameter: Adam's fused loop checks no shapes."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     if state and state.keys() != set(range(len(parameters))):
         raise ValueError("the optimizer's moments are not those of this model")

@@ -1,7 +1,6 @@
-"""What a run was started with is kept in its manifest, and compared with what it would be continued with.
+"""Compares what a run was started with, which its manifest says, with what it would be continued with.
 
-What would go on with other ids, other weights or other options than those is refused in one line; another version of a
-library is a note.
+Other tokens, another base or other options are refused in one line; another version of a library is a note.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from arasuji.training.documents import Documents
 
 
 def full_base(base: str) -> str:
-    """A base's folder from the root on, since a run may be continued from another folder; a name as it is."""
+    """The full path of a base that is a folder, since a run may be continued from another folder; else its name."""
     return str(Path(base).expanduser().resolve()) if base and Path(base).expanduser().is_dir() else base
 
 
 def sums_of_base(folder: Path | None) -> dict[str, str]:
-    """SHA-256 of each file that a base's weights and shape are read from; its tokenizer is kept with the run."""
+    """SHA-256 of each file of a base that its weights and shape are read from. Its tokenizer is kept in the run."""
     read = [*sorted(folder.glob("*.safetensors")), folder / "config.json"] if folder else []
     return {path.name: files.file_hash(path) for path in read}
 
@@ -35,9 +34,10 @@ def sum_of_tokens(documents: Documents) -> str:
 
 
 def continued(run: Path, kept: RunFacts, asked: RunFacts) -> RunFacts:
-    """What a run goes on with: its own experiment and settings, and its base where that is looked for now.
+    """The facts to continue a run with: its own experiment and settings, and the base as it is named now.
 
-    Raises RunError for another corpus or preset, and OptionError for an option that differs.
+    `kept` is what the run was started with, `asked` what it would be continued with. Raises RunError for another corpus
+    or preset, and OptionError for an option that differs.
     """
     if kept.corpus.hash != asked.corpus.hash:
         raise RunError(f"the corpus has changed since {run} was started; train into a new folder")
@@ -47,7 +47,7 @@ def continued(run: Path, kept: RunFacts, asked: RunFacts) -> RunFacts:
     if kept.settings is not None:
         old, new = _options(experiment), _options(asked.experiment)
         if base not in (experiment.base, kept.asked_base):
-            if experiment.base and base:  # the same one in another place may do: its files will say
+            if experiment.base and base:  # it may be the same base in another place: `check_base` compares the files
                 experiment = experiment.model_copy(update={"base": base})
             else:
                 old, new = {"base": experiment.base}, {"base": base}
@@ -63,7 +63,7 @@ def continued(run: Path, kept: RunFacts, asked: RunFacts) -> RunFacts:
 
 
 def check_base(run: Path, kept: RunFacts, now: RunFacts) -> None:
-    """Raise RunError where the base is not the one that the run began from."""
+    """Raise RunError where the files of the base differ from those that the run was started with."""
     of, has = kept.base_files, now.base_files
     changed = [name for name in sorted(of | has) if of.get(name) != has.get(name)]
     if kept.tokens and changed:
@@ -74,7 +74,7 @@ def check_base(run: Path, kept: RunFacts, now: RunFacts) -> None:
 
 
 def check_tokens(run: Path, kept: RunFacts, now: RunFacts) -> None:
-    """Raise RunError where the run's tokenizer now cuts the training split into other tokens."""
+    """Raise RunError where the tokenizer of the run gives other tokens for the training split than at its start."""
     if kept.tokens and kept.tokens != now.tokens:
         raise RunError(
             f"the tokenizer of {run} gives other tokens than when the run was started "
@@ -84,13 +84,13 @@ def check_tokens(run: Path, kept: RunFacts, now: RunFacts) -> None:
 
 
 def notes(kept: RunFacts, now: RunFacts) -> tuple[str, ...]:
-    """What a person should know of a run that goes on."""
-    told = [f"{other}: it goes on, though not bit for bit" for other in _other_versions(kept, now)]
+    """What a person should know about a continued run, a sentence each."""
+    found = [f"{other}: it goes on, though not bit for bit" for other in _other_versions(kept, now)]
     if kept.settings is None:
-        told.append(
+        found.append(
             "an earlier version started the run: its base, tokenizer and options are not all known, or compared"
         )
-    return tuple(told)
+    return tuple(found)
 
 
 def _other_versions(kept: RunFacts, now: RunFacts) -> list[str]:
@@ -102,7 +102,7 @@ def _other_versions(kept: RunFacts, now: RunFacts) -> list[str]:
 
 
 def _options(experiment: Experiment) -> dict[str, Any]:
-    """Every option but the base, by the name that `--set` has for it, defaults included."""
+    """The value of every option except the base, defaults included, under its name for `--set`."""
     family, kind = models.family(experiment.family), tokenizers.kind(experiment.tokenizer.name)
     tables = {
         "tokenizer": checked(kind.Config, experiment.tokenizer.options, "tokenizer"),

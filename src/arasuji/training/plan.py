@@ -1,4 +1,4 @@
-"""What a run will cost, measured on a few of its own batches before it starts."""
+"""Plans a run: its steps and validations, from the time that a few of its batches take before it starts."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from arasuji.training.batches import Epoch
 from arasuji.training.gradient import add_gradient, add_processes
 
 PROBES = 4
-"""Batches that are timed, spread over an epoch; the first one warms up and is not counted."""
+"""This many batches, spread over an epoch, are timed. The first one is read once more before, as a warm-up."""
 RESERVE = 0.06
-"""Share of `--max-minutes` kept back for checkpoints and for what the probes did not see."""
+"""This share of `--max-minutes` is kept for checkpoints and for what the timed batches do not show."""
 FEWEST_VALIDATIONS = 4
-"""Validations that every run has, where they cost no more than `VALIDATION_SHARE`."""
+"""Every run has at least this many validations, unless they take more than `VALIDATION_SHARE` of its time."""
 VALIDATION_SHARE = 0.25
-"""Most of a short run's time that they may take."""
+"""The validations of a short run may take at most this share of its time."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be done, fixed before the first step and kept when a run is resumed."""
+    """What a run will do. It is made before the first step, and kept when the run is resumed."""
 
     steps: int
-    """Optimizer steps of the whole run."""
+    """The number of optimizer steps of the whole run."""
     steps_per_epoch: int
     validate_every: int
-    """Steps between validations."""
+    """The number of steps between two validations."""
     tokens_per_epoch: int
-    """Targets counted."""
+    """The number of targets of an epoch whose loss counts."""
     seconds: float
-    """Estimate for the whole run, validations and the saving of best models included."""
+    """The estimated time of the whole run, with its validations and the saving of best models."""
     memory: int
-    """Estimate of the peak, in bytes: what the probes needed, and two moments of every trained number for Adam."""
+    """The estimated peak in bytes: that of the timed batches, and Adam's two moments of every trained parameter."""
 
 
 def make_plan(
@@ -53,7 +53,8 @@ def make_plan(
     max_steps: int | None,
     deadline: float | None,
 ) -> Plan:
-    """Time a few batches, forwards and backwards, without a step; the model and the generators stay as they were.
+    """Make a plan from the time that a few batches take, forwards and backwards. No step is taken: the model and the
+    generators stay as they were.
 
     `validation_seconds` is what one validation is expected to take, with the saving of the model as the best so far;
     `deadline`, on the clock of `time.monotonic`, is when the run must be over.
@@ -80,13 +81,14 @@ def make_plan(
 
 
 def _main_says(plan: Plan) -> Plan:
-    """The plan of the first process: each has measured its own."""
+    """The plan of the first process, since every process has measured other times."""
     said = processes.main_says(list(asdict(plan).values()))
     return Plan(**{name: type(n)(s) for (name, n), s in zip(asdict(plan).items(), said, strict=True)})
 
 
 def kept_plan(last: Path, state: dict[str, Any], batches: Epoch, config: TrainConfig, max_steps: int | None) -> Plan:
-    """The plan that was made when the run was started, with another end if asked; RunError where it is none."""
+    """The plan of a checkpoint, with another number of steps where `max_steps` is given. Raises RunError where the plan
+    does not fit the run."""
     per_epoch = -(-len(batches) // config.accumulate)
     with as_written(last):
         plan = TypeAdapter(Plan).validate_python(state["plan"])
@@ -98,9 +100,11 @@ def kept_plan(last: Path, state: dict[str, Any], batches: Epoch, config: TrainCo
 
 
 def _token_seconds(model: LanguageModel, batches: Epoch, bf16: bool) -> float:
-    """Seconds a counted token."""
+    """The seconds that a step takes for each counted target."""
     before = generators()
-    by_reading = not any(True for _ in model.parameters())  # a model that learns in `forward` must forget the probes
+    by_reading = not any(
+        True for _ in model.parameters()
+    )  # such a model learns in `forward`, and must forget these batches
     learned = {n: t.clone() for n, t in model.learned().items()} if by_reading else {}
     chosen = [batches[i * len(batches) // PROBES] for i in range(min(PROBES, len(batches)))]
     seconds = counted = 0.0

@@ -1,4 +1,4 @@
-"""A run while it is trained, in the order of its life: `open` or start it, `plan`, and then train and seal."""
+"""A run while it is trained: it is opened or started (`open`), planned (`plan`), and trained (`trainer`)."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ Checkpoint = tuple[dict[str, Tensor], dict[str, Any]]
 
 @dataclass
 class Run:
-    """Its folder, its log, what it is made of (`facts`: experiment, corpus, base), its tokenizer and model (`work`)."""
+    """A run that is trained: its folder, its log, its facts (experiment, corpus, base), its model and texts."""
 
     directory: RunDirectory
     log: RunLog
     facts: RunFacts
     work: Work
     saved: Checkpoint | None
-    """The checkpoint that it goes on from; None for a new run."""
+    """The checkpoint from which the run is continued; None for a new run."""
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -48,7 +48,7 @@ class Run:
         name: str,
         settings: Sequence[str],
     ) -> Run:
-        """A run that exists, as it was started; or a new one, of which nothing is written yet."""
+        """Open a run to continue it as it was started, or prepare a new run. Nothing is written yet."""
         if (directory.path / "tensorboard").is_symlink():
             raise RunError(f"{directory.path}/tensorboard is a link, which nothing is written through: remove it")
         place, corpus = (corpus, Corpus.load(corpus)) if isinstance(corpus, Path) else (None, corpus)
@@ -61,7 +61,7 @@ class Run:
             versions=versions(),
         )
 
-        # What it was started with (`kept`) is what it goes on with.
+        # A run is continued with what it was started with (`kept`).
         kept = saved = None
         if not directory.is_new:
             if not resume:
@@ -69,11 +69,11 @@ class Run:
             kept, saved = directory.facts, directory.load_last()
             facts = origin.continued(directory.path, kept, facts)
         if saved is None:
-            kept = None  # nothing was learnt yet, so it starts over
+            kept = None  # there is no checkpoint yet, so the run starts again
         experiment = facts.experiment
 
-        # Its base, its tokenizer and its model.
-        with processes.turns():  # the first may have to convert the base
+        # The base, the tokenizer and the model.
+        with processes.turns():  # the first process may have to convert the base
             base, facts.base = bases.find(experiment.base) if experiment.base else (None, "")
         facts.base_files = origin.sums_of_base(base)
         if kept:
@@ -90,7 +90,7 @@ class Run:
         if kept:
             origin.check_tokens(directory.path, kept, facts)
 
-        # All processes have the same texts, and have seen the run folder as it was before one of them writes.
+        # All processes must have the same texts and the same run folder. No process has written anything before this.
         with as_written(directory.path / "last"):
             step = int(saved[1]["progress"]["step"]) if saved else -1
         if not processes.alike([int(corpus.hash[:12], 16), step]):
@@ -99,8 +99,8 @@ class Run:
         return cls(directory, RunLog(directory), facts, work, saved, notes)
 
     def plan(self, max_steps: int | None, deadline: float | None) -> Plan:
-        """Of a new run, whose folder is begun here: measured. Of one that goes on: the one that it was started with,
-        with another end if asked."""
+        """The plan of a new run, whose folder is created and whose batches are timed; or the plan of a continued run,
+        with another number of steps where `max_steps` is given."""
         batches, train = self.work.batches_of(0), self.facts.experiment.train
         if self.saved:
             return kept_plan(self.directory.path / "last", self.saved[1], batches, train, max_steps)
@@ -111,7 +111,7 @@ class Run:
         return make_plan(self.work.model, batches, train, self.work.bf16, seconds, max_steps, deadline)
 
     def trainer(self, plan: Plan, should_stop: Callable[[], str]) -> Trainer:
-        """The loop, where the run stands: it knows no files, so what it saves is sealed here."""
+        """The training loop, at the position of the run. What the loop saves is written by these functions."""
 
         def save_best(at: Progress) -> None:
             found = {"base": self.facts.base, "step": at.step, "bits_per_byte": at.best_bits}
@@ -135,14 +135,14 @@ class Run:
         if self.saved:
             with as_written(self.directory.path / "last"):
                 trainer.restore(*self.saved)
-            self.saved = None  # two copies of the optimizer are one too many
-        # The same seed may give other weights on another chip.
+            self.saved = None  # frees the memory of a second copy of the optimizer
+        # On another chip the same seed may give other weights.
         processes.copy_main(p.data for p in self.work.model.parameters() if p.requires_grad)
         self.directory.rewind(trainer.progress.step)
         return trainer
 
     def started(self, plan: Plan, step: int) -> Started:
-        """What is about to be trained, from this step on."""
+        """The first event of a run: what is trained, from step `step` on."""
         size = self.work.model.size()
         return Started(
             name=self.facts.name or self.directory.path.name,

@@ -1,4 +1,4 @@
-"""The learning rate of each step, a pure function of the steps really run."""
+"""The learning rate of each step, a pure function of the step, the number of steps and the state of the plateau."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from arasuji.config import TrainConfig
 
 THRESHOLD = 1e-4
-"""A loss must fall by this share to count as falling, as in torch's ReduceLROnPlateau."""
+"""A loss that falls by less than this share counts as standing still, as in torch's ReduceLROnPlateau."""
 
 
 @dataclass
@@ -20,7 +20,7 @@ class Plateau:
     factor: float = 1.0
 
     def epoch(self, loss: float, patience: int) -> None:
-        """Take note of an epoch's mean training loss."""
+        """Note the mean training loss of an epoch."""
         if loss < self.best * (1 - THRESHOLD):
             self.best, self.waited = loss, 0
             return
@@ -30,7 +30,7 @@ class Plateau:
 
 
 def learning_rate(config: TrainConfig, step: int, total: int, plateau: Plateau) -> float:
-    """The rate of step number `step` (from 0) of `total`."""
+    """The learning rate of step `step`, counted from 0, of `total` steps."""
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     done = (step - config.warmup_steps) / max(1, total - config.warmup_steps)

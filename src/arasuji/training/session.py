@@ -17,7 +17,7 @@ from arasuji.training.run import Run
 from arasuji.training.tensorboard import logged
 
 STOP_SECONDS = 5.0
-"""Of `max_minutes`, kept back for the last checkpoint."""
+"""Training stops this long before `max_minutes` are over, so that the last checkpoint is written in time."""
 
 
 def train_events(
@@ -31,7 +31,7 @@ def train_events(
     name: str = "",
     settings: Sequence[str] = (),
 ) -> Iterator[TrainEvent]:
-    """`api.train_events`, which says what all this is, of an experiment that has the `settings` already."""
+    """The same as `api.train_events`, for an experiment in which the `settings` are applied already."""
     if (max_minutes is not None and not 0 < max_minutes < math.inf) or (max_steps is not None and max_steps < 1):
         raise OptionError(f"max_minutes {max_minutes}, max_steps {max_steps}: above 0 minutes, and 1 step or more")
     corpus, out = corpus if isinstance(corpus, Corpus) else arguments.path(corpus), arguments.path(out)
@@ -59,5 +59,5 @@ def train_events(
     try:
         with run_lock(out):
             yield from logged(events(), out / "tensorboard") if processes.is_main() else events()
-    finally:  # the model and the optimizer went with the generator's frame
+    finally:  # the model and the optimizer are freed by now, with the frame of the generator
         device.release()

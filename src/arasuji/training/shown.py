@@ -1,4 +1,4 @@
-"""A run as it goes, in lines for a person: on stderr, so that results alone are on stdout."""
+"""Shows the events of a run to a person, on stderr: stdout has the results alone."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from arasuji.training.events import Started, TrainEvent, Watched
 from arasuji.training.loop import Progress, Stepped, Stopped, Validated
 
 PLAIN_SECONDS = 15.0
-"""Time between two lines of progress where stderr is no terminal."""
+"""Where stderr is no terminal, a line of progress is shown at most this often."""
 
 
 def show(events: Iterable[TrainEvent]) -> Progress | None:
-    """Show a run's events; returns its progress at the end."""
+    """Show the events of a run, and return its progress at the end."""
     progress: Progress | None = None
     line = _ProgressLine()
     for event in events:
         if isinstance(event, Started):
             line.clear()
             _introduce(event)
-            line.start(event)
+            line.total = event.plan.steps
         elif isinstance(event, Stepped):
             line.step(event)
         elif isinstance(event, Validated):
@@ -58,7 +58,7 @@ def _introduce(run: Started) -> None:
 
 
 class _ProgressLine:
-    """One line that rewrites itself on a terminal; elsewhere a line now and then."""
+    """The progress of a run: one line that is rewritten on a terminal, elsewhere a new line every `PLAIN_SECONDS`."""
 
     def __init__(self) -> None:
         self.live = processes.is_main() and sys.stderr is not None and sys.stderr.isatty()
@@ -69,9 +69,6 @@ class _ProgressLine:
         self.loss = 0.0
         if self.live:
             tell("\rmeasuring a few steps ...")
-
-    def start(self, run: Started) -> None:
-        self.total = run.plan.steps
 
     def step(self, event: Stepped) -> None:
         if self.first_seconds is None:

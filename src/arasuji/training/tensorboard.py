@@ -1,4 +1,4 @@
-"""A run's events for TensorBoard, where it is installed: `tensorboard --logdir runs` shows them as they come."""
+"""Writes the events of a run for TensorBoard, if it is installed: `tensorboard --logdir runs` shows them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from arasuji.training.loop import Stepped, Validated
 
 
 def logged(events: Iterator[TrainEvent], folder: Path) -> Iterator[TrainEvent]:
-    """Pass a run's events on; write its figures and samples into `folder` where tensorboard can be imported."""
+    """Yield the events of a run, and write its figures and samples into `folder` if tensorboard can be imported."""
     try:
         from torch.utils.tensorboard import SummaryWriter
-    except (ImportError, TypeError):  # TypeError: its protobuf and the installed one do not fit
+    except (ImportError, TypeError):  # TypeError: it does not work with the installed protobuf
         yield from events
         return
     writer, before = None, None
@@ -21,7 +21,7 @@ def logged(events: Iterator[TrainEvent], folder: Path) -> Iterator[TrainEvent]:
         for event in events:
             if isinstance(event, Stepped):
                 if writer is None:
-                    # Steps from here on, left by a run that was killed, are hidden. A new run says it too, since
+                    # TensorBoard hides what a killed run has logged from this step on. A new run says it too, since
                     # TensorBoard takes the first such mark in a folder for the beginning.
                     writer = SummaryWriter(folder, purge_step=event.step)
                 writer.add_scalar("loss", event.loss, event.step)
@@ -34,7 +34,9 @@ def logged(events: Iterator[TrainEvent], folder: Path) -> Iterator[TrainEvent]:
             elif writer and isinstance(event, Watched):
                 for sample in event.samples:
                     writer.add_text(f"samples/{sample.prompt or 'no prompt'}", sample.text, event.step)
-            before = event if isinstance(event, Stepped) else None  # a rate is of two steps with nothing between
+            before = (
+                event if isinstance(event, Stepped) else None
+            )  # a rate needs two steps with no validation between them
             yield event
     finally:
         if writer:

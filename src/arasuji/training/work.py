@@ -1,4 +1,4 @@
-"""A model, and what it is trained and validated on."""
+"""A model, the documents it is trained on, and the records it is validated on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from arasuji import device, models, processes
-from arasuji.config import Experiment, TrainConfig, checked
+from arasuji.config import Experiment, checked
 from arasuji.corpus import Corpus, Record
 from arasuji.documents import documents_of
 from arasuji.errors import OptionError
@@ -23,13 +23,13 @@ from arasuji.training.batches import Epoch, epoch_batches
 from arasuji.training.documents import Documents
 
 WATCHED_PROMPTS = ("", "After years", "A young man")
-"""Prompts of the samples written at each validation; the first is the empty one."""
+"""The prompts of the samples that are written at each validation; the first one is empty."""
 WATCHED_TOKENS = 60
-"""The most tokens of such a sample."""
+"""A sample that is written at a validation has at most this many tokens."""
 PROBED_DOCUMENTS = 16
-"""Validation documents that are scored before the run, to estimate what a validation takes."""
+"""This many validation documents are scored before the run, to estimate the time of a validation."""
 PROBED_TOKENS = 5
-"""Tokens of the samples that are written for the same purpose."""
+"""The samples that are written before the run, to estimate the time of a validation, have this many tokens."""
 
 
 @dataclass
@@ -42,11 +42,11 @@ class Work:
     bf16: bool
     documents: Documents
     records: Sequence[Record]
-    """Those of the validation split that are scored."""
+    """The records of the validation split that are scored."""
 
     @classmethod
     def build(cls, chosen: Experiment, corpus: Corpus, tokenizer: Tokenizer, base: Path | None) -> Work:
-        """Raises OptionError for what cannot be trained."""
+        """Build the model and encode the training split. Raises OptionError for options that cannot be trained."""
         train, family = chosen.train, models.family(chosen.family)
         device.seed_everything(train.seed)
         model = family.build(checked(family.Config, chosen.model, "model"), tokenizer, base)
@@ -61,7 +61,7 @@ class Work:
                 if not parameter.requires_grad:
                     parameter.data = parameter.data.bfloat16()
         model.to(device.here())
-        if processes.index():  # what is dropped differs from process to process
+        if processes.index():  # dropout must differ between the processes
             device.seed_everything(train.seed + processes.index())
         if train.layout == "stream" and train.batch_size % processes.count():
             raise OptionError(
@@ -69,12 +69,15 @@ class Work:
                 f"say a multiple of {processes.count()}"
             )
         documents = Documents(documents_of(corpus.train, tokenizer, chosen.document.format), tokenizer.end_id)
-        work = cls(chosen, tokenizer, model, bf16, documents, _validation_records(corpus, train))
-        work.batches_of(0)  # refused before anything is written
+        records: Sequence[Record] = corpus.validation
+        if 0 < train.validation_documents < len(records):
+            records = random.Random(train.seed).sample(records, train.validation_documents)
+        work = cls(chosen, tokenizer, model, bf16, documents, records)
+        work.batches_of(0)  # raises OptionError before anything is written
         return work
 
     def batches_of(self, epoch: int) -> Epoch:
-        """The batches of an epoch, the same each time they are asked for."""
+        """The batches of an epoch. The same epoch always has the same batches."""
         batches = epoch_batches(self.documents, self.chosen.train, epoch, self.tokenizer.pad_id)
         if not batches:
             raise OptionError(f"batch_size {self.chosen.train.batch_size} is more than the corpus has tokens: lower it")
@@ -85,7 +88,7 @@ class Work:
         return batches
 
     def validate(self, documents: int | None = None) -> float:
-        """Bits per byte of the validation records, or of the first few."""
+        """Bits per byte of the validation records, or of the first `documents` of them."""
         records = self.records[:documents][processes.index() :: processes.count()]
         with device.autocast(self.bf16):
             found = score(self.model, self.tokenizer, records, format=self.chosen.document.format)
@@ -93,7 +96,7 @@ class Work:
         return replace(found, nll=[[nll]], charges=None, bytes=[int(size)]).bits_per_byte
 
     def watch(self, tokens: int = WATCHED_TOKENS) -> list[Sample]:
-        """Samples of so many tokens from fixed prompts and seeds, so that validations can be compared."""
+        """Samples of at most `tokens` tokens. Prompts and seeds are fixed, so that validations can be compared."""
         sampling = self.chosen.sampling
         shorter = {"num_beams": 1, "min_length": 0, "max_length": min(tokens, sampling.max_length)}
         fields = self.records[0].metadata
@@ -106,8 +109,8 @@ class Work:
         return sorted(samples, key=lambda sample: sample.index)
 
     def validation_seconds(self) -> float:
-        """What a validation and its samples take, from a few documents and tokens, scored and written twice: the
-        first time is slower."""
+        """The estimated time of a validation and its samples. A few documents are scored and a few tokens written,
+        twice, since the first time is slower."""
         for _ in range(2):
             asked = time.monotonic()
             self.validate(PROBED_DOCUMENTS)
@@ -116,11 +119,3 @@ class Work:
             written = time.monotonic()
         scoring = (scored - asked) * max(1.0, len(self.records) / PROBED_DOCUMENTS)
         return scoring + (written - scored) * WATCHED_TOKENS / PROBED_TOKENS
-
-
-def _validation_records(corpus: Corpus, config: TrainConfig) -> Sequence[Record]:
-    """All of the validation split, or a fixed draw of it."""
-    records = corpus.validation
-    if config.validation_documents and len(records) > config.validation_documents:
-        return random.Random(config.seed).sample(records, config.validation_documents)
-    return records
