@@ -137,6 +137,20 @@ def _replace(fresh: Path, target: Path, old: Path) -> None:
             raise
 
 
+def _check_replaceable(target: Path) -> None:
+    """Raise OSError where `target` is a link, or was not sealed by this package. Where another process replaces it
+    meanwhile, it is looked at again."""
+    if target.is_symlink():
+        raise OSError("it is a link, and is left alone")
+    while target.is_dir():
+        with suppress(FileNotFoundError):
+            before, name, after = target.stat(), unlisted_name(target), target.stat()
+            if not name:
+                return
+            if (before.st_ino, before.st_ctime_ns) == (after.st_ino, after.st_ctime_ns):
+                raise OSError(f"it holds {name!r}, which was not written with it, and is left alone")
+
+
 def _full_path(target: Path) -> Path:
     """The full path of a folder, with all links resolved except the last part of the path; "." gets a name."""
     return target.parent.resolve() / target.name if target.name not in ("", "..") else target.resolve()
@@ -169,10 +183,7 @@ def new_folder(target: Path) -> Iterator[Path]:
     """
     with disk_errors(target):
         target = _full_path(target)
-        if target.is_symlink():
-            raise OSError("it is a link, and is left alone")
-        if target.is_dir() and (name := unlisted_name(target)):
-            raise OSError(f"it holds {name!r}, which was not written with it, and is left alone")
+        _check_replaceable(target)
         with work_folder(target) as fresh:
             yield fresh
             sync(fresh)
