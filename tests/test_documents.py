@@ -12,7 +12,7 @@ from conftest import small_model
 from arasuji import api, models, tokenizers
 from arasuji.config import DocumentConfig, SamplingConfig, TrainConfig
 from arasuji.corpus import Record
-from arasuji.documents import document_of, documents_of, told
+from arasuji.documents import document_of, documents_of, prefix_of
 from arasuji.errors import OptionError, PromptError
 from arasuji.evaluation.calibration import calibration
 from arasuji.evaluation.score import score
@@ -85,9 +85,9 @@ def test_a_document_is_an_end_token_the_fields_the_text_and_its_end(bpe, record)
 
 
 def test_a_field_that_a_record_lacks_is_empty():
-    assert told(FORMAT, {}) == " |  |  | "
-    assert told("{{{studio}}} ", {"studio": "Sun"}) == "{Sun} "
-    assert told("{a.b} {title.__class__}", {"a.b": [1, "x"], "title": "T"}) == "1, x "  # names are taken whole
+    assert prefix_of(FORMAT, {}) == " |  |  | "
+    assert prefix_of("{{{studio}}} ", {"studio": "Sun"}) == "{Sun} "
+    assert prefix_of("{a.b} {title.__class__}", {"a.b": [1, "x"], "title": "T"}) == "1, x "  # names are taken whole
 
 
 @pytest.mark.parametrize("format", ["{}", "{title:>9}", "{title!r}", "{title"])
@@ -99,9 +99,9 @@ def test_a_format_holds_plain_names_alone(format):
 @pytest.mark.parametrize("layout", ["documents", "stream"])
 def test_training_reads_the_fields_and_predicts_the_text_alone(bpe, starter_texts, layout):
     records = [Record(str(i), t, metadata={"title": f"Title {i}", "year": i}) for i, t in enumerate(starter_texts[:9])]
-    told_ = Documents(documents_of(records, bpe, FORMAT), bpe.end_id)
+    with_fields = Documents(documents_of(records, bpe, FORMAT), bpe.end_id)
     plain = Documents(documents_of(records, bpe), bpe.end_id)
-    batches = epoch_batches(told_, train(layout, max_length=10_000, batch_size=1), 0, bpe.pad_id)
+    batches = epoch_batches(with_fields, train(layout, max_length=10_000, batch_size=1), 0, bpe.pad_id)
     without = epoch_batches(plain, train(layout, max_length=10_000, batch_size=1), 0, bpe.pad_id)
     assert batches.counted == without.counted == sum(batch.counted for batch in batches)
     for batch, other in zip(batches, without, strict=True):
@@ -147,7 +147,7 @@ def test_calibration_reads_no_more_than_the_context_holds(bpe, record):
         assert predicted == min(room, len(document.text_ids))
 
 
-def test_fields_that_cannot_be_told_end_their_own_text_alone(words_model, bpe):
+def test_fields_that_cannot_be_sampleend_their_own_text_alone(words_model, bpe):
     fields = [{"title": "\udcff"}, {"title": "The Keeper"}, {"genres": [1, 2]}]
     requests = [Request("After", 1, one) for one in fields]
     written = decode(words_model, bpe, requests, SamplingConfig(max_length=5), format=FORMAT)
@@ -172,7 +172,7 @@ def test_a_score_counts_the_text_after_its_fields(family, bpe, record):
     assert predicted == len(bpe.encode(record.text))
 
 
-def test_a_run_is_told_the_fields_when_it_learns_when_it_is_scored_and_when_it_writes(tmp_path, corpus):
+def test_a_run_is_samplethe_fields_when_it_learns_when_it_is_scored_and_when_it_writes(tmp_path, corpus):
     settings = ["document.format={title}: ", "size=400", "epochs=1", "validation_documents=0"]
     run = api.train(api.experiment("ngram", settings), corpus, tmp_path / "run")
     trained = api.load(run)
@@ -181,11 +181,11 @@ def test_a_run_is_told_the_fields_when_it_learns_when_it_is_scored_and_when_it_w
     found = api.evaluate(run, corpus.validation)
     assert found.bits_per_byte == pytest.approx(trained.facts["bits_per_byte"])  # as training has validated it
     record = corpus.validation[0]
-    (told_,) = api.generate(trained, "", seed=1, sampling=SamplingConfig(max_length=20), fields=record.metadata)
+    (sample,) = api.generate(trained, "", seed=1, sampling=SamplingConfig(max_length=20), fields=record.metadata)
     requests = [Request("", 1, fields) for fields in (record.metadata, {"title": "?"})]
     config = SamplingConfig(max_length=20)
     one, other = decode(trained.model, trained.tokenizer, requests, config, format=trained.format)
     assert one.completion != other.completion
-    assert one.completion == told_.completion
+    assert one.completion == sample.completion
     with pytest.raises(OptionError, match=r"document\.format"):
         api.train(api.experiment("ngram", settings[1:]), corpus, tmp_path / "run", resume=True)

@@ -143,7 +143,7 @@ class TokenizerConfig(BaseModel):
 
 
 class DocumentConfig(Strict):
-    """What a model is told of a text before it reads the text."""
+    """What a model reads before each text."""
 
     format: str = Field("", max_length=1000)
     """What stands before each text, read and never predicted: fields in braces (title, genres, year, type, kept

@@ -42,7 +42,7 @@ def documents_of(
     ours, theirs = tee(records)
     texts = tokenizer.encode_batch(record.text for record in ours)
     if format:
-        fields: Iterator[list[int]] = tokenizer.encode_batch(told(format, record.metadata) for record in theirs)
+        fields: Iterator[list[int]] = tokenizer.encode_batch(prefix_of(format, record.metadata) for record in theirs)
     else:
         fields = ([] for _ in theirs)
     for before, ids in zip(fields, texts, strict=True):
@@ -50,7 +50,7 @@ def documents_of(
 
 
 def texts_read(records: Sequence[Record], format: str) -> Iterator[str]:
-    """All that a model reads of records: what the format says of each, and its text.
+    """All that a model reads of records: the prefix and the text of each.
 
     Raises:
         OptionError: a field of the format that no record has.
@@ -61,7 +61,7 @@ def texts_read(records: Sequence[Record], format: str) -> Iterator[str]:
             raise OptionError(f"document.format: no text has a field {name!r}; {nearest(name, sorted(known))}")
     for record in records:
         if format:
-            yield told(format, record.metadata)
+            yield prefix_of(format, record.metadata)
         yield record.text
 
 
@@ -75,8 +75,8 @@ def fields_of(format: str) -> list[str]:
     return [name for _, name, _, _ in Formatter().parse(format) if name]
 
 
-def told(format: str, metadata: Mapping[str, Any]) -> str:
-    """What a format says of a record: its fields in their places, and nothing for one that the record lacks."""
+def prefix_of(format: str, metadata: Mapping[str, Any]) -> str:
+    """A format with the fields of a record in their places. A field that the record lacks is empty."""
     parts = []
     for literal, name, _, _ in Formatter().parse(format):
         value = metadata.get(name) if name else None

@@ -9,7 +9,7 @@ from typing import Any
 from arasuji.config import SamplingConfig
 from arasuji.corpus import Record
 from arasuji.corpus.characters import composed, tidy
-from arasuji.documents import Document, document_of, told
+from arasuji.documents import Document, document_of, prefix_of
 from arasuji.errors import PromptError
 from arasuji.generation import engine
 from arasuji.generation.engine import Engine, Finished
@@ -66,7 +66,7 @@ def as_text(prompt: str) -> str:
 
 def beginning_of(prompt: str, fields: Mapping[str, Any], tokenizer: Tokenizer, format: str) -> Document:
     """What a model reads before it continues a prompt. Raises PromptError as `as_text` does, for the fields too."""
-    as_text(told(format, fields))
+    as_text(prefix_of(format, fields))
     return document_of(Record("", as_text(prompt), metadata=dict(fields)), tokenizer, format, whole=False)
 
 

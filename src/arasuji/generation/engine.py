@@ -31,9 +31,10 @@ from arasuji.tokenizers import Tokenizer
 ROWS = 64
 """Rows of the model that are written at once. A text takes one row, or one for each of its beams."""
 JOINING = 8
-"""Waiting texts join when one row in eight is free: to read a prompt alone costs a step, a free row costs a row."""
+"""Waiting texts join when one row in eight is free: to read a single prompt costs a whole step, and a free row costs
+only that row."""
 NAMED_TOKENS = 8
-"""A prompt is named by its first tokens."""
+"""An error shows this many tokens of the beginning of a prompt."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Request:
     processors: tuple[Processor, ...] = ()
     """Applied after those of the settings; each has read nothing yet."""
     streamed: bool = False
-    """Whether each token is told as it is written. With beams all text comes at the end."""
+    """Whether each token has an event as it is written. With beams all text comes at the end."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Finished:
     completion: str
     """What they add to the text."""
     rest: str
-    """The part of it that no `Token` event has told; where none did, all of it."""
+    """The part of it that stands in no `Token` event: all of it where the text is not streamed."""
     ended: bool
     """By its own end token, and not because its length or the context was used up."""
 
@@ -163,8 +164,8 @@ class Engine:
             PromptError: it leaves no room in the model's context.
         """
         check_length(self.model, self.tokenizer, request.document)
+        text = _Text(next(self._numbers), request, self.tokenizer)
         with self._queue:
-            text = _Text(next(self._numbers), request, self.tokenizer)
             self._waiting.append(text)
         return text.id
 
@@ -269,11 +270,12 @@ class Engine:
             for text, part, ids in zip(texts, *(f.split([len(rows[t.id]) for t in texts]) for f in found), strict=True):
                 parents[text.id] = [rows[text.id][parent] for parent in text.branch(part, ids)]
         self._parents = [parent for text in self._active for parent in parents[text.id]]
-        events = [] if by_model is None else _told(streamed, by_model)
+        events = [] if by_model is None else _token_events(streamed, by_model)
         return self._with_finished(events)
 
     def _processed(self, scores: Tensor, rows: dict[int, list[int]]) -> Tensor:
-        """Beams add up log-probabilities; what may not be written, and what the processors of each row change."""
+        """The scores that rows choose by: log-probabilities for beams, -inf for tokens that no text is written with,
+        and then the changes of each row's processors."""
         branching = [row for text in self._active if text.beams for row in rows[text.id]]
         if len(branching) == len(scores):
             scores = scores.log_softmax(-1)
@@ -288,12 +290,12 @@ class Engine:
 
     def _with_finished(self, tokens: list[Token]) -> list[Event]:
         """The events of a step in the order of the texts; those that are complete leave."""
-        told = {token.id: token for token in tokens}
+        token_of = {token.id: token for token in tokens}
         events: list[Event] = []
         finished = set()
         for text in self._active:
-            if text.id in told:
-                events.append(told[text.id])
+            if text.id in token_of:
+                events.append(token_of[text.id])
             if self._is_complete(text):
                 finished.add(text.id)
                 events.append(self._finished(text))
@@ -302,7 +304,7 @@ class Engine:
         return events
 
     def _is_complete(self, text: _Text) -> bool:
-        """Its end token, its beams done, its length or the context used up."""
+        """Whether a text has its end token, no beam left that could win, or no tokens left by its length or context."""
         if text.beams is not None:
             if text.beams.done:
                 return True
@@ -335,7 +337,7 @@ def _draw(texts: list[_Text], found: Candidates) -> None:
         text.take(token)
 
 
-def _told(texts: list[_Text], by_model: Tensor) -> list[Token]:
+def _token_events(texts: list[_Text], by_model: Tensor) -> list[Token]:
     """The new tokens of streamed texts, with their log-probabilities by the model itself (B, V)."""
     chosen = torch.tensor([text.written[-1] for text in texts], device=by_model.device)[:, None]
     own = by_model.gather(-1, chosen)
