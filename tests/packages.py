@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 def install(site: Path, name: str, modules: dict[str, str], entry_points: str) -> Path:
@@ -29,13 +31,20 @@ class Outcome:
     err: str
 
     @property
+    def json(self) -> dict[str, Any]:
+        """The one object of --json, with nothing beside it on stdout."""
+        assert self.code == 0, self.err
+        assert self.out.count("\n") == 1
+        return json.loads(self.out)
+
+    @property
     def complaint(self) -> str:
-        """The one line that says what was wrong."""
-        assert self.code == 2, self
-        assert self.out == ""
-        assert "Traceback" not in self.err
+        """The line that says what was wrong: one, the last on stderr, after progress at most, exit code 2."""
+        assert self.code == 2, (self.code, self.err)
         lines = self.err.splitlines()
-        assert [line for line in lines if line.startswith("error:")] == lines[-1:]
+        assert [i for i, line in enumerate(lines) if line.startswith("error:")] == [len(lines) - 1], self.err
+        assert "Traceback" not in self.err
+        assert self.out == ""
         return lines[-1]
 
 

@@ -3,49 +3,22 @@
 from __future__ import annotations
 
 import io
-import json
 import resource
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packages import Outcome
 
 import arasuji.cli
 
 TINY = ("size=300", "embedding=16", "hidden=16", "layers=1", "validation_documents=4")
 """Settings that make lstm-small a matter of a second."""
 LENGTHS = ("train.max_length=40", "sampling.max_length=12")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """The one object of --json, with nothing beside it on stdout."""
-        assert self.code == 0, self.err
-        assert self.out.count("\n") == 1
-        return json.loads(self.out)
-
-    @property
-    def complaint(self) -> str:
-        """The line that says what was wrong: one, the last on stderr, after progress at most, exit code 2."""
-        assert self.code == 2, (self.code, self.err)
-        lines = self.err.splitlines()
-        assert [i for i, line in enumerate(lines) if line.startswith("error:")] == [len(lines) - 1], self.err
-        assert "Traceback" not in self.err
-        assert self.out == ""
-        return lines[-1]
 
 
 def call(*arguments: object) -> Outcome:
