@@ -58,7 +58,7 @@ def test_without_a_format_batches_losses_and_texts_are_those_of_before(name, sta
     documents = Documents(documents_of([Record("", t) for t in starter_texts[:60]], tokenizer), tokenizer.end_id)
     seen = hashlib.sha256()
     for layout in ("stream", "documents"):
-        for batch in epoch_batches(documents, train(layout, max_length=64), 0, tokenizer.pad_id):
+        for batch in epoch_batches(documents, train(layout, max_length=64, shuffle=False), 0, tokenizer.pad_id):
             seen.update(batch.ids.numpy().tobytes() + batch.targets.numpy().tobytes())
     family = models.family("ngram")
     model = family.build(family.Config(), tokenizer, None).train()

@@ -46,6 +46,9 @@ class TrainConfig(Strict):
     """`documents`: each text is a row of its own, in a batch with texts of similar length. `stream`: all texts are
     joined end to end and cut into `batch_size` parallel rows; the state is carried from batch to batch, and is zero at
     the start of each epoch (the article's LSTM)."""
+    shuffle: bool = True
+    """The documents of a stream are joined in another order for each epoch; without it, in the order of the corpus in
+    every epoch, as the article joins them. Separate documents always have another order."""
     epochs: int = Field(5, ge=1, le=10**6)
     """Passes over the training split."""
     batch_size: int = Field(10, ge=1, le=2**31)

@@ -39,6 +39,7 @@ SHAPES = {
 LSTMS = {
     "lstm": {"embedding": 24, "hidden": 32, "layers": 3},
     "lstm with tied weights": {"embedding": 32, "hidden": 32, "layers": 2, "tie_weights": True},
+    "lstm with tied weights and a projection": {"embedding": 24, "hidden": 32, "layers": 2, "tie_weights": True},
     "lstm with an adaptive softmax": {"embedding": 24, "hidden": 32, "layers": 1, "cutoffs": [20, 50]},
 }
 

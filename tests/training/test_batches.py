@@ -73,7 +73,7 @@ def test_similar_lengths_stand_together():
 @settings(deadline=None, derandomize=True, max_examples=50)
 @given(documents_of_any_length, st.integers(1, 5), st.integers(2, 9))
 def test_the_stream_is_all_documents_joined_and_its_targets_are_shifted_by_one(documents, rows, width):
-    stream = config(layout="stream", batch_size=rows, max_length=width)
+    stream = config(layout="stream", shuffle=False, batch_size=rows, max_length=width)
     batches = epoch_batches(plain(documents), stream, 0, PAD)
     joined = [END] + [t for d in documents for t in [*d, END]]
     length = (len(joined) - 1) // rows
@@ -83,6 +83,38 @@ def test_the_stream_is_all_documents_joined_and_its_targets_are_shifted_by_one(d
         assert ids.flatten().tolist() == joined[: rows * length]
         assert targets.flatten().tolist() == joined[1 : rows * length + 1]
     assert [b.continues for b in batches] == [False] + [True] * (len(batches) - 1) if batches else True
+
+
+@settings(deadline=None, derandomize=True, max_examples=50)
+@given(documents_of_any_length, st.integers(2, 9))
+def test_each_epoch_of_a_stream_joins_the_documents_in_another_order(documents, width):
+    def read(epoch):
+        stream = config(layout="stream", batch_size=1, max_length=width)
+        batches = epoch_batches(plain(documents), stream, epoch, PAD)
+        assert batches.counted == sum(b.counted for b in batches)
+        ids, targets = ([t for b in batches for t in getattr(b, of)[0].tolist()] for of in ("ids", "targets"))
+        assert ids[:1] + targets[:-1] == ids  # shifted by one
+        found, text = [], []
+        for token in targets:
+            if token == END:
+                found, text = [*found, text], []
+            else:
+                text.append(token)
+        return found
+
+    first, second = read(0), read(1)
+    assert sorted(first) == sorted(second) == sorted(documents)
+    assert first == read(0)
+    if len({tuple(d) for d in documents}) > 8:
+        assert first != second
+
+
+@settings(deadline=None, derandomize=True, max_examples=50)
+@given(documents_of_any_length, st.integers(1, 5))
+def test_the_count_of_a_stream_leaves_out_fields_and_what_does_not_fill_the_rows(documents, rows):
+    fields = Documents((Document([END, *ids, END], 1 + len(ids) // 2) for ids in documents), END)
+    batches = epoch_batches(fields, config(layout="stream", batch_size=rows, max_length=7), 0, PAD)
+    assert batches.counted == sum(b.counted for b in batches)
 
 
 def test_the_articles_stream_has_batches_of_32_by_30():

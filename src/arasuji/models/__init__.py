@@ -96,6 +96,10 @@ class LanguageModel(nn.Module, ABC):
         """The state that `State.tensors` wrote; for families that carry one through a stream."""
         return None
 
+    def begin(self, counts: Tensor) -> None:
+        """Called once before a new model is trained: counts (V,) int64 says how often each token is predicted in an
+        epoch."""
+
     def parameter_groups(self, train: TrainConfig) -> list[dict[str, Any]]:
         """Parameters for the optimizer; matrices decay, vectors (biases, norms) do not, as in nanoGPT."""
         trainable = [p for p in self.parameters() if p.requires_grad]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self, cast
 
 import torch
+import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
@@ -16,6 +17,9 @@ from arasuji.errors import OptionError
 from arasuji.models import Family, LanguageModel, Loss, Vocabulary, _folder
 from arasuji.models._checked import Matrix, Shape, check, floats, in_8_bits
 from arasuji.models._head import AdaptiveSoftmax, linear_cross_entropy, token_losses
+
+WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+"""The parameters of a layer, as torch's LSTM names and orders them."""
 
 
 class Config(BaseModel):
@@ -33,8 +37,20 @@ class Config(BaseModel):
     """Share of the last layer's outputs dropped before the linear layer, in training."""
     layer_dropout: float = Field(0.0, ge=0, lt=1)
     """Share dropped between layers, in training (Zaremba et al. 2014); needs two layers."""
+    input_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the embedded tokens' numbers dropped before the first layer, in training."""
+    embedding_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the vocabulary's tokens that a batch reads as zeros (Gal and Ghahramani 2016)."""
+    recurrent_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the recurrent weights dropped for a batch (DropConnect; Merity et al. 2018)."""
+    locked_dropout: bool = False
+    """What is dropped of a layer's outputs stays the same for all tokens of a row in one batch (Gal and Ghahramani
+    2016)."""
     tie_weights: bool = False
-    """The linear layer shares the embedding's matrix (Press and Wolf 2017); needs embedding = hidden."""
+    """The linear layer shares the embedding's matrix (Press and Wolf 2017); where embedding and hidden differ, after a
+    projection to the embedding's size."""
+    unigram_bias: bool = False
+    """The output's bias begins at the logarithms of the tokens' frequencies, not near zero."""
     cutoffs: list[Annotated[int, Field(ge=1)]] = Field([], max_length=64)
     """Where the clusters of an adaptive softmax begin (Grave et al. 2017), in tokens by falling frequency: many words
     then cost little. Those beyond the vocabulary are left out; none is the full softmax."""
@@ -65,56 +81,89 @@ class Lstm(LanguageModel):
 
     def __init__(self, config: Config, vocabulary_size: int) -> None:
         super().__init__()
-        if config.tie_weights and config.embedding != config.hidden:
-            raise OptionError(f"tie_weights needs embedding = hidden, not {config.embedding} and {config.hidden}")
         if config.cutoffs != sorted(set(config.cutoffs)) or (config.cutoffs and config.tie_weights):
             raise OptionError("cutoffs must rise, and have no place beside tie_weights")
+        if config.cutoffs and config.unigram_bias:
+            raise OptionError("unigram_bias has no place beside cutoffs: an adaptive softmax has no bias a token")
         self.config, self.vocabulary_size = config, vocabulary_size
         self.embedding = nn.Embedding(vocabulary_size, config.embedding)
-        self.lstm = nn.LSTM(
-            config.embedding,
-            config.hidden,
-            config.layers,
-            batch_first=True,
-            dropout=config.layer_dropout if config.layers > 1 else 0.0,
-        )
-        self.dropout = nn.Dropout(config.dropout)
+        self.lstm = nn.LSTM(config.embedding, config.hidden, config.layers, batch_first=True)
         cutoffs = [start for start in config.cutoffs if start < vocabulary_size]
         self.linear = (
             AdaptiveSoftmax(config.hidden, vocabulary_size, cutoffs, head_bias=True)
             if cutoffs
-            else nn.Linear(config.hidden, vocabulary_size)
+            else nn.Linear(config.embedding if config.tie_weights else config.hidden, vocabulary_size)
         )
+        self.projection = nn.Linear(config.hidden, config.embedding, bias=False) if _projects(config) else None
         self.scale = _scale(config)
         if config.tie_weights:  # small for the output, scaled up for the input (Vaswani et al. 2017, section 3.4)
             nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
             self.linear.weight = self.embedding.weight
 
+    def begin(self, counts: Tensor) -> None:
+        if self.config.unigram_bias:
+            shares = (counts + 0.5) / (counts + 0.5).sum()
+            with torch.no_grad():
+                cast("nn.Linear", self.linear).bias.copy_(shares.log())
+
     def forward(
         self, ids: Tensor, targets: Tensor, state: LstmState | None = None, loss: Loss | None = None
     ) -> tuple[Tensor, LstmState]:
-        carried = (state.hidden, state.cell) if state else None
-        outputs, (hidden, cell) = self.lstm(self.embedding(ids) * self.scale, carried)
+        outputs, after = self._read(self._embedded(ids), state)
 
         def of_rows(rows: Tensor, wanted: Tensor, places: Tensor) -> Tensor:
             return loss(self._scores(rows), wanted, places) if loss else self._cross_entropy(rows, wanted)
 
-        return token_losses(self.dropout(outputs), targets, of_rows, self.vocabulary_size), LstmState(hidden, cell)
+        return token_losses(self._dropped(outputs, self.config.dropout), targets, of_rows, self.vocabulary_size), after
+
+    def _embedded(self, ids: Tensor) -> Tensor:
+        """What the first layer reads: (B, T) -> (B, T, embedding)."""
+        rows, share = self.embedding(ids) * self.scale, self.config.embedding_dropout
+        if self.training and share:
+            kept = F.dropout(torch.ones(self.vocabulary_size, device=ids.device), share)
+            rows = rows * kept[ids][..., None]
+        return self._dropped(rows, self.config.input_dropout)
+
+    def _read(self, rows: Tensor, state: LstmState | None) -> tuple[Tensor, LstmState]:
+        """The last layer's outputs (B, T, hidden), and the state after the last column. The layers are read one by one,
+        because what is dropped between them may be locked."""
+        config, after = self.config, []
+        nothing = rows.new_zeros(1, len(rows), config.hidden)
+        for layer in range(config.layers):
+            weights = [
+                getattr(self.lstm, f"{name}_l{layer}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            ]
+            weights[1] = F.dropout(weights[1], config.recurrent_dropout, self.training)
+            part = slice(layer, layer + 1)
+            before = (state.hidden[part], state.cell[part]) if state else (nothing, nothing)
+            rows, *states = torch.lstm(rows, before, weights, True, 1, 0.0, self.training, False, True)
+            after.append(states)
+            if layer < config.layers - 1:
+                rows = self._dropped(rows, config.layer_dropout)
+        return rows, LstmState(*(torch.cat(kind) for kind in zip(*after, strict=True)))
+
+    def _dropped(self, rows: Tensor, share: float) -> Tensor:
+        """Rows (B, T, D) with a share of their numbers dropped, in training."""
+        if not self.config.locked_dropout:
+            return F.dropout(rows, share, self.training)
+        return rows * F.dropout(torch.ones_like(rows[:, :1]), share) if self.training and share else rows
 
     def step(self, ids: Tensor, lengths: Tensor, state: LstmState | None = None) -> tuple[Tensor, LstmState]:
         carried = (state.hidden, state.cell) if state else None
-        rows = self.embedding(ids) * self.scale
+        rows: Any = self._embedded(ids)
         if ids.shape[1] > 1:  # packed, so that a short row's state is the one after its own last token
             rows = pack_padded_sequence(rows, lengths.cpu(), batch_first=True, enforce_sorted=False)
         _, (hidden, cell) = self.lstm(rows, carried)
-        return self._scores(self.dropout(hidden[-1])).float(), LstmState(hidden, cell)
+        return self._scores(hidden[-1]).float(), LstmState(hidden, cell)
 
     def _scores(self, rows: Tensor) -> Tensor:
-        """(n, D) -> (n, V): logits, or log-probabilities of an adaptive softmax."""
+        """(n, hidden) -> (n, V): logits, or log-probabilities of an adaptive softmax."""
+        rows = self.projection(rows) if self.projection else rows
         scores: Tensor = self.linear.log_prob(rows) if isinstance(self.linear, AdaptiveSoftmax) else self.linear(rows)
         return scores
 
     def _cross_entropy(self, rows: Tensor, wanted: Tensor) -> Tensor:
+        rows = self.projection(rows) if self.projection else rows
         if isinstance(self.linear, AdaptiveSoftmax):
             return self.linear.cross_entropy(rows, wanted)
         return linear_cross_entropy(rows, wanted, self.linear.weight, self.linear.bias)
@@ -175,6 +224,8 @@ def _shapes(config: Config, vocabulary_size: int) -> dict[str, Shape]:
         read = size if layer else config.embedding
         shapes |= {f"lstm.weight_ih_l{layer}": (4 * size, read), f"lstm.weight_hh_l{layer}": (4 * size, size)}
         shapes |= {f"lstm.bias_{kind}_l{layer}": (4 * size,) for kind in ("ih", "hh")}
+    if _projects(config):
+        shapes["projection.weight"] = (config.embedding, size)
     for name, rows, columns, bias in _outputs(config, vocabulary_size):
         place = f"linear.{name}" if name != "linear" else name
         shapes |= {} if config.tie_weights else {f"{place}.weight": (rows, columns)}
@@ -202,6 +253,11 @@ def _outputs(config: Config, vocabulary_size: int) -> list[Matrix]:
         inner = config.hidden // 4 ** (i + 1)
         found += [Matrix(f"tail.{i}.0", inner, config.hidden, False), Matrix(f"tail.{i}.1", end - start, inner, False)]
     return found
+
+
+def _projects(config: Config) -> bool:
+    """Whether the linear layer reads a projection of the last layer's outputs."""
+    return config.tie_weights and config.embedding != config.hidden
 
 
 def _scale(config: Config) -> float:

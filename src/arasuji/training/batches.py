@@ -91,7 +91,7 @@ class Epoch(Sequence[Batch]):
 def epoch_batches(documents: Documents, config: TrainConfig, epoch: int, pad_id: int) -> Epoch:
     """All batches of an epoch."""
     if config.layout == "stream":
-        return _stream(documents, config)
+        return _stream(documents, config, epoch)
     return _separate(documents, config, epoch, pad_id)
 
 
@@ -99,7 +99,7 @@ def _separate(documents: Documents, config: TrainConfig, epoch: int, pad_id: int
     """Batches of separate documents. The end token before a document is not counted, the one after it is. A document
     that is too long is cut, and the model does not learn to end there."""
     lengths = documents.lengths
-    generator = torch.Generator().manual_seed(config.seed + 1_000_003 * (epoch + 1))
+    generator = _generator(config, epoch)
     order = torch.randperm(len(documents), generator=generator).numpy()
     groups: list[np.ndarray] = []
     for start in range(0, len(order), config.batch_size * POOL_BATCHES):
@@ -115,21 +115,31 @@ def _separate(documents: Documents, config: TrainConfig, epoch: int, pad_id: int
     return Epoch(len(groups), documents.counted(config.max_length), make)
 
 
-def _stream(documents: Documents, config: TrainConfig) -> Epoch:
-    """Batches as the article makes them: all documents are joined in order and cut into `batch_size` rows. A batch
-    holds the next `max_length` tokens of every row; targets are the inputs shifted by one."""
-    tokens, rows, width = documents.tokens, config.batch_size, config.max_length
-    length = (len(tokens) - 1) // rows
-    ids = tokens[: length * rows].reshape(rows, length)
-    targets = tokens[1 : length * rows + 1].reshape(rows, length)
-    counted = length * rows - int(documents.fields.sum() and (targets < 0).sum())
+def _stream(documents: Documents, config: TrainConfig, epoch: int) -> Epoch:
+    """Batches as the article makes them: all documents are joined and cut into `batch_size` rows. A batch holds the
+    next `max_length` tokens of every row; targets are the inputs shifted by one. With `shuffle`, which the article does
+    not do, each epoch joins the documents in another order."""
+    order = np.arange(len(documents))
+    if config.shuffle:
+        order = torch.randperm(len(documents), generator=_generator(config, epoch)).numpy()
+    joined = documents.joined(order)
+    rows, width = config.batch_size, config.max_length
+    length = (len(documents.tokens) - 1) // rows
+    left_out = joined.read(np.arange(length * rows + 1, len(documents.tokens)))
+    counted = length * rows - int(documents.fields.sum()) + int((left_out < 0).sum())
+    first = np.arange(rows)[:, None] * length
 
     def make(i: int) -> Batch:
-        columns = slice(i * width, (i + 1) * width)
-        inputs = torch.from_numpy(ids_of(ids[:, columns]))
-        return Batch(inputs, torch.from_numpy(targets_of(targets[:, columns])), stream=True, continues=i > 0)
+        tokens = joined.read(first + np.arange(i * width, min((i + 1) * width, length) + 1))
+        inputs = torch.from_numpy(ids_of(tokens[:, :-1]))
+        return Batch(inputs, torch.from_numpy(targets_of(tokens[:, 1:])), stream=True, continues=i > 0)
 
     return Epoch(-(-length // width), counted, make)
+
+
+def _generator(config: TrainConfig, epoch: int) -> torch.Generator:
+    """The source of an epoch's order: the same seed and epoch give the same order."""
+    return torch.Generator().manual_seed(config.seed + 1_000_003 * (epoch + 1))
 
 
 def truncated(documents: Documents, config: TrainConfig) -> int:

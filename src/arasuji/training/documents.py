@@ -13,6 +13,9 @@ from arasuji.documents import Document
 from arasuji.files import disk_errors
 from arasuji.models import IGNORED
 
+COUNTED_AT_ONCE = 2**22
+"""Tokens are counted in parts of this many."""
+
 
 class Documents:
     """Documents as tokens, one after another, with an end token before the first and after each document.
@@ -51,11 +54,40 @@ class Documents:
         """The number of predicted tokens of all documents, of which at most `limit` tokens each are read."""
         return int((np.minimum(self.lengths, limit) - np.minimum(self.fields, limit)).sum())
 
+    def counts(self, vocabulary_size: int) -> np.ndarray:
+        """How often each token is predicted in an epoch: (V,) int64."""
+        found = np.zeros(vocabulary_size, np.int64)
+        for start in range(1, len(self.tokens), COUNTED_AT_ONCE):
+            part = self.tokens[start : start + COUNTED_AT_ONCE]
+            found += np.bincount(part[part >= 0], minlength=vocabulary_size)
+        return found
+
+    def joined(self, order: np.ndarray) -> Joined:
+        """The documents end to end in an order of their numbers (N,), after one end token."""
+        return Joined(self, order)
+
     def read(self, place: int, limit: int) -> tuple[np.ndarray, np.ndarray]:
         """The ids and targets of a document, at most `limit` of each. The ids begin with the end token before the
         document, and the targets end with the one after it, unless the document is cut."""
         start, stop = self.starts[place], min(self.starts[place + 1], self.starts[place] + limit)
         return ids_of(self.tokens[start - 1 : stop - 1]), targets_of(self.tokens[start:stop])
+
+
+class Joined:
+    """Documents end to end in some order. Nothing is copied: a position of this stream is looked up."""
+
+    def __init__(self, documents: Documents, order: np.ndarray) -> None:
+        lengths = documents.lengths[order]
+        self.tokens = documents.tokens
+        self.ends = 1 + lengths.cumsum()
+        """The position after each document."""
+        self.shifts = documents.starts[:-1][order] - (self.ends - lengths)
+        """What is added to a position of each document to find it in `tokens`."""
+
+    def read(self, positions: np.ndarray) -> np.ndarray:
+        """The tokens at some positions, of any shape; position 0 is the end token before the first document."""
+        number = np.searchsorted(self.ends, positions, side="right")
+        return self.tokens[np.where(positions > 0, positions + self.shifts[number], 0)]
 
 
 def ids_of(tokens: np.ndarray) -> np.ndarray:

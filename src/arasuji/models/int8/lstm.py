@@ -39,7 +39,10 @@ def tensors_of(model: Any) -> dict[str, Tensor]:
             for j, part in enumerate(cast("list[nn.Linear]", cluster)):
                 keep(f"tail.{i}.{j}", part.weight)
     else:
-        keep("head", linear.weight, linear.bias)
+        output = linear.weight
+        if model.projection is not None:  # one product while writing, though in training two are less work
+            output = output @ model.projection.weight
+        keep("head", output, linear.bias)
     return tensors
 
 
