@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from arasuji.reports.labels import apart, names, spaced
 from arasuji.reports.page import brief
-from arasuji.reports.svg import BAR, FONT, INK, LINE, PLAIN, QUIET, SERIES, WIDTH, as_svg
+from arasuji.reports.svg import BAR, FONT, INK, LINE, MODEL, PLAIN, QUIET, SERIES, WIDTH, as_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -166,6 +166,53 @@ def growth(title: str, points: Sequence[tuple[int, int]], unit: str, upright: st
         _rule(axes, unit, upright)
         axes.xaxis.set_major_locator(_whole())
         axes.xaxis.set_major_formatter(lambda value, _: brief(value))
+
+    return as_svg(title, HEIGHT + 40, draw)
+
+
+def scatter(
+    title: str,
+    points: Sequence[tuple[float, float]],
+    weak: Sequence[tuple[float, float]],
+    best: tuple[float, float],
+    units: tuple[str, str],
+    logarithmic: bool = False,
+    ticks: Sequence[str] = (),
+) -> Markup:
+    """A filled dot for each of the `points` (x, y), a hollow one for each of the `weak` ones, and the best one in its
+    own colour with its height. The axis of y ends above the highest filled dot; what is higher is a triangle at its
+    upper edge. With `ticks` x counts them."""
+
+    def draw(axes: Axes) -> None:
+        low, high = best[1], max(y for _, y in points)
+        room = 0.12 * (high - low or low)
+        axes.set_ylim(low - 2 * room, high + room)
+        for some, filled in ((points, True), (weak, False)):
+            for x, y in some:
+                inside = y <= high + room
+                axes.plot(
+                    x, min(y, high + room), "o" if inside else "^", color=BAR, markersize=7, clip_on=False,
+                    markerfacecolor=BAR if filled else "none",
+                )  # fmt: skip
+        axes.plot(*best, "o", color=MODEL, markersize=9)
+        axes.annotate(f"{best[1]:.3f}", best, (0, -9), textcoords="offset points", ha="center", va="top", color=INK)
+        _rule(axes, *units)
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.4g}")
+        if ticks:
+            axes.set_xticks(range(len(ticks)), names(ticks, 40 // len(ticks)))
+            axes.set_xlim(-0.5, len(ticks) - 0.5)
+            return
+        if logarithmic:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(numticks=5))
+            axes.xaxis.set_minor_locator(NullLocator())
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.margins(x=0.08)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     return as_svg(title, HEIGHT + 40, draw)
 
