@@ -186,15 +186,22 @@ def scatter(
     def draw(axes: Axes) -> None:
         low, high = best[1], max(y for _, y in points)
         room = 0.12 * (high - low or low)
-        axes.set_ylim(low - 2 * room, high + room)
+        top = high + room
+
+        def mark(x: float, y: float, colour: str, filled: bool, size: float) -> None:
+            # A shape of its own at each place, since matplotlib's markers are copies of a definition by its id.
+            shape = Circle((0, 0), size) if y <= top else RegularPolygon((0, 0), 3, radius=size)
+            shape.set(edgecolor=colour, facecolor=colour if filled else "none", zorder=3)
+            shape.set_transform(Affine2D() + ScaledTranslation(x, min(y, top), axes.transData))
+            axes.add_artist(shape)
+
+        drawn = [*points, *weak]
+        axes.plot([x for x, _ in drawn], [min(y, top) for _, y in drawn], "none")  # finds the limits of x
+        axes.set_ylim(low - 2 * room, top)
         for some, filled in ((points, True), (weak, False)):
             for x, y in some:
-                inside = y <= high + room
-                axes.plot(
-                    x, min(y, high + room), "o" if inside else "^", color=BAR, markersize=7, clip_on=False,
-                    markerfacecolor=BAR if filled else "none",
-                )  # fmt: skip
-        axes.plot(*best, "o", color=MODEL, markersize=9)
+                mark(x, y, BAR, filled, 3.5)
+        mark(*best, MODEL, True, 5)
         axes.annotate(f"{best[1]:.3f}", best, (0, -9), textcoords="offset points", ha="center", va="top", color=INK)
         _rule(axes, *units)
         axes.yaxis.set_major_locator(MaxNLocator(4))
@@ -212,7 +219,9 @@ def scatter(
         axes.margins(x=0.08)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
+    from matplotlib.patches import Circle, RegularPolygon
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+    from matplotlib.transforms import Affine2D, ScaledTranslation
 
     return as_svg(title, HEIGHT + 40, draw)
 

@@ -84,7 +84,8 @@ def _trials(search: Search) -> Table:
         return [str(trial.number), *values, _bits(trial), trial.steps, duration(trial.seconds / 60), trial.state]
 
     keys = list(search.space.searched)
-    ordered = sorted(search.trials, key=lambda trial: (trial.state != "complete", trial.bits_per_byte or 0.0))
+    states = ("complete", "pruned", "failed")
+    ordered = sorted(search.trials, key=lambda trial: (states.index(trial.state), trial.bits_per_byte or 0.0))
     headers = ["trial", *keys, UNIT, "steps", "time", "state"]
     return Table("All trials, the best first", headers, [row(trial) for trial in ordered])
 

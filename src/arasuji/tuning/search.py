@@ -3,6 +3,10 @@
 Optuna keeps the trials in a journal, a file of JSON lines in the folder of the search. A search that was killed is
 continued from it: trials that have ended stay, and the run that was cut off is resumed. Values depend on the seed, the
 number of the trial and the trials before it, so a continued search proposes what an undisturbed one does.
+
+A trial is pruned by the median of the complete ones at the same share of its steps. Hyperband would end most trials
+after their first validation, where a learning rate that falls until the last step does not show yet what it is worth,
+and needs more trials than a search of hours on one machine has.
 """
 
 from __future__ import annotations
@@ -93,12 +97,14 @@ def search_events(
         lower_bound=not tokenizers.is_lossless(chosen.tokenizer.name),
     )
     with run_lock(out):
-        study = _open_study(out, search, chosen)
+        study = _open_study(out, search, {"experiment": chosen.model_dump(mode="json"), "keep": keep})
         yield from _Loop(study, search, experiment_of, corpus, out, limits, keep, should_stop).run()
 
 
 @dataclass
 class _Loop:
+    """A search and all that it needs."""
+
     study: optuna.Study
     search: Search
     experiment_of: Callable[[list[str]], Experiment]
@@ -195,17 +201,15 @@ class _Loop:
 
     def _training(self, found: Trial, stop: Callable[[], str]) -> Iterator[TrainEvent]:
         settings = self.search.space.settings(found.values)
-        name = Path(self.search.preset).stem
-        folder = self._run(found)
         return session.train_events(
             self.experiment_of(settings),
             self.corpus,
-            folder.path,
+            self._run(found).path,
             self.limits.minutes,
             self.limits.max_steps,
             resume=True,
             should_stop=stop,
-            name=name,
+            name=Path(self.search.preset).stem,
             settings=settings,
         )
 
@@ -248,8 +252,10 @@ def _distribution(searched: Range | Choices) -> BaseDistribution:
     return FloatDistribution(searched.low, searched.high, log=searched.logarithmic)
 
 
-def _open_study(out: Path, search: Search, chosen: Experiment) -> optuna.Study:
-    """The study that the journal holds, or a new one. Raises RunError where it is damaged or is another search."""
+def _open_study(out: Path, search: Search, more: dict[str, Any]) -> optuna.Study:
+    """The study that the journal holds, or a new one. `more` must also be the same in a continued search.
+
+    Raises RunError where the journal is damaged or that of another search."""
     journal = out / JOURNAL
     if not journal.exists() and not RunDirectory(out).is_new:
         raise RunError(f"{out} is not empty and holds no search; say another --out")
@@ -267,7 +273,7 @@ def _open_study(out: Path, search: Search, chosen: Experiment) -> optuna.Study:
         _ended(study)
     except Exception as error:  # a damaged journal raises whatever its lines lead to
         raise RunError(f"{journal} cannot be read ({first_line(error)}); search into a new folder") from error
-    asked = search.model_dump(mode="json", exclude={"trials", "ended"}) | {"experiment": chosen.model_dump(mode="json")}
+    asked = search.model_dump(mode="json", exclude={"trials", "ended"}) | more
     if not kept:
         study.set_user_attr("asked", asked)
     for name in kept:
