@@ -102,11 +102,13 @@ def test_a_killed_search_goes_on_to_what_an_undisturbed_one_finds(searched, corp
 
 
 def test_a_search_that_is_stopped_keeps_its_trial_for_later_and_more_trials_may_be_asked_for(corpus, tmp_path):
-    def go(trials: int, stop: str = "") -> api.Search:
-        *_, found = api.tune_events("ngram", corpus, tmp_path, ASKED, trials, max_steps=STEPS, should_stop=lambda: stop)
+    def go(trials: int, stop: str = "", max_minutes: float | None = None) -> api.Search:
+        limits = {"max_steps": STEPS, "max_minutes": max_minutes}
+        *_, found = api.tune_events("ngram", corpus, tmp_path, ASKED, trials, **limits, should_stop=lambda: stop)
         return found
 
     assert go(1, "stopped by Ctrl-C").ended == "stopped by Ctrl-C"
+    assert go(1, max_minutes=0.01).ended == loop.TIME_OVER
     assert not (tmp_path / "best.toml").exists()
     found = go(1)
     assert len(found.trials) == 1

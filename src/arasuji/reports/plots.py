@@ -192,7 +192,8 @@ def scatter(
             # A shape of its own at each place, since matplotlib's markers are copies of a definition by its id.
             shape = Circle((0, 0), size) if y <= top else RegularPolygon((0, 0), 3, radius=size)
             shape.set(edgecolor=colour, facecolor=colour if filled else "none", zorder=3)
-            shape.set_transform(Affine2D() + ScaledTranslation(x, min(y, top), axes.transData))
+            place = ScaledTranslation(x, min(y, top), axes.transData)  # type: ignore[arg-type]  # takes any transform
+            shape.set_transform(Affine2D() + place)
             axes.add_artist(shape)
 
         drawn = [*points, *weak]

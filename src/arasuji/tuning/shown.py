@@ -19,8 +19,8 @@ def show(events: Iterable[TuneEvent]) -> Search:
         if isinstance(event, TrialStarted):
             line.clear()
             say(f"trial {event.number:>4} of {event.trials}  {settings(event.values)}")
-        elif isinstance(event, Started):
             line = ProgressLine()
+        elif isinstance(event, Started):
             line.total = event.plan.steps
             if event.resumed_step:
                 line.say(f"            resumed at step {event.resumed_step:,}")
