@@ -23,6 +23,7 @@ from arasuji.errors import OptionError, RunError, TrainingError
 from arasuji.tuning import search as loop
 from arasuji.tuning.preset import as_toml
 from arasuji.tuning.space import Choices, Range, read_space
+from arasuji.tuning.study import COMPLETE_FIRST
 
 TINY = ["size=300", "batch_size=4", "validation_documents=2", "sampling.max_length=2", "checkpoint_steps=1"]
 ASKED = ["discount=0.2..0.9", "order=1|2|3", *TINY]
@@ -58,7 +59,7 @@ def test_a_search_tries_only_what_it_was_asked_to_and_the_best_trial_has_the_few
 def test_a_trial_that_does_worse_than_the_others_ends_early(searched):
     pruned = [trial for trial in searched[1].trials if trial.state == "pruned"]
     assert pruned
-    assert all(trial.steps < STEPS and trial.number > loop.COMPLETE_FIRST for trial in pruned)
+    assert all(trial.steps < STEPS and trial.number > COMPLETE_FIRST for trial in pruned)
 
 
 def test_every_trial_stays_as_a_run_and_the_best_one_alone_with_its_weights(searched):

@@ -1,7 +1,8 @@
 """A bounded search for the options with which a preset needs the fewest bits per byte.
 
-Each trial trains a run of its own with other values of the searched options. `space` reads what is searched, `search`
-is the loop over the trials, `preset` writes the best values as a TOML file, and `shown` shows a search on stderr.
+Each trial trains a run of its own with other values of the searched options. `space` reads what is searched, `study`
+opens the journal of the trials, `search` is the loop over them, `preset` writes the best values as a TOML file, and
+`shown` shows a search on stderr.
 """
 
 from __future__ import annotations

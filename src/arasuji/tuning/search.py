@@ -1,17 +1,12 @@
 """The loop over the trials of a search: Optuna proposes values, `session` trains a run with them.
 
-Optuna keeps the trials in a journal, a file of JSON lines in the folder of the search. A search that was killed is
-continued from it: trials that have ended stay, and the run that was cut off is resumed. Values depend on the seed, the
-number of the trial and the trials before it, so a continued search proposes what an undisturbed one does.
-
-A trial is pruned by the median of the complete ones at the same share of its steps. Hyperband would end most trials
-after their first validation, where a learning rate that falls until the last step does not show yet what it is worth,
-and needs more trials than a search of hours on one machine has.
+A search that was killed is continued from its journal: trials that have ended stay, and the run that was cut off is
+resumed. Values depend on the seed, the number of the trial and the trials before it, so a continued search proposes
+what an undisturbed one does.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -21,11 +16,7 @@ from typing import Any
 
 import optuna
 from numpy.random import SeedSequence
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.pruners import MedianPruner
 from optuna.samplers import RandomSampler, TPESampler
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
 from arasuji import files, tokenizers
@@ -34,26 +25,21 @@ from arasuji.corpus import Corpus
 from arasuji.errors import OptionError, RunError, TrainingError, out_of_memory
 from arasuji.runs import RunDirectory
 from arasuji.runs.opening import first_line
-from arasuji.speech import shortened
 from arasuji.training import session
 from arasuji.training.events import Started, TrainEvent
 from arasuji.training.lock import run_lock
 from arasuji.training.loop import Stepped, Stopped, Validated
 from arasuji.tuning import Search, Trial, TrialEnded, TrialStarted, TuneEvent
 from arasuji.tuning.preset import as_toml
-from arasuji.tuning.space import Choices, Range, Space, Value, check_space
+from arasuji.tuning.space import Space, Value, check_space
+from arasuji.tuning.study import distribution_of, ended_trials, open_study
 
-JOURNAL = "journal.jsonl"
 BEST = "best.toml"
 """The preset with the values of the best trial."""
-JOURNAL_BYTES = 2**28
-"""A journal is read up to this size, which is hundreds of thousands of trials."""
-COMPLETE_FIRST = 4
-"""No trial is pruned before this many trials are complete."""
-FIRST_TENTH = 2
-"""No trial is pruned before this many tenths of its steps."""
 PRUNED = "worse than the median of the trials at the same point"
+"""The reason of a trial that ended early."""
 TIME_OVER = "the time of the search is over"
+"""The reason of a search that ended after its `max_minutes`."""
 DRAWS = 100
 """A search ends when this many values in a row were tried before."""
 
@@ -97,7 +83,7 @@ def search_events(
         lower_bound=not tokenizers.is_lossless(chosen.tokenizer.name),
     )
     with run_lock(out):
-        study = _open_study(out, search, {"experiment": chosen.model_dump(mode="json"), "keep": keep})
+        study = open_study(out, search, {"experiment": chosen.model_dump(mode="json"), "keep": keep})
         yield from _Loop(study, search, experiment_of, corpus, out, limits, keep, should_stop).run()
 
 
@@ -122,7 +108,7 @@ class _Loop:
         def stop() -> str:
             return self.should_stop() or (TIME_OVER if time.monotonic() > end - session.STOP_SECONDS else "")
 
-        search.trials = _ended(self.study)
+        search.trials = ended_trials(self.study)
         self._delete_weights()
         while not search.ended:
             if len(search.trials) >= self.limits.trials:
@@ -139,7 +125,7 @@ class _Loop:
 
     def _next_trial(self, number: int) -> optuna.Trial | None:
         """The trial that was cut off, or one with values that none has had; None where no such values are found."""
-        distributions = {key: _distribution(searched) for key, searched in self.search.space.searched.items()}
+        distributions = {key: distribution_of(searched) for key, searched in self.search.space.searched.items()}
         for left in self.study.get_trials(states=(TrialState.RUNNING,)):
             waiting = self.study.get_trials(states=(TrialState.WAITING,))
             if left.user_attrs.get("number") == number and not waiting:
@@ -242,47 +228,3 @@ class _Loop:
             if path.is_symlink():
                 raise RunError(f"{path} is a link, which nothing is written through: remove it")
         return RunDirectory(folder)
-
-
-def _distribution(searched: Range | Choices) -> BaseDistribution:
-    if isinstance(searched, Choices):
-        return CategoricalDistribution(searched.choices)
-    if searched.whole:
-        return IntDistribution(int(searched.low), int(searched.high), log=searched.logarithmic)
-    return FloatDistribution(searched.low, searched.high, log=searched.logarithmic)
-
-
-def _open_study(out: Path, search: Search, more: dict[str, Any]) -> optuna.Study:
-    """The study that the journal holds, or a new one. `more` must also be the same in a continued search.
-
-    Raises RunError where the journal is damaged or that of another search."""
-    journal = out / JOURNAL
-    if not journal.exists() and not RunDirectory(out).is_new:
-        raise RunError(f"{out} is not empty and holds no search; say another --out")
-    (out / f"{JOURNAL}.lock").unlink(missing_ok=True)  # of a killed search: this one has the lock of the folder
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        if journal.exists():
-            whole, end, rest = files.read_bytes(journal, JOURNAL_BYTES).rpartition(b"\n")
-            if rest:  # a line that a killed search has left incomplete
-                files.write_text(journal, (whole + end).decode())
-        storage = JournalStorage(JournalFileBackend(str(journal), JournalFileOpenLock(str(journal))))
-        pruner = MedianPruner(n_startup_trials=COMPLETE_FIRST, n_warmup_steps=FIRST_TENTH)
-        study = optuna.create_study(storage=storage, pruner=pruner, study_name="tune", load_if_exists=True)
-        kept: dict[str, Any] = study.user_attrs.get("asked", {})
-        _ended(study)
-    except Exception as error:  # a damaged journal raises whatever its lines lead to
-        raise RunError(f"{journal} cannot be read ({first_line(error)}); search into a new folder") from error
-    asked = search.model_dump(mode="json", exclude={"trials", "ended"}) | more
-    if not kept:
-        study.set_user_attr("asked", asked)
-    for name in kept:
-        if kept[name] != asked.get(name):
-            was, now = (shortened(json.dumps(of.get(name), ensure_ascii=False), 60) for of in (kept, asked))
-            raise RunError(f"{out} was started with {name} {was}, and this is {now}; search into a new folder")
-    return study
-
-
-def _ended(study: optuna.Study) -> list[Trial]:
-    finished = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
-    return [Trial(**trial.user_attrs["ended"]) for trial in finished]
