@@ -1,4 +1,4 @@
-"""What a notebook calls: inspect, prepare, train, load, generate, evaluate, compare.
+"""What a notebook calls: inspect, prepare, train, tune, load, generate, evaluate, compare.
 
 corpus = prepare("anime.csv", "corpora/anime")
 run = train("lstm-small", corpus, "runs/small")
@@ -13,7 +13,10 @@ or the name of a base model, which is then opened for this one call. In paths, ~
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -21,7 +24,7 @@ from typing import Any
 
 import torch
 
-from arasuji import arguments, device, models, tokenizers
+from arasuji import arguments, device, models, processes, tokenizers
 from arasuji.arguments import AnyPath
 from arasuji.config import DocumentConfig, Experiment, SamplingConfig, TrainConfig, checked, load_experiment, override
 from arasuji.corpus import Corpus, Record, prepare
@@ -38,6 +41,9 @@ from arasuji.training import session
 from arasuji.training.events import Started, TrainEvent, Watched
 from arasuji.training.loop import Saved, Stepped, Stopped, Validated
 from arasuji.training.shown import show
+from arasuji.tuning import Search, Trial, TrialEnded, TrialStarted, TuneEvent
+from arasuji.tuning.shown import show as show_search
+from arasuji.tuning.space import read_space
 
 __all__ = [
     "PROMPTS",
@@ -49,11 +55,16 @@ __all__ = [
     "Sample",
     "Saved",
     "Score",
+    "Search",
     "Started",
     "Stepped",
     "Stopped",
     "TrainEvent",
     "TrainedModel",
+    "Trial",
+    "TrialEnded",
+    "TrialStarted",
+    "TuneEvent",
     "Validated",
     "Watched",
     "check_prompts",
@@ -66,6 +77,8 @@ __all__ = [
     "prepare",
     "train",
     "train_events",
+    "tune",
+    "tune_events",
     "write",
 ]
 
@@ -159,6 +172,74 @@ def train(
     `generate`, `evaluate` and `compare`."""
     show(train_events(chosen, corpus, out, max_minutes, max_steps, resume, name=name, settings=settings))
     return RunDirectory(arguments.path(out))
+
+
+def tune_events(
+    preset: AnyPath,
+    corpus: Corpus | AnyPath,
+    out: AnyPath,
+    settings: Iterable[str] | str,
+    trials: int,
+    minutes: float | None = None,
+    max_steps: int | None = None,
+    max_minutes: float | None = None,
+    seed: int = 0,
+    keep: bool = False,
+    should_stop: Callable[[], str] = lambda: "",
+) -> Iterator[TuneEvent]:
+    """Search for options with which a preset, or a TOML file, needs the fewest bits per byte of the validation split;
+    yields what happens, the `Search` at last, and trains as its events are taken.
+
+    `settings` name what is searched: "key=a..b" is a range, "key=a|b|c" are choices, and other "key=value" hold for all
+    trials. Each trial is a run in `out`/trials of at most `minutes` and `max_steps`; one that does worse than others
+    ends early (median rule; Golovin et al. 2017). Values come from the tree-structured Parzen estimator (Bergstra et
+    al. 2011), by Optuna. Only the best trial keeps its weights, unless `keep`; `out`/best.toml is the preset with its
+    values. The same call continues a search that was stopped, by `max_minutes` or otherwise; it may name other numbers
+    of `trials` and `max_minutes`.
+
+    Raises:
+        OptionError: a key, a value, a range or a number that cannot be searched; or Optuna is not installed.
+        RunError: `out` is not a folder of this search, or another process writes it.
+        TrainingError: no trial has ended with a score.
+    """
+    if not find_spec("optuna"):
+        raise OptionError("a search needs Optuna, which is not installed: pip install 'arasuji[tune]'")
+    limits = [limit for limit in (minutes, max_minutes) if limit is not None]
+    if trials < 1 or not all(0 < limit < math.inf for limit in limits) or not 0 <= seed < 2**32:
+        raise OptionError(f"trials {trials}, minutes {limits}, seed {seed}: at least 1 trial, above 0 minutes, a seed")
+    if limits != sorted(limits):
+        raise OptionError(f"max_minutes {max_minutes:g} of the search are fewer than the {minutes:g} of one trial")
+    if processes.count() > 1:
+        raise OptionError("a search trains in one process: start it without torchrun")
+    from arasuji.tuning.search import Limits, search_events  # imports Optuna
+
+    return search_events(
+        arguments.name(preset),
+        partial(experiment, preset),
+        read_space(arguments.texts(settings)),
+        corpus if isinstance(corpus, Corpus) else arguments.path(corpus),
+        arguments.path(out),
+        Limits(trials, minutes, max_steps, max_minutes),
+        seed,
+        keep,
+        should_stop,
+    )
+
+
+def tune(
+    preset: AnyPath,
+    corpus: Corpus | AnyPath,
+    out: AnyPath,
+    settings: Iterable[str] | str,
+    trials: int,
+    minutes: float | None = None,
+    max_steps: int | None = None,
+    max_minutes: float | None = None,
+    seed: int = 0,
+    keep: bool = False,
+) -> Search:
+    """Search to the end (see `tune_events`), shown on stderr."""
+    return show_search(tune_events(preset, corpus, out, settings, trials, minutes, max_steps, max_minutes, seed, keep))
 
 
 def load(name: AnyPath, precision: device.Precision | None = None) -> TrainedModel:

@@ -239,20 +239,24 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         raise OptionError(f"{path} is not TOML: {reason}") from error
 
 
+def value_of(raw: str) -> Any:
+    """The value of a setting's text: what TOML reads in it, or the text itself where it is no TOML."""
+    try:
+        return tomllib.loads(f"x = {raw}")["x"]
+    except (ValueError, RecursionError):
+        return raw
+
+
 def override(tables: dict[str, Any], setting: str, known: dict[str, set[str]]) -> None:
     """Apply one `key=value` to an experiment's raw tables, in place.
 
     The key is a field of the experiment (`base`), of one of its sections (`learning_rate`, where a single
-    section has it), or both (`sampling.max_length`). `known` gives the fields of every section. The value
-    is read as TOML, and as plain text where that fails.
+    section has it), or both (`sampling.max_length`). `known` gives the fields of every section.
     """
     key, equals, raw = setting.partition("=")
     if not equals:
         raise OptionError(f"--set takes key=value, not {setting!r}")
-    try:
-        value = tomllib.loads(f"x = {raw}")["x"]
-    except (ValueError, RecursionError):
-        value = raw
+    value = value_of(raw)
     section, dot, field = key.strip().rpartition(".")
     if not dot and field in ("base", "description"):
         tables[field] = value if isinstance(value, str) else raw

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from arasuji.reports.labels import apart, names, spaced
 from arasuji.reports.page import brief
-from arasuji.reports.svg import BAR, FONT, INK, LINE, PLAIN, QUIET, SERIES, WIDTH, as_svg
+from arasuji.reports.svg import BAR, FONT, INK, LINE, MODEL, PLAIN, QUIET, SERIES, WIDTH, as_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -166,6 +166,63 @@ def growth(title: str, points: Sequence[tuple[int, int]], unit: str, upright: st
         _rule(axes, unit, upright)
         axes.xaxis.set_major_locator(_whole())
         axes.xaxis.set_major_formatter(lambda value, _: brief(value))
+
+    return as_svg(title, HEIGHT + 40, draw)
+
+
+def scatter(
+    title: str,
+    points: Sequence[tuple[float, float]],
+    weak: Sequence[tuple[float, float]],
+    best: tuple[float, float],
+    units: tuple[str, str],
+    logarithmic: bool = False,
+    ticks: Sequence[str] = (),
+) -> Markup:
+    """A filled dot for each of the `points` (x, y), a hollow one for each of the `weak` ones, and the best one in its
+    own colour with its height. The axis of y ends above the highest filled dot; what is higher is a triangle at its
+    upper edge. With `ticks` x counts them."""
+
+    def draw(axes: Axes) -> None:
+        low, high = best[1], max(y for _, y in points)
+        room = 0.12 * (high - low or low)
+        top = high + room
+
+        def mark(x: float, y: float, colour: str, filled: bool, size: float) -> None:
+            # A shape of its own at each place, since matplotlib's markers are copies of a definition by its id.
+            shape = Circle((0, 0), size) if y <= top else RegularPolygon((0, 0), 3, radius=size)
+            shape.set(edgecolor=colour, facecolor=colour if filled else "none", zorder=3)
+            place = ScaledTranslation(x, min(y, top), axes.transData)  # type: ignore[arg-type]  # takes any transform
+            shape.set_transform(Affine2D() + place)
+            axes.add_artist(shape)
+
+        drawn = [*points, *weak]
+        axes.plot([x for x, _ in drawn], [min(y, top) for _, y in drawn], "none")  # finds the limits of x
+        axes.set_ylim(low - 2 * room, top)
+        for some, filled in ((points, True), (weak, False)):
+            for x, y in some:
+                mark(x, y, BAR, filled, 3.5)
+        mark(*best, MODEL, True, 5)
+        axes.annotate(f"{best[1]:.3f}", best, (0, -9), textcoords="offset points", ha="center", va="top", color=INK)
+        _rule(axes, *units)
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.4g}")
+        if ticks:
+            axes.set_xticks(range(len(ticks)), names(ticks, 40 // len(ticks)))
+            axes.set_xlim(-0.5, len(ticks) - 0.5)
+            return
+        if logarithmic:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(numticks=5))
+            axes.xaxis.set_minor_locator(NullLocator())
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.margins(x=0.08)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+
+    from matplotlib.patches import Circle, RegularPolygon
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+    from matplotlib.transforms import Affine2D, ScaledTranslation
 
     return as_svg(title, HEIGHT + 40, draw)
 

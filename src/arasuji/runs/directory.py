@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,11 @@ class RunDirectory:
             raise RunError(f"{folder} is damaged: its manifest does not say what it holds; train again") from error
         bases.check(folder, folder)
         return folder, facts
+
+    def delete_weights(self) -> None:
+        """Delete the best model and the last checkpoint; what the run was started with and its logs stay."""
+        for name in ("best", "last"):
+            shutil.rmtree(self.path / name, ignore_errors=True)  # a link is left alone
 
     # The logs
 

@@ -18,7 +18,7 @@ PLAIN_SECONDS = 15.0
 def show(events: Iterable[TrainEvent]) -> Progress | None:
     """Show the events of a run, and return its progress at the end."""
     progress: Progress | None = None
-    line = _ProgressLine()
+    line = ProgressLine()
     for event in events:
         if isinstance(event, Started):
             line.clear()
@@ -57,7 +57,7 @@ def _introduce(run: Started) -> None:
         say(f"note       {note}")
 
 
-class _ProgressLine:
+class ProgressLine:
     """The progress of a run: one line that is rewritten on a terminal, elsewhere a new line every `PLAIN_SECONDS`."""
 
     def __init__(self) -> None:
