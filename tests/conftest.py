@@ -13,6 +13,7 @@ from arasuji import models, tokenizers
 
 SMALL: dict[str, dict[str, Any]] = {
     "lstm": {"embedding": 24, "hidden": 32, "layers": 2, "dropout": 0.0},
+    "mixture": {"embedding": 24, "hidden": 32, "layers": 2, "dropout": 0.0, "order": 4},
     "ngram": {"order": 4},
     "transformer": {"layers": 2, "heads": 2, "width": 32, "context_length": 64, "dropout": 0.0},
 }

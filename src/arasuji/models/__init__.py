@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+import numpy as np
 import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
@@ -63,6 +64,20 @@ class Vocabulary(Protocol):
     pad_id: int
 
 
+class TrainingTexts(Protocol):
+    """The training split as tokens."""
+
+    def __len__(self) -> int:
+        """The number of documents."""
+
+    def read(self, place: int, limit: int) -> tuple[np.ndarray, np.ndarray]:
+        """The ids and targets of a document, at most `limit` of each: (T,) int64, as `LanguageModel.forward` takes
+        them."""
+
+    def counts(self, vocabulary_size: int) -> np.ndarray:
+        """How often each token is predicted in an epoch: (V,) int64."""
+
+
 class LanguageModel(nn.Module, ABC):
     """A model of the next token."""
 
@@ -96,9 +111,8 @@ class LanguageModel(nn.Module, ABC):
         """The state that `State.tensors` wrote; for families that carry one through a stream."""
         return None
 
-    def begin(self, counts: Tensor) -> None:
-        """Called once before a new model is trained: counts (V,) int64 says how often each token is predicted in an
-        epoch."""
+    def begin(self, texts: TrainingTexts) -> None:
+        """Called before training, with the texts of the training split; what it changes is not part of `learned`."""
 
     def parameter_groups(self, train: TrainConfig) -> list[dict[str, Any]]:
         """Parameters for the optimizer; matrices decay, vectors (biases, norms) do not, as in nanoGPT."""

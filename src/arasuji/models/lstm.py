@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from arasuji.errors import OptionError
-from arasuji.models import Family, LanguageModel, Loss, Vocabulary, _folder
+from arasuji.models import Family, LanguageModel, Loss, TrainingTexts, Vocabulary, _folder
 from arasuji.models._checked import Matrix, Shape, check, floats, in_8_bits
 from arasuji.models._head import AdaptiveSoftmax, linear_cross_entropy, token_losses
 
@@ -100,11 +100,11 @@ class Lstm(LanguageModel):
             nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
             self.linear.weight = self.embedding.weight
 
-    def begin(self, counts: Tensor) -> None:
+    def begin(self, texts: TrainingTexts) -> None:
         if self.config.unigram_bias:
-            shares = (counts + 0.5) / (counts + 0.5).sum()
+            counts = torch.from_numpy(texts.counts(self.vocabulary_size)) + 0.5
             with torch.no_grad():
-                cast("nn.Linear", self.linear).bias.copy_(shares.log())
+                cast("nn.Linear", self.linear).bias.copy_((counts / counts.sum()).log())
 
     def forward(
         self, ids: Tensor, targets: Tensor, state: LstmState | None = None, loss: Loss | None = None

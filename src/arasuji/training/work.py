@@ -69,7 +69,7 @@ class Work:
                 f"say a multiple of {processes.count()}"
             )
         documents = Documents(documents_of(corpus.train, tokenizer, chosen.document.format), tokenizer.end_id)
-        model.begin(torch.from_numpy(documents.counts(model.vocabulary_size)).to(device.here()))
+        model.begin(documents)
         records: Sequence[Record] = corpus.validation
         if 0 < train.validation_documents < len(records):
             records = random.Random(train.seed).sample(records, train.validation_documents)
