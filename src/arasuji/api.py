@@ -6,6 +6,7 @@ model = load(run)
 for sample in generate(model, "After years", n=3): print(sample.text)
 print(evaluate(run, [r.text for r in corpus.test], train=corpus.train).bits_per_byte)
 print(compare([run, "smollm2-135m"]).pairs)
+few_shot = load("smollm2-135m").with_shots(corpus.train, 4)  # scores and writes with 4 training texts in its context
 
 Where a list of texts or files is taken, a single one may be given as it is; where a model is, also the folder of a run
 or the name of a base model, which is then opened for this one call. In paths, ~ is the home folder.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from itertools import islice
@@ -284,7 +286,8 @@ def write(
     trained = _opened(trained)
     beginnings = (prompt for prompt in arguments.texts(prompts) for _ in range(n))
     requests = islice((Request(prompt, seed + i, fields) for i, prompt in enumerate(beginnings)), skip, None)
-    return decode(trained.model, trained.tokenizer, requests, sampling or trained.sampling, pieces, trained.format)
+    settings = sampling or trained.sampling
+    return decode(trained.model, trained.tokenizer, requests, settings, pieces, trained.format, trained.shots)
 
 
 def check_prompts(
@@ -292,7 +295,8 @@ def check_prompts(
 ) -> None:
     """Raise PromptError for the first prompt that the model cannot continue, before anything is written."""
     for prompt in arguments.texts(prompts):
-        check_length(trained.model, trained.tokenizer, beginning_of(prompt, fields, trained.tokenizer, trained.format))
+        document = beginning_of(prompt, fields, trained.tokenizer, trained.format, trained.shots)
+        check_length(trained.model, trained.tokenizer, document)
 
 
 def generate(
@@ -331,13 +335,17 @@ def evaluate(
     Of records, the model is told the fields that it was trained with. `train` is the split that the model has learnt
     from: what a word tokenizer throws away is charged by it. Without it such a model's figure is a lower bound.
 
+    A model `with_shots` reads them before each text; they are not counted.
+
     Raises:
         OptionError: there is no text to score.
     """
     passages = [texts] if isinstance(texts, str) else [*texts]
     if not passages:
         raise OptionError("there is no text to score")
-    if not isinstance(trained, TrainedModel) or trained.precision == torch.int8:
-        trained = load(trained.source if isinstance(trained, TrainedModel) else trained, "auto")
+    if not isinstance(trained, TrainedModel):
+        trained = load(trained, "auto")
+    elif trained.precision == torch.int8:
+        trained = replace(load(trained.source, "auto"), shots=trained.shots)
     charge = Charge.of(trained.tokenizer, train)
-    return score(trained.model, trained.tokenizer, passages, groups, charge, trained.format)
+    return score(trained.model, trained.tokenizer, passages, groups, charge, trained.format, trained.shots)

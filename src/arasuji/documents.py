@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import tee
@@ -21,6 +22,8 @@ class Document:
     """(T,): one end token, the fields, the text; and where the text is whole, its own end token."""
     counted_from: int
     """The place in `ids` where the text begins. What stands before it is read and never predicted."""
+    shots: int = 0
+    """The number of ids at the beginning that are those of `Shots`, before the document's own end token."""
 
     @property
     def text_ids(self) -> list[int]:
@@ -28,14 +31,35 @@ class Document:
         return self.ids[self.counted_from :]
 
 
-def document_of(record: Record, tokenizer: Tokenizer, format: str = "", whole: bool = True) -> Document:
+@dataclass(frozen=True)
+class Shots:
+    """Whole documents that stand before each text in a model's context, as documents stand in a stream. They are read
+    and never predicted (few-shot prompting; Brown et al. 2020)."""
+
+    records: tuple[Record, ...] = ()
+    ids: tuple[int, ...] = ()
+    """(S,): of each of them an end token, its fields and its text. The end of the last one is the end token with which
+    the document after it begins."""
+
+
+NO_SHOTS = Shots()
+"""A document then stands alone."""
+
+
+def document_of(
+    record: Record, tokenizer: Tokenizer, format: str = "", whole: bool = True, shots: Shots = NO_SHOTS
+) -> Document:
     """One record as tokens. `format` is that of `DocumentConfig`; a text that is not `whole` is to be continued."""
-    (document,) = documents_of([record], tokenizer, format, whole)
+    (document,) = documents_of([record], tokenizer, format, whole, shots)
     return document
 
 
 def documents_of(
-    records: Iterable[Record], tokenizer: Tokenizer, format: str = "", whole: bool = True
+    records: Iterable[Record],
+    tokenizer: Tokenizer,
+    format: str = "",
+    whole: bool = True,
+    shots: Shots = NO_SHOTS,
 ) -> Iterator[Document]:
     """`document_of` each record, encoded many at a time."""
     end = [tokenizer.end_id]
@@ -46,7 +70,40 @@ def documents_of(
     else:
         fields = ([] for _ in theirs)
     for before, ids in zip(fields, texts, strict=True):
-        yield Document([*end, *before, *ids, *end[:whole]], 1 + len(before))
+        own = [*end, *before, *ids, *end[:whole]]
+        yield Document([*shots.ids, *own], len(shots.ids) + 1 + len(before), len(shots.ids))
+
+
+def drawn_shots(
+    train: Sequence[Record],
+    count: int,
+    seed: int,
+    tokenizer: Tokenizer,
+    format: str = "",
+    context_length: int | None = None,
+) -> Shots:
+    """`count` different records of a training split as shots, every record with the same probability, and whole. The
+    shots of one seed are the first ones of any larger number of shots of this seed.
+
+    Shots may fill half of a model's context, so that the other half is free for each text.
+
+    Raises:
+        OptionError: the split has fewer records, or they do not fit.
+    """
+    if not 0 <= count <= len(train):
+        raise OptionError(f"{count} shots cannot be drawn: the training split has {len(train):,} texts")
+    order = list(range(len(train)))
+    random.Random(seed).shuffle(order)
+    records = tuple(train[place] for place in order[:count])
+    ids: list[int] = []
+    for fitting, document in enumerate(documents_of(records, tokenizer, format)):
+        ids += document.ids[:-1]
+        if context_length is not None and len(ids) > context_length // 2:
+            raise OptionError(
+                f"shots asked for: {count}, shots that fit: {fitting}, since they may fill half of the model's context "
+                f"of {context_length:,} tokens; ask for fewer, or take a model with a longer context"
+            )
+    return Shots(records, tuple(ids))
 
 
 def texts_read(records: Sequence[Record], format: str) -> Iterator[str]:

@@ -8,9 +8,11 @@ import shutil
 import subprocess
 import sys
 
+import gpt2_shaped
 import pytest
 
 from arasuji import bases
+from arasuji.evaluation.examine import Job, examine
 
 KEYS = {
     "models": {
@@ -109,6 +111,25 @@ def test_a_second_run_asks_no_model_and_says_the_same(arasuji_, asked, compared,
             model["cost"].pop("from_cache")
         report["meta"].pop("command")
     assert again == first
+
+
+def test_an_untuned_base_with_shots_is_a_row_of_its_own(arasuji_, corpus, home, tmp_path, monkeypatch):
+    monkeypatch.setattr("arasuji.evaluation.ask._process", lambda name, job: examine(name, Job(**job)))
+    base = gpt2_shaped.make(tmp_path / "base", layers=1, heads=2, width=8, positions=1024)
+    asked = ["compare", base, "--corpus", corpus, "--samples", 2, "--seeds", 1, "--documents", 2, "--seed", 2]
+    asked += ["--shots", 2]
+    report = arasuji_(*asked, "--json").json
+    plain, few_shot = report["models"]
+    assert (plain["name"], few_shot["name"]) == (str(base), f"{base} + 2 shots")
+    assert few_shot["bits_per_byte"] != plain["bits_per_byte"]
+    for key in ("bytes", "tokens"):
+        assert few_shot["documents"][key] == plain["documents"][key]
+    assert (plain["shots"], len(few_shot["shots"])) == ([], 2)
+    assert "--shots 2" in report["meta"]["command"]
+    (tmp_path / "report.json").write_text(json.dumps(report), "utf-8")
+    shown = arasuji_("compare", "--from", tmp_path / "report.json").out
+    assert "it was not trained on them" in " ".join(shown.split())
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_a_single_document_has_no_interval(arasuji_, words, mini, home):

@@ -16,7 +16,7 @@ from arasuji.speech import shown
 KEYS = {
     "prepare": {"rules", "documents", "notes", "hash"},
     "train": {"run", "steps", "tokens", "seconds", "best"},
-    "evaluate": {"bits_per_byte", "low", "high", "documents", "bytes", "tokens", "charge"},
+    "evaluate": {"bits_per_byte", "low", "high", "documents", "bytes", "tokens", "charge", "shots"},
 }
 SAMPLE = {"prompt", "completion", "text", "tokens", "finished", "seed"}
 
@@ -56,14 +56,14 @@ def test_help_names_every_verb(arasuji_):
         (
             "generate",
             "--prompts-file -n --min-length --max-length --temperature --top-k --top-p --min-p --repetition-penalty"
-            " --no-repeat-ngram-size --num-beams --seed --out --json",
+            " --no-repeat-ngram-size --num-beams --seed --shots --corpus --out --json",
         ),
         (
             "evaluate",
             "--corpus --split --texts --text-column --title-column --delimiter --encoding --no-header --skip-bad-rows"
-            " --json",
+            " --shots --seed --json",
         ),
-        ("compare", "--corpus --out --samples --seeds --documents --json --from"),
+        ("compare", "--corpus --out --samples --seeds --documents --shots --json --from"),
     ],
 )
 def test_a_verb_has_the_options_of_the_contract(arasuji_, verb, options):
@@ -174,7 +174,7 @@ def test_a_word_tokenizer_is_charged_by_the_corpus_and_without_one_it_says_so(ar
 
 def samples(outcome) -> list[dict]:
     found = outcome.json
-    assert found.keys() == {"samples"}
+    assert found.keys() == {"samples", "shots"}
     assert all(sample.keys() == SAMPLE for sample in found["samples"])
     return found["samples"]
 
@@ -252,7 +252,7 @@ def test_out_jsonl_appends_lines_that_carry_model_settings_and_seed(arasuji_, ru
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     assert [line["seed"] for line in lines] == [5, 6, 0]
     assert [{key: line[key] for key in SAMPLE} for line in lines[:2]] == found
-    assert all(line.keys() == SAMPLE | {"model", "weights", "precision", "settings"} for line in lines)
+    assert all(line.keys() == SAMPLE | {"model", "weights", "precision", "settings", "shots"} for line in lines)
     assert all(line["model"] == run.name for line in lines)
     assert [line["settings"]["top_k"] for line in lines] == [9, 9, 0]
 

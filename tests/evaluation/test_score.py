@@ -70,14 +70,15 @@ def test_a_text_beyond_the_context_is_scored_whole_by_windows_that_overlap_by_ha
 
 
 @settings(deadline=None, max_examples=60, derandomize=True)
-@given(tokens=st.integers(0, 60), limit=st.none() | st.integers(1, 20))
-def test_the_windows_count_every_target_once_in_its_place(tokens, limit):
-    row = list(range(1, tokens + 1))
-    counted = []
-    for ids, targets in module._windows(Document([0, *row, 0], 1), limit):
-        assert len(ids) == len(targets) <= (limit or len(ids))
-        assert all(t in (IGNORED, (i + 1) % (tokens + 1)) for i, t in zip(ids, targets, strict=True))
-        counted += [t for t in targets if t != IGNORED]
+@given(tokens=st.integers(0, 60), limit=st.none() | st.integers(1, 20), data=st.data())
+def test_the_windows_count_every_target_once_in_its_place_after_shots_too(tokens, limit, data):
+    shots = data.draw(st.integers(0, 9 if limit is None else limit // 2))
+    row, counted = list(range(1, tokens + 1)), []
+    for window in module._windows(Document([99] * shots + [0, *row, 0], shots + 1, shots), limit):
+        assert len(window.ids) == len(window.targets) <= (limit or 99) - shots * window.after_shots
+        places = zip(window.ids, window.targets, strict=True)
+        assert all(target in (IGNORED, (i + 1) % (tokens + 1)) for i, target in places)
+        counted += [target for target in window.targets if target != IGNORED]
     assert counted == [*row, 0]
 
 

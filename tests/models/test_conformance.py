@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from conftest import SMALL, small_model
@@ -41,8 +42,28 @@ def rows(documents, tokenizer):
     return ids, targets
 
 
+class Texts:
+    """Documents as a model sees them before its training begins."""
+
+    def __init__(self, documents, tokenizer):
+        self.documents = [
+            (np.array([tokenizer.end_id, *document]), np.array([*document, tokenizer.end_id])) for document in documents
+        ]
+
+    def __len__(self):
+        return len(self.documents)
+
+    def read(self, place, limit):
+        ids, targets = self.documents[place]
+        return ids[:limit], targets[:limit]
+
+    def counts(self, vocabulary_size):
+        return sum(np.bincount(targets, minlength=vocabulary_size) for _, targets in self.documents)
+
+
 def learn(model, documents, tokenizer, steps):
     """Train by heart; returns the last loss in nats a token."""
+    model.begin(Texts(documents, tokenizer))
     groups = model.parameter_groups(TrainConfig.model_validate({}))
     optimizer = torch.optim.AdamW(groups, lr=1e-2) if groups else None
     ids, targets = rows(documents, tokenizer)
@@ -82,6 +103,14 @@ def test_a_prompt_read_at_once_equals_one_read_token_by_token(model, bpe, starte
     ids, _ = rows([bpe.encode(starter_texts[1])[:20]], bpe)
     at_once, _ = model.step(ids, torch.tensor([ids.shape[1]]))
     torch.testing.assert_close(at_once[0], step_whole(model, ids[0])[-1], **CLOSE)
+
+
+@torch.no_grad()
+def test_losses_after_a_state_equal_those_of_the_whole(model, bpe, starter_texts):
+    ids, targets = rows([bpe.encode(text)[:30] for text in starter_texts[:2]], bpe)
+    _, state = model.step(ids[:, :9], torch.tensor([9, 9]))
+    after = model(ids[:, 9:], targets[:, 9:], state)[0]
+    torch.testing.assert_close(after, model(ids, targets)[0][:, 9:], **CLOSE)
 
 
 @torch.no_grad()
@@ -178,7 +207,7 @@ def test_a_states_tensors_bring_it_back(model, bpe, starter_texts):
 @torch.no_grad()
 def test_save_then_load_gives_the_same_logits(model, family, bpe, starter_texts, tmp_path):
     model.save(tmp_path)
-    assert not [p for p in tmp_path.iterdir() if p.suffix not in {".json", ".safetensors"}]
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and p.suffix not in {".json", ".safetensors"}]
     again = models.family(family).load(tmp_path, torch.float32)
     ids = torch.tensor([[bpe.end_id, *bpe.encode(starter_texts[5])[:20]]])
     lengths = torch.tensor([ids.shape[1]])

@@ -148,6 +148,9 @@ def test_token_by_token_equals_the_whole(family, folder):
     for token, following, paid in zip(row, row[1:], nats[0], strict=False):
         scores, state = model.step(torch.tensor([[token]]), torch.tensor([1]), state)
         assert -scores[0].log_softmax(0)[following] == pytest.approx(float(paid), abs=1e-5)
+    _, state = model.step(torch.tensor([row[:5]]), torch.tensor([5]))
+    after = model(torch.tensor([row[5:-1]]), torch.tensor([row[6:]]), state)[0]
+    torch.testing.assert_close(after[0], nats[0, 5:], atol=1e-5, rtol=1e-5)
 
 
 def test_it_opens_and_reads_without_the_import_of_transformers(family, folder):

@@ -87,6 +87,9 @@ def test_nats_equal_transformers_loss(folder, reference):
     nats, _ = model(ids[None, :-1], ids[None, 1:])
     loss = reference(ids[None], labels=ids[None]).loss
     assert float(nats.mean()) == pytest.approx(float(loss), abs=1e-5)
+    _, state = model.step(ids[None, :12], torch.tensor([12]))
+    rest, _ = model(ids[None, 12:-1], ids[None, 13:], state)
+    torch.testing.assert_close(rest, nats[:, 12:], **CLOSE)
 
 
 def test_a_pad_is_in_no_loss_and_gets_no_gradient(folder):

@@ -44,6 +44,7 @@ def model_of(name: str, bits: float, accuracy: float | None = 0.7, charge: float
     texts = [prompt + rest for prompt, rest in zip(PROMPTS, COMPLETIONS, strict=True)]
     return {
         "name": name,
+        "shots": [],
         "family": "lstm",
         "parameters": 123_456,
         "bits_per_byte": bits,
@@ -122,7 +123,7 @@ def report():
         "prompts": PROMPTS,
         "nearest": {"3": f"Glass Harbour {ODD}"},
         "meta": {
-            "seed": 7, "corpus": "f4621c12", "documents": 250, "prompts": 200, "seeds": 3, "layout": 3,
+            "seed": 7, "corpus": "f4621c12", "documents": 250, "prompts": 200, "seeds": 3, "layout": 4,
             "calibration_documents": 48, "recent": 41, "without_mauve": "",
             "scored_in": "bfloat16", "written_in": "int8",
             "prompt_words": 8, "words": 43, "training_documents": 15_554, "machine": "2 CPU cores",

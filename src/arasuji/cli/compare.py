@@ -31,6 +31,14 @@ def compare(
     seed: Annotated[
         int, Option(min=0, max=2**32 - 1, help="The seed of the first text; each further text has the next one")
     ] = 0,
+    shots: Annotated[
+        list[int] | None,
+        Option(
+            min=0,
+            metavar="K",
+            help="Add a row for every base model: the same with K training texts in its context; may be repeated",
+        ),
+    ] = None,
     json: Annotated[bool, Option("--json", help="Print the report as one JSON object")] = False,
     from_: Annotated[
         Path | None, Option("--from", help="Show a report that --json has printed; no model is needed")
@@ -51,8 +59,9 @@ def compare(
         with progress_bar() as progress:
             from arasuji import api
 
-            report = api.compare(runs, corpus, samples, seeds, documents, seed, progress)
+            report = api.compare(runs, corpus, samples, seeds, documents, seed, progress, shots or [])
         said = ["--corpus", str(corpus)] if corpus else []
+        said += [word for count in shots or [] for word in ("--shots", str(count))]
         asked = f"--samples {samples} --seeds {seeds} --documents {documents} --seed {seed}"
         report.meta.command = f"arasuji compare {shlex.join([*runs, *said])} {asked}"
     if out:

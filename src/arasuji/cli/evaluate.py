@@ -10,6 +10,7 @@ from typer import Argument, Option
 
 from arasuji.cli.complete import splits
 from arasuji.cli.reading import Delimiter, Encoding, NoHeader, SkipBadRows, TextColumn, TextLayout, as_options
+from arasuji.cli.shots import Shots, with_shots
 from arasuji.cli.terminal import show_json, working
 from arasuji.errors import ArasujiError, OptionError, RunError, SourceError
 from arasuji.speech import say
@@ -33,11 +34,17 @@ def evaluate(
     text_layout: TextLayout = None,
     no_header: NoHeader = False,
     skip_bad_rows: SkipBadRows = False,
+    shots: Shots = 0,
+    seed: Annotated[int, Option(min=0, max=2**32 - 1, help="The seed by which --shots are drawn")] = 0,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
     """Measure how many bits a model needs for each byte of held-out text. Less is better."""
-    if corpus and texts:
+    if corpus and texts and not shots:
         raise OptionError("say --corpus or --texts, not both")
+    if shots and split == "train" and not texts:
+        raise OptionError(
+            "--shots are texts of the training split, so they cannot stand before it: say another --split"
+        )
     reading = {
         "text_column": text_column,
         "title_column": title_column,
@@ -56,7 +63,7 @@ def evaluate(
     try:
         opened = _corpus(run, corpus)
     except ArasujiError:  # without the corpus, the charge of a word tokenizer is not known
-        if read is None:
+        if read is None or shots:
             raise
     if opened is None and read is None:
         api.load(run, "auto")  # raises an error where the run itself is damaged
@@ -64,13 +71,17 @@ def evaluate(
     records = read if read is not None else opened.split(split) if opened else []
     groups = [record.group for record in records]
     with working(f"opening {run}"):
-        trained = api.load(run, "auto")
+        trained = with_shots(api.load(run, "auto"), opened, shots, seed)
     with working(f"scoring {len(records):,} texts"):
         score = api.evaluate(trained, records, groups, opened.train if opened else ())
     if json:
-        show_json(_as_json(score))
+        show_json(_as_json(score) | {"shots": [record.id for record in trained.shots.records]})
         return
     _show(score, str(texts) if texts else f"the {split} split of {corpus or trained.facts['corpus']['folder']}")
+    if shots:
+        print(
+            f"after {shots} texts of the training split each, {len(trained.shots.ids):,} tokens, which are not counted"
+        )
     if score.charge is None and not opened:
         print("since the texts that the run was trained on are not at hand")
 

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from typer import Argument, Option
 
 from arasuji.cli.place import check_place
+from arasuji.cli.shots import Shots, with_shots
 from arasuji.cli.terminal import Flowing, show_json, working
 from arasuji.errors import OptionError, SourceError
 from arasuji.speech import say, silence
 
 if TYPE_CHECKING:
     from arasuji.config import SamplingConfig
+    from arasuji.corpus import Corpus
 
 KEYS = ("prompt", "completion", "text", "tokens", "finished", "seed")
 """The fields of a sample that are written into a JSONL file and printed by --json."""
@@ -53,6 +55,8 @@ def generate(
         int | None, Option(help="The number of texts that beam search continues at once; it gives the best one")
     ] = None,
     seed: Annotated[int, Option(min=0, max=2**32 - 1, help="Text i, counted from 0, is drawn with seed + i")] = 0,
+    shots: Shots = 0,
+    corpus: Annotated[Path | None, Option(help="The corpus folder of --shots; default: that of the run")] = None,
     precision: Annotated[
         Precision, Option(help="The number format of the weights; auto is int8 on a CPU, else bf16")
     ] = "auto",
@@ -79,13 +83,16 @@ def generate(
     sampling = _sampling(run, {name: value for name, value in given.items() if value is not None})
     if n > 1 and sampling.certain:
         say(f"note: with these settings chance has no say, so the {n} texts of a prompt are all the same")
+    if corpus and not shots:
+        raise OptionError("--corpus is where --shots are drawn from: say how many")
     with working(f"opening {run}"):
         from arasuji import api
 
-        trained = api.load(run, None if precision == "auto" else precision)
+        opened = _corpus(run, corpus) if shots else None
+        trained = with_shots(api.load(run, None if precision == "auto" else precision), opened, shots, seed)
     api.check_prompts(trained, beginnings)
     if writer and writer.path.suffix == ".jsonl":
-        writer.of = _origin(trained, sampling)
+        writer.of = _origin(trained, sampling, opened)
     done = writer.written(beginnings, n, seed) if writer and resume else 0
     samples, count = [], 0
     for sample in _written(api, trained, beginnings, n, seed, sampling, done, silent=json, kept=writer is not None):
@@ -95,18 +102,38 @@ def generate(
         if json:
             samples.append({key: getattr(sample, key) for key in KEYS})
     if json:
-        show_json({"samples": samples})
+        show_json({"samples": samples, "shots": [record.id for record in trained.shots.records]})
     if out:
         say(f"{count} appended to {out}")
 
 
-def _origin(trained: Any, sampling: SamplingConfig) -> dict[str, Any]:
+def _corpus(run: str, folder: Path | None) -> Corpus | None:
+    """The corpus in `folder`, or else that of the run; None where the run knows none."""
+    from arasuji import arguments
+    from arasuji.corpus import Corpus
+    from arasuji.runs import corpus_of, own_corpus
+
+    if folder:
+        return Corpus.load(folder)
+    known = corpus_of(arguments.name(run)).get("folder")
+    return own_corpus(Path(known)) if known else None
+
+
+def _origin(trained: Any, sampling: SamplingConfig, corpus: Corpus | None) -> dict[str, Any]:
     """What a text depends on besides its prompt and seed. It is written with the text, and compared by --resume."""
     from arasuji.runs import marks_of
 
     precision = str(trained.precision).removeprefix("torch.")
     weights = hashlib.sha256(json_.dumps(marks_of(trained), sort_keys=True).encode()).hexdigest()[:16]
-    return {"model": trained.name, "weights": weights, "precision": precision, "settings": sampling.model_dump()}
+    shots = {"corpus": corpus.hash, "ids": [record.id for record in trained.shots.records]} if corpus else {}
+    settings = sampling.model_dump()
+    return {
+        "model": trained.name,
+        "weights": weights,
+        "precision": precision,
+        "settings": settings,
+        "shots": shots,
+    }
 
 
 def _sampling(run: str, given: dict[str, Any]) -> SamplingConfig:

@@ -94,6 +94,8 @@ class Answer(Part):
     """What a model has answered."""
 
     family: str
+    shots: list[str]
+    """The ids of the training texts that stood in the model's context before each text."""
     parameters: int
     documents: ScoredDocuments
     recent: ScoredDocuments

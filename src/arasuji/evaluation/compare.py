@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,6 @@ from typing import Literal
 from arasuji import arguments, device, models
 from arasuji.corpus import Corpus, Progress
 from arasuji.corpus.index import training_words
-from arasuji.errors import OptionError, RunError
 from arasuji.evaluation import bootstrap, calibration, mauve
 from arasuji.evaluation.answer import Answer, ScoredDocuments
 from arasuji.evaluation.ask import ask, machine
@@ -37,9 +37,10 @@ from arasuji.evaluation.report import (
     Sample,
     TextMeasures,
 )
+from arasuji.evaluation.rows import Row, check, corpus_of_runs, rows_of
 from arasuji.evaluation.task import PROMPT_WORDS, SHOWN_SAMPLES, Task, task_of
 from arasuji.evaluation.texts import FEWEST, Texts, copies, measured
-from arasuji.runs import RunDirectory, best_of, is_run, own_corpus, versions, weights_of
+from arasuji.runs import RunDirectory, is_run, own_corpus, versions, weights_of
 
 
 def compare(
@@ -50,24 +51,30 @@ def compare(
     documents: int = 250,
     seed: int = 0,
     progress: Progress = lambda what, done, total: None,
+    shots: Iterable[int] | int = (),
 ) -> Report:
     """The report on runs and untuned base models, all on one corpus: by default that of the first run.
 
     `samples` prompts are continued by each model, `seeds` times, and `documents` of the test split are scored; `seed`
-    chooses them, and text i is seeded with `seed` + i.
+    chooses them, and text i is seeded with `seed` + i. Each number of `shots` adds a row for every untuned base model,
+    which then has this number of training texts, drawn by `seed`, in its context before each text.
 
     Raises:
-        OptionError: there is nothing to compare, or no corpus.
+        OptionError: there is nothing to compare, no corpus, or the shots do not fit.
         RunError: a run of another corpus, or a model that cannot be examined.
     """
     names = arguments.names(names)
-    folder = arguments.path(corpus) if corpus else _corpus_of(names)
+    folder = arguments.path(corpus) if corpus else corpus_of_runs(names)
     opened = Corpus.load(folder) if corpus else own_corpus(folder)
-    _check(names, folder, opened)
+    counts = [shots] if isinstance(shots, int) else [*shots]
+    rows = rows_of(names, counts)
+    check(rows, folder, opened, seed)
     task = task_of(folder, opened, samples, seeds, documents, seed)
     progress("reading the training split", 0, 1)
     training = training_words(folder)
-    answers = [ask(name, task.job, _part(progress, i, len(names))) for i, name in enumerate(names)]
+    answers = [
+        ask(row.name, replace(task.job, shots=row.shots), _part(progress, i, len(rows))) for i, row in enumerate(rows)
+    ]
     prompts = len(task.job.prompts) // seeds
     groups = task.real.groups
     real = Texts(task.real.texts[:prompts], groups[:prompts])
@@ -75,17 +82,15 @@ def compare(
     written = [Texts([sample.text for sample in answer.samples], real.groups) for answer, _ in answers]
     measures: list[TextMeasures] = []
     for figures in measured([(real, others), *((own, task.real) for own in written)], task.words):
-        progress("comparing the texts", len(measures), len(names) + 1)
+        progress("comparing the texts", len(measures), len(rows) + 1)
         measures.append(figures)
     originality = copies([real, *written], task.words, training)
     shown = iter(copied([text for own in written for text in own.texts[:SHOWN_SAMPLES]], training))
     compared = [
-        _model(title, name, answer, from_cache, like, copying, [next(shown) for _ in answer.sample_tokens])
-        for (title, name), (answer, from_cache), like, copying in zip(
-            _titles(names), answers, measures[1:], originality[1:], strict=True
-        )
+        _model(row, answer, from_cache, like, copying, [next(shown) for _ in answer.sample_tokens])
+        for row, (answer, from_cache), like, copying in zip(rows, answers, measures[1:], originality[1:], strict=True)
     ]
-    asked = {"samples": samples, "seeds": seeds, "documents": documents, "seed": seed}
+    asked = {"samples": samples, "seeds": seeds, "documents": documents, "seed": seed, "shots": counts}
     command = f"arasuji.api.compare({list(names)!r}, {str(folder)!r}, **{asked})"
     return Report(
         models=compared,
@@ -98,45 +103,13 @@ def compare(
     )
 
 
-def _corpus_of(names: Sequence[str]) -> Path:
-    """The corpus that the first of the runs knows."""
-    for name in names:
-        if is_run(name) and (folder := RunDirectory(Path(name)).manifest["corpus"].get("folder")):
-            return Path(folder)
-    raise OptionError("no run among these knows a corpus folder: say --corpus DIR")
-
-
-def _check(names: Sequence[str], folder: Path, corpus: Corpus) -> None:
-    """Refuse at once what would be refused in the end."""
-    if len(names) < 2:
-        raise OptionError("one model is no comparison: name two runs or more, or a run and its untuned base")
-    if len({str(Path(name).resolve()) if is_run(name) else name for name in names}) < len(names):
-        raise OptionError("a model is named twice")
-    for name in names:
-        if is_run(name) and best_of(Path(name)) is None:
-            raise RunError(f"{name} has no best model yet: train it first")
-        if is_run(name) and RunDirectory(Path(name)).manifest["corpus"]["hash"] != corpus.hash:
-            raise RunError(
-                f"{name} was trained on another corpus than {folder}, whose held-out texts it may have learnt from: "
-                "compare runs of one corpus"
-            )
-        weights_of(name)
-
-
-def _titles(names: Sequence[str]) -> list[tuple[str, str]]:
-    """What the models are called, and their names: the folder's name, or the whole path where two are the same."""
-    short = [Path(name).resolve().name if is_run(name) else name for name in names]
-    return [(title if short.count(title) == 1 else name, name) for title, name in zip(short, names, strict=True)]
-
-
 def _part(progress: Progress, i: int, count: int) -> Progress:
     """The progress of the i-th of several equal parts."""
     return lambda what, done, total: progress(what, round(1000 * (i + done / max(1, total))), 1000 * count)
 
 
 def _model(
-    title: str,
-    name: str,
+    row: Row,
     answer: Answer,
     from_cache: bool,
     measures: TextMeasures,
@@ -144,10 +117,12 @@ def _model(
     shown: Sequence[Copied],
 ) -> ComparedModel:
     """A model's part of the report; `shown` are its first texts."""
-    timed = [line for line in RunDirectory(Path(name)).history() if "tokens" in line] if is_run(name) else []
+    history = RunDirectory(Path(row.name)).history() if is_run(row.name) else []
+    timed = [line for line in history if "tokens" in line]
     finished = statistics.fmean(sample.finished for sample in answer.samples)
     return ComparedModel(
-        name=title,
+        name=row.title,
+        shots=answer.shots,
         family=answer.family,
         parameters=answer.parameters,
         **dict(_likelihood(answer.documents)),
@@ -162,7 +137,7 @@ def _model(
         samples=measures.model_copy(update={"finished": finished}),
         originality=originality,
         cost=Cost(
-            disk_bytes=sum(path.stat().st_size for path in weights_of(name).glob("*") if path.is_file()),
+            disk_bytes=sum(path.stat().st_size for path in weights_of(row.name).glob("*") if path.is_file()),
             training_seconds=timed[-1]["seconds"] if timed else None,
             training_tokens=timed[-1]["tokens"] if timed else None,
             tokens_per_second_alone=answer.speed.alone,
@@ -229,7 +204,7 @@ def _meta(command: str, corpus: Corpus, task: Task) -> Meta:
     """What the figures depend on."""
     job, written_in = task.job, str(device.dtype(device.for_writing())).removeprefix("torch.")
     return Meta(
-        layout=3,
+        layout=4,
         command=command,
         corpus=corpus.hash,
         seed=job.seed,

@@ -68,6 +68,8 @@ class Job:
     """The most bytes of a continuation, about."""
     samples_shown: int
     """The number of continuations that are shown with the probability of each token."""
+    shots: int = 0
+    """The number of training texts, drawn by `seed`, that stand in the model's context before each text."""
 
 
 def examine(model: str, job: Job) -> Iterator[dict[str, Any]]:
@@ -78,7 +80,7 @@ def examine(model: str, job: Job) -> Iterator[dict[str, Any]]:
     records = [test[i] for i in job.documents]
     texts = [record.text for record in records]
     yield _doing("opening", 0, 1)
-    writer = _opened(model, device.for_writing())
+    writer = _opened(model, device.for_writing()).with_shots(corpus.train, job.shots, job.seed)
     device.forget_peak()  # of making the 8-bit weights, which is done once
     samples: list[Sample] = []
     speed: dict[str, Any] = {}
@@ -90,7 +92,7 @@ def examine(model: str, job: Job) -> Iterator[dict[str, Any]]:
     few = records[:FEW]
     as_written = _score(writer, charge, few).bits_per_byte
     del writer
-    trained = _opened(model, "auto")
+    trained = _opened(model, "auto").with_shots(corpus.train, job.shots, job.seed)
     scores = []
     for start in range(0, len(texts), AT_ONCE):
         scores.append(_score(trained, charge, records[start : start + AT_ONCE]))
@@ -104,12 +106,13 @@ def examine(model: str, job: Job) -> Iterator[dict[str, Any]]:
     ]
     answer = Answer(
         family=trained.facts["family"],
+        shots=[record.id for record in trained.shots.records],
         parameters=trained.model.size()["parameters"],
         documents=_documents(scored),
         recent=_documents(_score(trained, charge, [test[i] for i in job.recent])),
         bits_by_position=by_position(bits, texts),
         bits_by_frequency=by_frequency(bits, texts, training_words(Path(job.corpus))),
-        calibration=calibration(trained.model, trained.tokenizer, few, trained.format),
+        calibration=calibration(trained.model, trained.tokenizer, few, trained.format, trained.shots),
         speed=Speed(**speed),
         quantization_cost=as_written / _joined(scores[: FEW // AT_ONCE]).bits_per_byte - 1,
         samples=[Written(text=sample.completion, finished=sample.finished) for sample in samples],
@@ -164,7 +167,9 @@ def _samples(
     trained: TrainedModel, prompts: Sequence[tuple[str, Mapping[str, Any]]], seed: int, sampling: SamplingConfig
 ) -> Iterator[Sample]:
     requests = [Request(prompt, seed + i, fields) for i, (prompt, fields) in enumerate(prompts)]
-    for event in decode(trained.model, trained.tokenizer, requests, sampling, format=trained.format):
+    for event in decode(
+        trained.model, trained.tokenizer, requests, sampling, format=trained.format, shots=trained.shots
+    ):
         assert isinstance(event, Sample)
         yield event
 
@@ -177,7 +182,7 @@ def _opened(model: str, precision: device.Precision) -> TrainedModel:
 
 def _score(trained: TrainedModel, charge: Charge | None, records: Sequence[Record]) -> Score:
     groups = [record.group for record in records]
-    return score(trained.model, trained.tokenizer, records, groups, charge, trained.format)
+    return score(trained.model, trained.tokenizer, records, groups, charge, trained.format, trained.shots)
 
 
 def _joined(scores: Sequence[Score]) -> Score:

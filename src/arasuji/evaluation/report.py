@@ -143,6 +143,8 @@ class ComparedModel(Likelihood):
     """Everything that is known of one model."""
 
     name: str
+    shots: list[str]
+    """The ids of the training texts that stood in its context before each text."""
     family: str
     parameters: Count
     recent: Likelihood | None
@@ -187,7 +189,7 @@ class Pair(Part):
 class Meta(Part):
     """What the figures depend on."""
 
-    layout: Literal[3]
+    layout: Literal[4]
     """The version of the report's fields; a report of another version is refused."""
     command: str
     corpus: str

@@ -3,6 +3,11 @@
 Each document is read alone after one uncounted end token, and its closing end token is counted. A document that is
 longer than the model's context is scored whole: windows overlap by half, and each target is counted in the first window
 that holds it.
+
+Shots stand before each document, and are read once for each batch of documents. The tokens that fit into the context
+together with the shots are predicted with them; those beyond are predicted as they are without shots, in the windows of
+the document alone. So the same tokens are counted with any number of shots, and shots never push the beginning of a
+document out of the context.
 """
 
 from __future__ import annotations
@@ -10,14 +15,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
 from arasuji import forks
 from arasuji.corpus import Record
-from arasuji.documents import Document, documents_of, records_of
+from arasuji.documents import NO_SHOTS, Document, Shots, documents_of, records_of
 from arasuji.evaluation import bootstrap
 from arasuji.evaluation.charge import Charge
+from arasuji.generation.reading import state_after
 from arasuji.models import IGNORED, LanguageModel
 from arasuji.padding import padded
 from arasuji.tokenizers import Tokenizer
@@ -70,18 +77,28 @@ class Score:
         return found and (found[0] / math.log(2), found[1] / math.log(2))
 
 
-def _windows(document: Document, limit: int | None) -> Iterator[tuple[list[int], list[int]]]:
-    """The (ids, targets) of a document's rows; targets are `IGNORED` before the text, and where an earlier window has
-    counted them."""
-    ids, targets = document.ids[:-1], [IGNORED] * (document.counted_from - 1) + document.text_ids
-    limit = limit or len(ids)
-    counted = 0
+class _Window(NamedTuple):
+    """A row that is read at once."""
+
+    after_shots: bool
+    """Whether the shots have been read before it."""
+    ids: list[int]
+    targets: list[int]
+    """`IGNORED` before the text, and where an earlier window has counted them."""
+
+
+def _windows(document: Document, limit: int | None) -> Iterator[_Window]:
+    """The rows of a document: what there is room for after the shots, then the windows of the document without them."""
+    ids = document.ids[document.shots : -1]
+    targets = [IGNORED] * (document.counted_from - document.shots - 1) + document.text_ids
+    limit = limit or len(document.ids)
+    counted = min(limit - document.shots, len(ids))
+    yield _Window(document.shots > 0, ids[:counted], targets[:counted])
     for start in range(0, len(ids), max(1, limit // 2)):
         stop = min(start + limit, len(ids))
-        yield ids[start:stop], [IGNORED] * (counted - start) + targets[counted:stop]
-        counted = stop
-        if stop == len(ids):
-            return
+        if stop > counted:
+            yield _Window(False, ids[start:stop], [IGNORED] * (counted - start) + targets[counted:stop])
+            counted = stop
 
 
 @torch.inference_mode()
@@ -92,32 +109,36 @@ def score(
     groups: Sequence[str] | None = None,
     charge: Charge | None = None,
     format: str = "",
+    shots: Shots = NO_SHOTS,
 ) -> Score:
-    """Score each text alone; records bring the fields that `format` tells the model. `groups` defaults to a group of
-    its own for each text; `charge` is that of a tokenizer that is not lossless."""
+    """Score each text alone, after the shots; records bring the fields that `format` tells the model. `groups` defaults
+    to a group of its own for each text; `charge` is that of a tokenizer that is not lossless."""
     forks.check()
     training = model.training
     model.eval()
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     records = records_of(texts)
-    documents = list(documents_of(records, tokenizer, format))
+    documents = list(documents_of(records, tokenizer, format, shots=shots))
     rows = [
-        (number, ids, targets)
+        (number, window)
         for number, document in enumerate(documents)
-        for ids, targets in _windows(document, model.context_length)
+        for window in _windows(document, model.context_length)
     ]
-    order = sorted(range(len(rows)), key=lambda i: -len(rows[i][1]))
+    order = sorted(range(len(rows)), key=lambda j: (rows[j][1].after_shots, -len(rows[j][1].ids)))
     nll_of_row: dict[int, list[float]] = {}
     while order:
-        width = len(rows[order[0]][1])
-        batch, order = order[: max(1, BATCH_TOKENS // width)], order[max(1, BATCH_TOKENS // width) :]
-        ids = padded([rows[j][1] for j in batch], tokenizer.pad_id)
-        targets = padded([rows[j][2] for j in batch], IGNORED)
-        nats = model(ids.to(device), targets.to(device))[0].cpu().double()
+        longest = rows[order[0]][1]
+        most = max(1, BATCH_TOKENS // len(longest.ids))
+        batch = [j for j in order[:most] if rows[j][1].after_shots == longest.after_shots]
+        order = order[len(batch) :]
+        state = state_after(model, shots.ids, len(batch)) if longest.after_shots else None
+        ids = padded([rows[j][1].ids for j in batch], tokenizer.pad_id)
+        targets = padded([rows[j][1].targets for j in batch], IGNORED)
+        nats = model(ids.to(device), targets.to(device), state)[0].cpu().double()
         nll_of_row |= {j: row[wanted != IGNORED].tolist() for j, row, wanted in zip(batch, nats, targets, strict=True)}
     model.train(training)
     nll: list[list[float]] = [[] for _ in records]
-    for j, (number, _, _) in enumerate(rows):  # the windows of a document, in order
+    for j, (number, _) in enumerate(rows):  # the windows of a document, in order
         nll[number] += nll_of_row[j]
     lossless = tokenizer.lossless and all(
         tokenizer.decode(document.text_ids[:-1]) == record.text

@@ -9,7 +9,7 @@ from typing import Any
 from arasuji.config import SamplingConfig
 from arasuji.corpus import Record
 from arasuji.corpus.characters import composed, tidy
-from arasuji.documents import Document, document_of, prefix_of
+from arasuji.documents import NO_SHOTS, Document, Shots, document_of, prefix_of
 from arasuji.errors import PromptError
 from arasuji.generation import engine
 from arasuji.generation.engine import Engine, Finished
@@ -64,10 +64,12 @@ def as_text(prompt: str) -> str:
     return tidy(composed(prompt))
 
 
-def beginning_of(prompt: str, fields: Mapping[str, Any], tokenizer: Tokenizer, format: str) -> Document:
+def beginning_of(
+    prompt: str, fields: Mapping[str, Any], tokenizer: Tokenizer, format: str, shots: Shots = NO_SHOTS
+) -> Document:
     """What a model reads before it continues a prompt. Raises PromptError as `as_text` does, for the fields too."""
     as_text(prefix_of(format, fields))
-    return document_of(Record("", as_text(prompt), metadata=dict(fields)), tokenizer, format, whole=False)
+    return document_of(Record("", as_text(prompt), metadata=dict(fields)), tokenizer, format, False, shots)
 
 
 def decode(
@@ -77,10 +79,11 @@ def decode(
     config: SamplingConfig,
     pieces: bool = False,
     format: str = "",
+    shots: Shots = NO_SHOTS,
 ) -> Iterator[Piece | Sample]:
     """Continue each request; samples come as they are finished, pieces (where asked for) as they are written. `format`
-    is the one that the model was trained with. Requests are taken as there is room: at first as many as there are rows,
-    before anything is written.
+    is the one that the model was trained with, and `shots` are read before each prompt. Requests are taken as there is
+    room: at first as many as there are rows, before anything is written.
 
     Raises:
         PromptError: a prompt cannot be continued. The other texts are written before it is raised.
@@ -97,7 +100,7 @@ def decode(
                 more = False
                 break
             try:
-                document = beginning_of(request.prompt, request.fields, tokenizer, format)
+                document = beginning_of(request.prompt, request.fields, tokenizer, format, shots)
                 number = writing.submit(engine.Request(document, config, request.seed, streamed=pieces))
                 taken[number] = index, request
             except PromptError as error:

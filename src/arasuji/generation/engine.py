@@ -23,9 +23,9 @@ from arasuji.documents import Document
 from arasuji.errors import PromptError
 from arasuji.generation.beams import Beams
 from arasuji.generation.processors import NEVER, Processor, processors_of
+from arasuji.generation.reading import read_documents
 from arasuji.generation.sampling import Candidates, candidates, draw, kind_of, uniform
 from arasuji.models import LanguageModel
-from arasuji.padding import padded
 from arasuji.tokenizers import Tokenizer
 
 ROWS = 64
@@ -182,7 +182,8 @@ class Engine:
             fresh = self._changed()
             scores = self._read_new_tokens() if self._active else None
             if fresh:
-                fresh_scores, fresh_state = self._read_prompts(fresh)
+                documents = [text.request.document for text in fresh]
+                fresh_scores, fresh_state = read_documents(self.model, documents, self.tokenizer.pad_id)
                 scores = fresh_scores if scores is None else torch.cat([scores, fresh_scores])
                 self._state = self._state.join(fresh_state) if self._active else fresh_state
                 self._active += fresh
@@ -233,12 +234,6 @@ class Engine:
         last = self._tensor([row[-1] for text in self._active for row in text.rows])
         scores, self._state = self.model.step(last[:, None], torch.ones_like(last), self._state)
         return scores
-
-    def _read_prompts(self, texts: list[_Text]) -> tuple[Tensor, Any]:
-        """Read what stands before the new tokens: scores (B, V) and state."""
-        rows = [text.request.document.ids for text in texts]
-        ids = padded(rows, self.tokenizer.pad_id).to(self._device)
-        return self.model.step(ids, self._tensor([len(row) for row in rows]))
 
     @property
     def _device(self) -> torch.device:
@@ -351,11 +346,12 @@ def _token_events(texts: list[_Text], by_model: Tensor) -> list[Token]:
 
 def check_length(model: LanguageModel, tokenizer: Tokenizer, document: Document) -> None:
     """Raise PromptError where a document leaves no room for a new token."""
-    limit = model.context_length
+    limit, own = model.context_length, len(document.ids) - document.shots
     if limit is not None and len(document.ids) + 1 > limit:
         beginning = tokenizer.decode(document.text_ids[:NAMED_TOKENS])
-        with_fields = " with its fields" if document.counted_from > 1 else ""
+        with_fields = " with its fields" if document.counted_from - document.shots > 1 else ""
+        shots = f", {document.shots} tokens of shots" if document.shots else ""
         raise PromptError(
-            f"the prompt {beginning!r}...{with_fields} has {len(document.ids) - 1} tokens, "
-            f"and the model's context holds {limit} with an end token and a new one: shorten it"
+            f"the prompt {beginning!r}...{with_fields} has {own - 1} tokens, "
+            f"and the model's context holds {limit} with an end token{shots} and a new one: shorten it"
         )

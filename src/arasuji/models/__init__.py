@@ -93,6 +93,8 @@ class LanguageModel(nn.Module, ABC):
         ids, targets (B, T) int64, padded on the right; targets are `IGNORED` where nothing is counted.
         Returns the losses (B, T) float32, 0 where ignored: the cross-entropy in nats, -ln p(target | ids up to there),
         where no other `loss` is given; and the state after the last column, which is valid for rows without pads only.
+        `state` is what the rows have read before, and is used up. A model that keeps all that it reads, so that it
+        cannot carry the state of a stream, returns None.
         """
 
     @abstractmethod

@@ -51,7 +51,7 @@ class PaddedState:
 
 
 def read(body: Any, ids: Tensor, lengths: Tensor, state: PaddedState | None, limit: int) -> tuple[Tensor, PaddedState]:
-    """What the output layer reads at each row's last token, (B, D), and the new state; `body` is a transformers model
+    """What the output layer reads at each new token, (B, T, D), and the new state; `body` is a transformers model
     without its output layer, `limit` the most tokens of a row."""
     from transformers import DynamicCache
 
@@ -67,4 +67,4 @@ def read(body: Any, ids: Tensor, lengths: Tensor, state: PaddedState | None, lim
         use_cache=True,
     )
     cache = [(layer.keys, layer.values) for layer in out.past_key_values.layers]
-    return out.last_hidden_state[torch.arange(len(ids), device=ids.device), lengths - 1], PaddedState(cache, seen)
+    return out.last_hidden_state, PaddedState(cache, seen)

@@ -111,6 +111,15 @@ class Mixture(LanguageModel):
         share = self.config.share
         return torch.logaddexp(neural.float() + math.log1p(-share), counted + math.log(share))
 
+    def learned(self) -> dict[str, Tensor]:
+        return {f"lstm.{name}": tensor for name, tensor in self.lstm.learned().items()} | {
+            f"ngram.{name}": tensor for name, tensor in self.ngram.learned().items()
+        }
+
+    def restore(self, learned: dict[str, Tensor]) -> None:
+        for name, model in (("lstm", self.lstm), ("ngram", self.ngram)):
+            model.restore({key.removeprefix(f"{name}."): t for key, t in learned.items() if key.startswith(f"{name}.")})
+
     def state_from(self, tensors: dict[str, Tensor]) -> MixtureState:
         return MixtureState(self.lstm.state_from(tensors), self.ngram.state_from(tensors))
 

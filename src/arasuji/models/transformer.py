@@ -67,7 +67,12 @@ class Transformer(LanguageModel):
     def forward(self, ids: Tensor, targets: Tensor, state: Any = None, loss: Loss | None = None) -> tuple[Tensor, None]:
         # Pads are on the right, where a causal model's real tokens never look: no mask is needed.
         shape, body, head = _shape_of(self._inner().config), self._inner().base_model, self.head
-        hidden = shape.hidden(body, ids) if shape else body(input_ids=ids, use_cache=False).last_hidden_state
+        if state is not None:
+            hidden, _ = self._read(ids, torch.full((len(ids),), ids.shape[1], device=ids.device), state)
+        elif shape is not None:
+            hidden = shape.hidden(body, ids)
+        else:
+            hidden = body(input_ids=ids, use_cache=False).last_hidden_state
 
         def of_rows(rows: Tensor, wanted: Tensor, places: Tensor) -> Tensor:
             if loss:
@@ -77,14 +82,17 @@ class Transformer(LanguageModel):
         return token_losses(hidden, targets, of_rows, len(head.weight)), None
 
     def step(self, ids: Tensor, lengths: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        hidden, state = self._read(ids, lengths, state)
+        last = hidden[torch.arange(len(ids), device=ids.device), lengths - 1]
+        return self.head(last).float(), state
+
+    def _read(self, ids: Tensor, lengths: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """What the output layer reads at each new token, (B, T, D), anything at pads, and the state after them."""
         shape, body = _shape_of(self._inner().config), self._inner().base_model
         if shape is None:
-            last, state = _foreign.read(body, ids, lengths, state, self.context_length)
-        else:
-            state = state or CacheState.empty(len(ids), self.context_length, ids.device)
-            reading = Reading(state, lengths, ids.shape[1])
-            last = shape.hidden(body, ids, reading)[torch.arange(len(ids), device=ids.device), lengths - 1]
-        return self.head(last).float(), state
+            return _foreign.read(body, ids, lengths, state, self.context_length)
+        state = state or CacheState.empty(len(ids), self.context_length, ids.device)
+        return shape.hidden(body, ids, Reading(state, lengths, ids.shape[1])), state
 
     def save(self, folder: Path) -> None:
         network: Any = self.network

@@ -9,6 +9,10 @@ from arasuji.reports.page import share
 
 COPIED = 13
 """The number of words in a row that are hardly ever chance."""
+SHOTS = (
+    "A model with shots has this number of texts of the training split in its context, before each text that it "
+    "predicts or continues; it was not trained on them."
+)
 ONE_RUN = (
     "The intervals say how far the choice of texts matters, not how another training run would come out: that a recipe "
     "is better takes three seeds of each."
@@ -22,6 +26,7 @@ def verdict(report: Report) -> list[str]:
         *_classified(report.models, report.real),
         *_unjudged(report.models),
         _copies(report.models, report.real),
+        *([SHOTS] if any(model.shots for model in report.models) else []),
         ONE_RUN,
     ]
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError
 
 from arasuji import models, tokenizers
 from arasuji.config import SamplingConfig
+from arasuji.corpus import Record
+from arasuji.documents import NO_SHOTS, Shots, drawn_shots
 from arasuji.errors import BaseModelError, RunError, StorageError, out_of_memory
 from arasuji.models import LanguageModel
 from arasuji.runs import int8_cache
@@ -39,6 +41,17 @@ class TrainedModel:
     """The run folder, or the name of a base model, that it was opened from."""
     precision: torch.dtype = torch.float32
     """The type in which its weights were asked for; torch.int8 where they have an 8-bit form."""
+    shots: Shots = NO_SHOTS
+    """What stands in its context before each text that it scores or continues."""
+
+    def with_shots(self, train: Sequence[Record], count: int, seed: int = 0) -> Self:
+        """The same model with `count` texts of a training split, drawn by the seed, in its context before each text.
+
+        Raises:
+            OptionError: the split has fewer texts, or they do not fit into half of the context.
+        """
+        limit = self.model.context_length
+        return replace(self, shots=drawn_shots(train, count, seed, self.tokenizer, self.format, limit))
 
 
 @contextmanager

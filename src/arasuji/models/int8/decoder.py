@@ -98,7 +98,7 @@ class Int8Decoder(LanguageModel):
         columns = torch.arange(ids.shape[1])
         lengths = ((targets >= 0) * (columns + 1)).amax(1).clamp_(min=1)  # pads after the last target are not read
         hidden = torch.zeros(*ids.shape, self.shape.width)
-        hidden[columns < lengths[:, None]], _ = self._read(ids, lengths, self._empty(len(ids)), NO_ROWS)
+        hidden[columns < lengths[:, None]], _ = self._read(ids, lengths, state or self._empty(len(ids)), NO_ROWS)
         losses = token_losses(hidden, targets, lambda rows, *of: loss(self._scores(rows), *of), self.head.shape[0])
         return losses, None
 
