@@ -138,7 +138,7 @@ class TokenizerConfig(BaseModel):
     model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
     name: str
-    """`word`, `bpe`, `pretrained`, or a tokenizer of another package."""
+    """`word`, `bpe`, `pretrained`, `pruned`, or a tokenizer of another package."""
 
     @property
     def options(self) -> dict[str, Any]:
