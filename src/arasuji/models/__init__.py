@@ -70,6 +70,10 @@ class TrainingTexts(Protocol):
     def __len__(self) -> int:
         """The number of documents."""
 
+    @property
+    def lengths(self) -> np.ndarray:
+        """The number of targets of each document: (N,) int64."""
+
     def read(self, place: int, limit: int) -> tuple[np.ndarray, np.ndarray]:
         """The ids and targets of a document, at most `limit` of each: (T,) int64, as `LanguageModel.forward` takes
         them."""
