@@ -28,7 +28,16 @@ import torch
 
 from arasuji import arguments, device, models, processes, tokenizers
 from arasuji.arguments import AnyPath
-from arasuji.config import DocumentConfig, Experiment, SamplingConfig, TrainConfig, checked, load_experiment, override
+from arasuji.config import (
+    DocumentConfig,
+    Experiment,
+    SamplingConfig,
+    TeachingConfig,
+    TrainConfig,
+    checked,
+    load_experiment,
+    override,
+)
 from arasuji.corpus import Corpus, Record, prepare
 from arasuji.errors import OptionError, PromptError
 from arasuji.evaluation.charge import Charge
@@ -117,6 +126,7 @@ def experiment(preset: AnyPath, settings: Iterable[str] | str = ()) -> Experimen
         "train": set(TrainConfig.model_fields),
         "sampling": set(SamplingConfig.model_fields),
         "document": set(DocumentConfig.model_fields),
+        "teaching": set(TeachingConfig.model_fields),
     }
     for setting in settings:
         override(tables, setting, known)

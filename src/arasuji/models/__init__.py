@@ -113,6 +113,11 @@ class LanguageModel(nn.Module, ABC):
     def save(self, folder: Path) -> None:
         """Write weights and configuration into an existing folder: safetensors and JSON only."""
 
+    @property
+    def vectors(self) -> Tensor | None:
+        """The vector that it reads each token as, (V, E), to be read or changed; None where a family has none."""
+        return None
+
     def state_from(self, tensors: dict[str, Tensor]) -> Any:
         """The state that `State.tensors` wrote; for families that carry one through a stream."""
         return None

@@ -110,6 +110,7 @@ def _options(experiment: Experiment) -> dict[str, Any]:
         "train": experiment.train,
         "sampling": experiment.sampling,
         "document": experiment.document,
+        "teaching": experiment.teaching,
     }
     found = {f"{table}.{n}": v for table, config in tables.items() for n, v in config.model_dump(mode="json").items()}
     return {"family": experiment.family, "tokenizer.name": experiment.tokenizer.name, **found}
