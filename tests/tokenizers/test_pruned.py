@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arasuji.errors import BaseModelError, OptionError
+from arasuji.tokenizers import NO_ID
 from arasuji.tokenizers import pruned as module
 
 SPECIAL = [module.END, module.PAD]
@@ -33,7 +34,7 @@ def test_any_text_survives_and_none_holds_the_end_or_the_pad(pruned, text):
 
 def test_each_token_has_the_bases_id_and_the_same_text_there(pruned, gpt2):
     assert gpt2.end_id == pruned.base_ids[pruned.end_id]
-    assert pruned.base_ids[pruned.pad_id] == module.NO_ID
+    assert pruned.base_ids[pruned.pad_id] == NO_ID
     rest = [i for i in range(pruned.vocabulary_size) if i not in (pruned.end_id, pruned.pad_id)]
     assert all(pruned.fast.id_to_token(i) == gpt2.fast.id_to_token(int(pruned.base_ids[i])) for i in rest)
     assert len({*pruned.base_ids.tolist()}) == pruned.vocabulary_size
@@ -66,7 +67,7 @@ def test_bytes_that_the_base_lacks_are_there_without_an_id_of_it(tmp_path, start
     names = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": module.END}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(names), "utf-8")
     small = module.build(module.Config(), starter_texts[:3], tmp_path)
-    assert (small.base_ids == module.NO_ID).sum() == 30 + 1
+    assert (small.base_ids == NO_ID).sum() == 30 + 1
     text = "".join(map(chr, range(400)))
     assert small.decode(small.encode(text)) == text
 

@@ -52,6 +52,9 @@ def train(
         at = show(api.train_events(preset, corpus, out, max_minutes, max_steps, resume, stop, settings=set_ or []))
     if at is None or not processes.is_main():
         return
+    if not at.best_step:
+        print("next       the same command with --resume")
+        return
     best = {"step": at.best_step, "bits_per_byte": at.best_bits}
     if json:
         seconds = round(at.seconds, 1)

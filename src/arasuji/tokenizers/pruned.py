@@ -17,15 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from arasuji.errors import OptionError
 from arasuji.files import read_json, write_json
-from arasuji.tokenizers import pretrained
+from arasuji.tokenizers import NO_ID, pretrained
 from arasuji.tokenizers._checked import door
 from arasuji.tokenizers.bpe import END, PAD, Bpe
 from arasuji.tokenizers.bpe import load as load_bpe
 
 BASE_IDS = "base_ids.json"
 """The file with the base's id of each token."""
-NO_ID = -1
-"""The base's id of a token that it does not have: the pad, and bytes that never stand in its texts."""
 
 
 class Config(BaseModel):
@@ -39,7 +37,9 @@ class Config(BaseModel):
 
 
 class Pruned(Bpe):
-    """See `Tokenizer`. `base_ids` (V,) int64: the base's id of each token, or `NO_ID`."""
+    """See `Tokenizer`. The base has no id for the pad, and may have none for bytes that never stand in its texts."""
+
+    base_ids: np.ndarray
 
     def __init__(self, fast: hf.Tokenizer, base_ids: np.ndarray) -> None:
         super().__init__(fast)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import overload
 
 import numpy as np
@@ -30,8 +30,9 @@ class Batch:
     """Whether row b of the next batch continues row b of this one."""
     continues: bool = False
     """Whether row b continues row b of the batch before."""
-    places: Tensor | None = None
-    """Where each target stands in `Documents.tokens`, (B, T) int64; anything where it is not counted."""
+    places: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.int64))
+    """Where each target stands in `Documents.tokens`, (B, T) int64; anything where it is not counted. Empty where no
+    loss asks for it."""
 
     @property
     def counted(self) -> int:
@@ -47,8 +48,8 @@ class Batch:
 
     def _cut(self, rows: slice, width: int | None = None) -> Batch:
         """Some rows, and their first `width` columns."""
-        places = self.places if self.places is None else self.places[rows, :width]
-        return replace(self, ids=self.ids[rows, :width], targets=self.targets[rows, :width], places=places)
+        ids, targets, places = (part[rows, :width] for part in (self.ids, self.targets, self.places))
+        return replace(self, ids=ids, targets=targets, places=places)
 
     def parts(self, tokens: int) -> Iterator[Batch]:
         """Split the batch into parts of at most `tokens` tokens, pads included, each as wide as its longest row. A

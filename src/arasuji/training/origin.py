@@ -22,6 +22,12 @@ def full_base(base: str) -> str:
     return str(Path(base).expanduser().resolve()) if base and Path(base).expanduser().is_dir() else base
 
 
+def with_full_paths(chosen: Experiment) -> Experiment:
+    """An experiment whose base and teacher are named as `full_base` does."""
+    teaching = chosen.teaching.model_copy(update={"teacher": full_base(chosen.teaching.teacher)})
+    return chosen.model_copy(update={"base": full_base(chosen.base), "teaching": teaching})
+
+
 def sums_of_base(folder: Path | None) -> dict[str, str]:
     """SHA-256 of each file of a base that its weights and shape are read from. Its tokenizer is kept in the run."""
     read = [*sorted(folder.glob("*.safetensors")), folder / "config.json"] if folder else []

@@ -13,6 +13,7 @@ from arasuji.errors import OptionError, RunError
 from arasuji.runs import RunDirectory
 from arasuji.training.events import TrainEvent
 from arasuji.training.lock import run_lock
+from arasuji.training.loop import Progress, Stopped
 from arasuji.training.run import Run
 from arasuji.training.tensorboard import logged
 
@@ -48,7 +49,14 @@ def train_events(
         return (asked or "another process was stopped") if anyone_asked else ""
 
     def events() -> Iterator[TrainEvent]:
+        nonlocal deadline
         run = Run.open(RunDirectory(out), chosen, corpus, resume, name, settings)
+        began = time.monotonic()
+        if reason := (yield from run.taught(should_stop)):
+            yield Stopped(reason, Progress())
+            return
+        if deadline is not None:
+            deadline += time.monotonic() - began  # the teacher's time is not the student's
         plan = run.plan(max_steps, deadline)
         trainer = run.trainer(plan, stop)
         yield run.started(plan, trainer.progress.step)
