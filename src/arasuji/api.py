@@ -152,6 +152,7 @@ def train_events(
 
     `settings` change a preset, as `--set` does. A resumed run keeps the experiment and the plan it was started with,
     and is refused another; `max_steps` may give it another end.
+    A teacher's work (see `config.TeachingConfig`) comes first, and is no part of `max_minutes`.
     `should_stop` is asked after every step; a reason stops the run cleanly. (Where several processes train together,
     see `processes`, take all events in each of them.) Where tensorboard is installed, `out` has logs for it.
 

@@ -34,7 +34,12 @@ def train(
         list[str] | None, Option("--set", metavar="KEY=VALUE", help="Change an option; may be given several times")
     ] = None,
     max_minutes: Annotated[
-        float | None, Option(min=0.05, max=A_YEAR, help="Plan the run so that it ends within this number of minutes")
+        float | None,
+        Option(
+            min=0.05,
+            max=A_YEAR,
+            help="Plan the run so that it ends within this number of minutes; a teacher's work comes before them",
+        ),
     ] = None,
     max_steps: Annotated[
         int | None, Option(min=1, help="Plan the run so that it ends after this number of steps")

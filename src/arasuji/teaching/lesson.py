@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,23 +67,34 @@ class Lesson:
                 "teaching.embeddings=false, or take a preset with the tokenizer 'pruned'"
             )
 
-    def write(self) -> Iterator[Taught]:
-        """The teacher writes texts."""
+    def write(self, longest: int) -> Iterator[Taught]:
+        """The teacher writes texts of at most `longest` tokens."""
         config, path = self.config, self.folder / "texts.jsonl"
         if writing.is_done(path, config.texts, config.minutes):
             return
         teacher = self._open(device.for_writing())
         texts = len(writing.read_back(path))
-        for line in writing.write(teacher, self.train, config.texts, config.minutes, path):
+        for line in writing.write(teacher, self.train, longest, config.texts, config.minutes, path):
             texts += 1
-            yield Taught("writes", texts, max(line.seconds / 60 / config.minutes, texts / (config.texts or np.inf)))
+            share = max(line.seconds / 60 / config.minutes, texts / (config.texts or np.inf))
+            yield Taught("writes", texts, min(1.0, share))
 
     def texts(self) -> list[Record]:
         """What it has written and was not dropped."""
         if not self.config.minutes:
             return []
-        lines = enumerate(writing.read_back(self.folder / "texts.jsonl"))
-        return [Record(str(i), line.text, metadata=line.metadata) for i, line in lines if not line.dropped]
+        lines = writing.read_back(self.folder / "texts.jsonl")
+        return [Record("", line.text, metadata=line.metadata) for line in lines if not line.dropped]
+
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about the texts, a sentence each."""
+        if not self.config.minutes:
+            return ()
+        counts = Counter(line.dropped for line in writing.read_back(self.folder / "texts.jsonl"))
+        return (
+            f"the teacher has written {counts.total():,} texts, of which {counts['copy']:,} are dropped as copies and "
+            f"{counts['no end']:,} since they do not end",
+        )
 
     def read(self, texts: TrainingTexts) -> Iterator[Taught]:
         """The teacher reads the training split and, after it, its own texts."""

@@ -26,8 +26,6 @@ from arasuji.runs import TrainedModel
 COPY_WORDS = 13
 """A text with so many words in a row from one training text is dropped: it is hardly ever chance (Brown et al. 2020,
 appendix C), and the student reads that text anyway."""
-LONGEST = 1000
-"""A text that has not ended after this many tokens is dropped: the student must not learn to end there."""
 AT_ONCE = 500
 """Copies are looked for in this many texts at once, since each time the training split is read; then they are kept."""
 
@@ -46,9 +44,12 @@ class Written(BaseModel):
     """For how long the teacher had written by then."""
 
 
-def write(teacher: TrainedModel, train: Sequence[Record], texts: int, minutes: float, path: Path) -> Iterator[Written]:
+def write(
+    teacher: TrainedModel, train: Sequence[Record], longest: int, texts: int, minutes: float, path: Path
+) -> Iterator[Written]:
     """Let the teacher write until there are `texts` (0: no limit) or `minutes` are over; yields what is new, before it
-    is kept. Texts that were begun are finished, so that long ones are not rarer than they should be."""
+    is kept. Texts that were begun are finished, so that long ones are not rarer than they should be; but a text that
+    has not ended after `longest` tokens is dropped, since the student must not learn to end there."""
     written, size = _lines(path)
     began = time.monotonic() - (written[-1].seconds if written else 0)
     first, words = len(written), numbered(train)
@@ -75,7 +76,7 @@ def write(teacher: TrainedModel, train: Sequence[Record], texts: int, minutes: f
     ready: dict[int, Sample] = {}
     waiting: list[Written] = []
     following = first
-    settings = SamplingConfig.model_validate({"temperature": 1.0, "max_length": LONGEST})
+    settings = SamplingConfig.model_validate({"temperature": 1.0, "max_length": longest})
     try:
         for event in decode(teacher.model, teacher.tokenizer, requests(), settings, format=teacher.format):
             if isinstance(event, Sample):

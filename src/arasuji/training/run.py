@@ -129,7 +129,7 @@ class Run:
         def stages() -> Iterator[Taught]:
             if not self.saved:
                 lesson.begin(work.model, work.documents.counts(work.tokenizer.vocabulary_size))
-            yield from lesson.write()
+            yield from lesson.write(int(work.documents.lengths.max()))
             work.add(lesson.texts())
             yield from lesson.read(work.documents)
 
@@ -138,6 +138,7 @@ class Run:
             if reason := should_stop():
                 return reason
         device.set_generators(before)
+        self.notes += lesson.notes()
         if lesson.config.weight:
             work.loss_of = lambda batch: lesson.loss_at(batch.places)
         return ""
