@@ -51,8 +51,8 @@ def write(
     is kept. Texts that were begun are finished, so that long ones are not rarer than they should be; but a text that
     has not ended after `longest` tokens is dropped, since the student must not learn to end there."""
     written, size = _lines(path)
-    began = time.monotonic() - (written[-1].seconds if written else 0)
     first, words = len(written), numbered(train)
+    began = time.monotonic() - (written[-1].seconds if written else 0)
 
     def fields(number: int) -> dict[str, object]:
         return train[number % len(train)].metadata if teacher.format else {}
