@@ -52,8 +52,8 @@ def test_the_loss_is_the_cross_entropy_with_the_teacher_in_the_mean():
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
-def test_the_weight_divides_the_loss_between_the_text_and_the_teacher(weight):
-    scores, targets = scores_of(5, 20), torch.arange(5)
+def test_the_weight_divides_the_loss_and_its_gradient_between_the_text_and_the_teacher(weight):
+    scores, targets = scores_of(5, 20).requires_grad_(), torch.arange(5)
     tokens = drawn(scores_of(7, 20, seed=2), offsets(7), COUNT)
     places = torch.tensor([0, 2, 3, 5, 6])
     found = taught(tokens, weight)(scores, targets, places)
@@ -63,3 +63,6 @@ def test_the_weight_divides_the_loss_between_the_text_and_the_teacher(weight):
         for i, place in enumerate(places.tolist())
     ]
     assert torch.allclose(found, torch.stack(by_hand), atol=1e-5)
+    (gradient,) = torch.autograd.grad(found @ torch.arange(5.0), scores)
+    (expected,) = torch.autograd.grad(torch.stack(by_hand) @ torch.arange(5.0), scores)
+    assert torch.allclose(gradient, expected, atol=1e-5)
