@@ -108,16 +108,17 @@ def test_a_run_that_is_stopped_while_the_teacher_works_goes_on_to_the_same(
     assert outcome(tmp_path / "run") == outcome(taught[0])
 
 
-def test_a_run_that_is_killed_while_the_student_learns_goes_on_without_the_teacher(taught, teacher, corpus, tmp_path):
-    moved = teacher.rename(tmp_path / "teacher")
-    try:
-        for event in (events := events_of(moved, corpus, tmp_path / "run")):
-            if isinstance(event, Stepped) and event.step == 5:
-                events.close()
-                break
-    finally:
-        moved.rename(teacher)
-    resumed = list(api.train_events("lstm-distilled", corpus, tmp_path / "run", max_steps=STEPS, resume=True))
+def test_a_run_that_is_killed_while_the_student_learns_goes_on_without_the_teacher(
+    taught, teacher, corpus, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(teacher, "gone")
+    for event in (events := events_of("gone", corpus, tmp_path / "run")):
+        if isinstance(event, Stepped) and event.step == 5:
+            events.close()
+            break
+    shutil.rmtree("gone")
+    resumed = list(events_of("gone", corpus, tmp_path / "run", resume=True))
     assert not [event for event in resumed if isinstance(event, Taught)]
     assert outcome(tmp_path / "run") == outcome(taught[0])
 
@@ -164,3 +165,14 @@ def test_lessons_that_are_damaged_are_refused_in_words(teacher, corpus, tmp_path
     (out / "teacher/texts.jsonl").write_text("{}\n")
     with pytest.raises(RunError, match="writes again"):
         list(events_of(teacher, corpus, out, resume=True))
+
+
+def test_the_trials_of_a_search_have_their_lessons_in_common(taught, teacher, corpus, tmp_path):
+    chosen = [*settings(teacher), "learning_rate=1e-3|3e-3"]
+    events = list(api.tune_events("lstm-distilled", corpus, tmp_path / "search", chosen, trials=2, max_steps=2))
+    assert len([event for event in events if isinstance(event, Stepped)]) == 4
+    read = [event.texts for event in events if isinstance(event, Taught) and event.stage == "reads"]
+    assert read == sorted({*read})
+    written = (tmp_path / "search/teacher/texts.jsonl").read_text("utf-8").splitlines()
+    assert len(written) == TEXTS
+    assert not [*(tmp_path / "search/trials").glob("*/teacher")]

@@ -52,6 +52,8 @@ def continued(run: Path, kept: RunFacts, asked: RunFacts) -> RunFacts:
     experiment, base = kept.experiment, asked.experiment.base
     if kept.settings is not None:
         old, new = _options(experiment), _options(asked.experiment)
+        if new["teaching.teacher"] == kept.asked_teacher:  # a folder that may be gone: its work is in the run
+            new["teaching.teacher"] = old["teaching.teacher"]
         if base not in (experiment.base, kept.asked_base):
             if experiment.base and base:  # it may be the same base in another place: `check_base` compares the files
                 experiment = experiment.model_copy(update={"base": base})
@@ -64,7 +66,7 @@ def continued(run: Path, kept: RunFacts, asked: RunFacts) -> RunFacts:
                     f"{run} was started with {was} and a resumed run keeps its options: {asked_for} cannot take "
                     f"effect; say --set {was}, or train into a new folder"
                 )
-    update = {name: getattr(kept, name) for name in ("name", "settings", "asked_base")}
+    update = {name: getattr(kept, name) for name in ("name", "settings", "asked_base", "asked_teacher")}
     return asked.model_copy(update={"experiment": experiment, **update})
 
 

@@ -50,11 +50,13 @@ class Run:
         resume: bool,
         name: str,
         settings: Sequence[str],
+        lessons: Path | None = None,
     ) -> Run:
         """Open a run to continue it as it was started, or prepare a new run. Nothing is written yet."""
-        for folder in ("tensorboard", LESSONS):
-            if (directory.path / folder).is_symlink():
-                raise RunError(f"{directory.path}/{folder} is a link, which nothing is written through: remove it")
+        lessons = lessons or directory.path / LESSONS
+        for folder in (directory.path / "tensorboard", lessons):
+            if folder.is_symlink():
+                raise RunError(f"{folder} is a link, which nothing is written through: remove it")
         place, corpus = (corpus, Corpus.load(corpus)) if isinstance(corpus, Path) else (None, corpus)
         facts = RunFacts(
             experiment=origin.with_full_paths(chosen),
@@ -62,6 +64,7 @@ class Run:
             corpus=CorpusFacts(hash=corpus.hash, folder=str(place.resolve()) if place else ""),
             settings=list(settings),
             asked_base=chosen.base,
+            asked_teacher=chosen.teaching.teacher,
             versions=versions(),
         )
 
@@ -105,7 +108,7 @@ class Run:
         lesson = None
         if experiment.teaching.teacher:
             lesson = Lesson(
-                folder=directory.path / LESSONS,
+                folder=lessons,
                 config=experiment.teaching,
                 train=corpus.train,
                 tokenizer=tokenizer,
