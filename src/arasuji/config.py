@@ -161,6 +161,17 @@ class DocumentConfig(Strict):
         return format
 
 
+class Size(Strict):
+    """Options for a run that has the time to read a number of tokens."""
+
+    tokens: int = Field(ge=0, le=2**62)
+    """The least number of tokens that a run must read for these options to be the best."""
+    model: dict[str, Any] = Field(default_factory=dict)
+    """Options of the family, in place of those of the experiment."""
+    train: dict[str, Any] = Field(default_factory=dict)
+    """Options of `train`, in place of those of the experiment."""
+
+
 class Experiment(Strict):
     """All that a run needs."""
 
@@ -180,6 +191,27 @@ class Experiment(Strict):
     """How the model is trained."""
     sampling: SamplingConfig = SamplingConfig.model_validate({})
     """How the model writes by default."""
+    sizes: list[Size] = Field([], max_length=64)
+    """Of these a run of limited minutes has the one with the most tokens that it can read; a run without a limit, and
+    one with a setting of an option that a size decides, has none."""
+
+    def sized(self, size: Size) -> Experiment:
+        """The experiment with the options of a size."""
+        return checked(
+            Experiment,
+            self.model_dump(exclude={"sizes"})
+            | {"model": self.model | size.model, "train": self.train.model_dump() | size.train},
+            "sizes",
+        )
+
+    def sized_as(self, other: Experiment) -> Experiment:
+        """The experiment with the options of another one for all that a size may decide."""
+        sizes = self.sizes
+        decided = {name for size in sizes for name in size.model}
+        model = {name: value for name, value in self.model.items() if name not in decided}
+        model |= {name: value for name, value in other.model.items() if name in decided}
+        train = {name: getattr(other.train, name) for size in sizes for name in size.train}
+        return self.sized(Size(tokens=0, train=train)).model_copy(update={"model": model})
 
 
 SECTIONS = ("tokenizer", "document", "model", "train", "sampling")
@@ -269,3 +301,5 @@ def override(tables: dict[str, Any], setting: str, known: dict[str, set[str]]) -
         names = ["base"] + [name for s in SECTIONS for name in (known[s] | {f"{s}.{n}" for n in known[s]})]
         raise OptionError(f"--set: unknown option {key!r}; {nearest(key, names)}")
     tables.setdefault(homes[0], {})[field] = value
+    if any(field in size.get(homes[0], {}) for size in tables.get("sizes", [])):
+        tables["sizes"] = []
