@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from arasuji import models, tokenizers
+from arasuji.corpus import prepare
 
 SMALL: dict[str, dict[str, Any]] = {
     "lstm": {"embedding": 24, "hidden": 32, "layers": 2, "dropout": 0.0},
@@ -25,6 +26,15 @@ another package is small by its defaults."""
 def starter_texts() -> list[str]:
     lines = (resources.files("arasuji.data") / "starter.jsonl").read_text("utf-8").splitlines()
     return [json.loads(line)["synopsis"] for line in lines]
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory):
+    """The starter corpus, prepared once."""
+    folder = tmp_path_factory.mktemp("corpus") / "starter"
+    with resources.as_file(resources.files("arasuji.data") / "starter.jsonl") as source:
+        prepare([source], folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,16 @@ import torch
 
 from arasuji import arguments, device, models, processes, tokenizers
 from arasuji.arguments import AnyPath
-from arasuji.config import DocumentConfig, Experiment, SamplingConfig, TrainConfig, checked, load_experiment, override
+from arasuji.config import (
+    DocumentConfig,
+    Experiment,
+    SamplingConfig,
+    TeachingConfig,
+    TrainConfig,
+    checked,
+    load_experiment,
+    override,
+)
 from arasuji.corpus import Corpus, Record, prepare
 from arasuji.errors import OptionError, PromptError
 from arasuji.evaluation.charge import Charge
@@ -117,6 +126,7 @@ def experiment(preset: AnyPath, settings: Iterable[str] | str = ()) -> Experimen
         "train": set(TrainConfig.model_fields),
         "sampling": set(SamplingConfig.model_fields),
         "document": set(DocumentConfig.model_fields),
+        "teaching": set(TeachingConfig.model_fields),
     }
     for setting in settings:
         override(tables, setting, known)
@@ -143,6 +153,7 @@ def train_events(
 
     `settings` change a preset, as `--set` does. A resumed run keeps the experiment and the plan it was started with,
     and is refused another; `max_steps` may give it another end.
+    A teacher's work (see `config.TeachingConfig`) comes first, and is no part of `max_minutes`.
     `should_stop` is asked after every step; a reason stops the run cleanly. (Where several processes train together,
     see `processes`, take all events in each of them.) Where tensorboard is installed, `out` has logs for it.
 

@@ -139,7 +139,7 @@ class TokenizerConfig(BaseModel):
     model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
     name: str
-    """`word`, `bpe`, `pretrained`, or a tokenizer of another package."""
+    """`word`, `bpe`, `pretrained`, `pruned`, or a tokenizer of another package."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -173,6 +173,27 @@ class Size(Strict):
     """Options of `train`, in place of those of the experiment."""
 
 
+class TeachingConfig(Strict):
+    """What another model teaches."""
+
+    teacher: str = ""
+    """The run of a fine-tuned transformer, or a pretrained model by its name. Empty: the texts alone teach."""
+    embeddings: bool = True
+    """The vectors of tokens begin as the teacher's, projected to the size of the model's (principal components)."""
+    weight: float = Field(0.5, ge=0, le=1)
+    """The weight of the teacher's distribution over the next token in the loss; the text's own token has the rest. 0:
+    the teacher is not asked."""
+    draws: int = Field(32, ge=1, le=1024)
+    """Tokens that are drawn from the teacher's distribution at each place, and kept; 2 bytes each."""
+    minutes: float = Field(60.0, ge=0, le=2**20)
+    """Minutes in which the teacher writes texts to learn from, besides those of the corpus; 0: it writes none."""
+    texts: int = Field(0, ge=0, le=2**31)
+    """The most texts that it writes; 0 sets no limit."""
+    real: float = Field(0.5, ge=0.3, le=1)
+    """The least share of tokens that are of the corpus's own texts, in every epoch. An epoch reads all of these, and so
+    many of the teacher's; other ones in the next epoch."""
+
+
 class Experiment(Strict):
     """All that a run needs."""
 
@@ -190,6 +211,8 @@ class Experiment(Strict):
     """The family's own options."""
     train: TrainConfig = TrainConfig.model_validate({})
     """How the model is trained."""
+    teaching: TeachingConfig = TeachingConfig.model_validate({})
+    """What another model teaches it."""
     sampling: SamplingConfig = SamplingConfig.model_validate({})
     """How the model writes by default."""
     sizes: list[Size] = Field([], max_length=64)
@@ -215,7 +238,7 @@ class Experiment(Strict):
         return self.sized(Size(tokens=0, train=train)).model_copy(update={"model": model})
 
 
-SECTIONS = ("tokenizer", "document", "model", "train", "sampling")
+SECTIONS = ("tokenizer", "document", "model", "train", "teaching", "sampling")
 
 
 def checked(kind: type[BaseModel], values: dict[str, Any], where: str) -> Any:

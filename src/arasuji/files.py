@@ -101,14 +101,17 @@ def regular(path: Path, follow: bool = False) -> Iterator[BufferedReader]:
         yield file
 
 
-def append(path: Path, text: str) -> None:
-    """Append a text to a file, which is created where it is missing. A link is refused."""
+def append(path: Path, content: str | bytes, at: int | None = None) -> None:
+    """Append to a file, which is created where it is missing; after its first `at` bytes where that is said, and the
+    bytes behind them are dropped. A link is refused."""
     with disk_errors(path):
         if path.is_symlink() or (path.exists() and not path.is_file()):
             raise OSError(f"{path} is a link or no regular file, and is left alone")
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | AT_ONCE | NO_LINK, 0o666)
         with os.fdopen(descriptor, "ab") as file:
-            file.write(text.encode())
+            if at is not None:
+                file.truncate(at)
+            file.write(content.encode() if isinstance(content, str) else content)
 
 
 def read_bytes(path: Path, most: int = JSON_BYTES, follow: bool = False) -> bytes:

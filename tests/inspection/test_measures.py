@@ -193,7 +193,7 @@ def test_exact_and_near_repeats_add_up_to_what_the_clusters_hold(chosen: list[tu
 def test_what_does_not_fit_is_counted_by_each_tokenizer() -> None:
     records = texts(*["lamp " * 60] * 30, *["storm " * 600] * 10)
     rows = {row.tokenizer: row for row in fit.fit(records)}
-    assert set(rows) == set(tokenizers.names()) - {tokenizers.PRETRAINED}
+    assert set(rows) == set(tokenizers.names()) - {tokenizers.PRETRAINED, tokenizers.PRUNED}
     for row in rows.values():
         assert row.documents == 40
         assert list(row.beyond) == list(fit.CONTEXTS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -121,3 +123,20 @@ def test_the_articles_stream_has_batches_of_32_by_30():
     stream = config(layout="stream", batch_size=32, max_length=30)
     batches = epoch_batches(plain([[7] * 99] * 100), stream, 0, PAD)
     assert {tuple(b.ids.shape) for b in batches[:-1]} == {(32, 30)}
+
+
+@pytest.mark.parametrize("layout", ["documents", "stream"])
+def test_each_target_knows_its_place_in_the_documents(layout):
+    made = plain([n * 10 + i for i in range(1, 3 + n % 5)] for n in range(1, 20))
+    for batch in epoch_batches(made, config(layout=layout, batch_size=4, max_length=5), 1, PAD):
+        for part in (batch, *batch.parts(8), batch.share(1, 2)):
+            counted = part.targets != IGNORED
+            assert (made.tokens[part.places[counted].numpy()] == part.targets[counted].numpy()).all()
+
+
+@pytest.mark.parametrize("layout", ["documents", "stream"])
+def test_an_epoch_may_read_some_of_the_documents(layout):
+    made = plain([n] * 4 for n in range(2, 20))
+    epoch = epoch_batches(made, config(layout=layout, batch_size=2, max_length=5), 0, PAD, np.array([3, 8, 9]))
+    assert {int(token) for batch in epoch for token in batch.targets.flatten()} - {IGNORED, END} == {5, 10, 11}
+    assert epoch.counted == sum(batch.counted for batch in epoch)

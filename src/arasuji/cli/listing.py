@@ -38,7 +38,7 @@ def presets(
     print(preset_text(name))
     from arasuji import models as families
     from arasuji import tokenizers
-    from arasuji.config import DocumentConfig, Experiment, SamplingConfig, TrainConfig
+    from arasuji.config import DocumentConfig, Experiment, SamplingConfig, TeachingConfig, TrainConfig
 
     tables = load_experiment(name)
     sections: dict[str, Any] = {
@@ -47,6 +47,7 @@ def presets(
         "train": TrainConfig,
         "sampling": SamplingConfig,
         "document": DocumentConfig,
+        "teaching": TeachingConfig,
     }
     for section, config in sections.items():
         print(f"[{section}]  options for --set")

@@ -34,7 +34,12 @@ def train(
         list[str] | None, Option("--set", metavar="KEY=VALUE", help="Change an option; may be given several times")
     ] = None,
     max_minutes: Annotated[
-        float | None, Option(min=0.05, max=A_YEAR, help="Plan the run so that it ends within this number of minutes")
+        float | None,
+        Option(
+            min=0.05,
+            max=A_YEAR,
+            help="Plan the run so that it ends within this number of minutes; a teacher's work comes before them",
+        ),
     ] = None,
     max_steps: Annotated[
         int | None, Option(min=1, help="Plan the run so that it ends after this number of steps")
@@ -51,6 +56,9 @@ def train(
     with stop_on_signal() as stop:
         at = show(api.train_events(preset, corpus, out, max_minutes, max_steps, resume, stop, settings=set_ or []))
     if at is None or not processes.is_main():
+        return
+    if not at.best_step:
+        print("next       the same command with --resume")
         return
     best = {"step": at.best_step, "bits_per_byte": at.best_bits}
     if json:

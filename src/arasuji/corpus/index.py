@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from arasuji.corpus.folder import INDEX, Corpus
+from arasuji.corpus.record import Record
 from arasuji.corpus.script import words_of
 from arasuji.errors import StorageError
 from arasuji.files import read_json
@@ -55,7 +56,7 @@ def training_words(folder: Path) -> TrainingWords:
     if found and found[1].get("of") == [LAYOUT, corpus.hash]:
         with suppress(OSError, ValueError, TypeError):  # the folder may come from anyone
             return _kept(found[0], len(corpus.train))
-    made = _read(corpus)
+    made = numbered(corpus.train)
     # Where nothing may be written, nothing is kept.
     with suppress(StorageError), new_folder(folder.resolve() / INDEX) as target:
         (target / "words.json").write_text(json.dumps(list(made.number_of), ensure_ascii=False), "utf-8")
@@ -81,10 +82,11 @@ def _kept(folder: Path, texts: int) -> TrainingWords:
     return TrainingWords(number_of, numbers, starts)
 
 
-def _read(corpus: Corpus) -> TrainingWords:
+def numbered(train: Iterable[Record]) -> TrainingWords:
+    """The words of the records of a training split."""
     number_of: dict[str, int] = {}
     numbers, starts = array("i"), array("q", [0])
-    for record in corpus.train:
+    for record in train:
         numbers.extend(number_of.setdefault(word, len(number_of)) for word in words_of(record.text))
         starts.append(len(numbers))
     return TrainingWords(number_of, np.frombuffer(numbers, np.int32), np.frombuffer(starts, np.int64))

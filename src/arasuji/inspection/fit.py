@@ -25,11 +25,11 @@ def fit(train: Sequence[Record]) -> list[Beyond]:
 def _at_hand(texts: list[str]) -> Iterator[tuple[str, Any]]:
     for name in tokenizers.names():
         kind = tokenizers.kind(name)
-        if name != tokenizers.PRETRAINED:
+        if name not in (tokenizers.PRETRAINED, tokenizers.PRUNED):
             yield name, kind.build(kind.Config(), iter(texts), None)
             continue
         for base in bases.KNOWN.values():
-            if bases.whereabouts(base):
+            if name == tokenizers.PRETRAINED and bases.whereabouts(base):
                 yield base.name, kind.build(kind.Config(), iter(texts), bases.find(base.name)[0])
 
 

@@ -70,6 +70,10 @@ class TrainingTexts(Protocol):
     def __len__(self) -> int:
         """The number of documents."""
 
+    @property
+    def lengths(self) -> np.ndarray:
+        """The number of targets of each document: (N,) int64."""
+
     def read(self, place: int, limit: int) -> tuple[np.ndarray, np.ndarray]:
         """The ids and targets of a document, at most `limit` of each: (T,) int64, as `LanguageModel.forward` takes
         them."""
@@ -108,6 +112,11 @@ class LanguageModel(nn.Module, ABC):
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write weights and configuration into an existing folder: safetensors and JSON only."""
+
+    @property
+    def vectors(self) -> Tensor | None:
+        """The vector that it reads each token as, (V, E), to be read or changed; None where a family has none."""
+        return None
 
     def state_from(self, tensors: dict[str, Tensor]) -> Any:
         """The state that `State.tensors` wrote; for families that carry one through a stream."""

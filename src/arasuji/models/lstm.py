@@ -106,6 +106,10 @@ class Lstm(LanguageModel):
             with torch.no_grad():
                 cast("nn.Linear", self.linear).bias.copy_((counts / counts.sum()).log())
 
+    @property
+    def vectors(self) -> Tensor:
+        return self.embedding.weight
+
     def forward(
         self, ids: Tensor, targets: Tensor, state: LstmState | None = None, loss: Loss | None = None
     ) -> tuple[Tensor, LstmState]:

@@ -75,6 +75,10 @@ class Mixture(LanguageModel):
             self.ngram(padded([ids for ids, _ in rows], 0), padded([targets for _, targets in rows], IGNORED))
         self.ngram.eval()
 
+    @property
+    def vectors(self) -> Tensor | None:
+        return self.lstm.vectors
+
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
         self.ngram.eval()  # it counts before training alone

@@ -64,6 +64,11 @@ class Transformer(LanguageModel):
         """The output layer, (n, D) -> (n, V)."""
         return self._inner().get_output_embeddings()
 
+    @property
+    def vectors(self) -> Tensor:
+        weight: Tensor = self._inner().get_input_embeddings().weight
+        return weight
+
     def forward(self, ids: Tensor, targets: Tensor, state: Any = None, loss: Loss | None = None) -> tuple[Tensor, None]:
         # Pads are on the right, where a causal model's real tokens never look: no mask is needed.
         shape, body, head = _shape_of(self._inner().config), self._inner().base_model, self.head

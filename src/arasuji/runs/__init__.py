@@ -5,6 +5,7 @@
     RUN/metrics.jsonl    one line for each step, with its validation if it has one
     RUN/samples.jsonl    texts from fixed prompts, written at each validation
     RUN/tensorboard/     metrics and samples for TensorBoard, if it is installed
+    RUN/teacher/         what a teacher has done for it, if it has one (`teaching.lesson`)
     RUN/best/            the model with the best validation score: weights, configuration, tokenizer, manifest
     RUN/last/            the last checkpoint: learnt tensors, optimizer, generators, position, manifest
 
@@ -13,7 +14,7 @@ and writes a run, `opening` opens a model, `int8_cache` keeps its 8-bit form, `n
 base model a name means.
 """
 
-from arasuji.runs.directory import RunDirectory
+from arasuji.runs.directory import LESSONS, RunDirectory
 from arasuji.runs.manifests import CorpusFacts, RunFacts, best_of, versions
 from arasuji.runs.names import (
     corpus_of,
@@ -29,6 +30,7 @@ from arasuji.runs.names import (
 from arasuji.runs.opening import TrainedModel, as_written, enough_memory
 
 __all__ = [
+    "LESSONS",
     "CorpusFacts",
     "RunDirectory",
     "RunFacts",

@@ -25,6 +25,8 @@ from arasuji.tokenizers import Tokenizer
 
 LOG_BYTES = 2**29
 """The metrics or samples of a run are read up to this size, which is millions of lines."""
+LESSONS = "teacher"
+"""The folder of a run that keeps what a teacher has done for it."""
 
 
 class RunDirectory:
@@ -41,8 +43,11 @@ class RunDirectory:
 
     @property
     def is_new(self) -> bool:
-        """Whether the folder is missing or empty, apart from hidden files that a killed process may have left."""
-        return not self.path.exists() or all(path.name.startswith(".") for path in self.path.iterdir())
+        """Whether the folder is missing or empty, apart from hidden files that a killed process may have left, and from
+        a teacher's lessons that a person has copied there."""
+        return not self.path.exists() or all(
+            path.name[0] == "." or path.name == LESSONS for path in self.path.iterdir()
+        )
 
     @property
     def manifest(self) -> dict[str, Any]:

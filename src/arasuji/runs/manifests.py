@@ -34,6 +34,8 @@ class RunFacts(BaseModel):
     """A sentence about where the base was found; empty where there is no base."""
     asked_base: str = ""
     """The base as it was named. Where it is a folder, the experiment has its full path."""
+    asked_teacher: str = ""
+    """The teacher as it was named; the experiment has the full path of its folder."""
     base_files: dict[str, str] = {}
     """SHA-256 of each file that the weights of the base are read from."""
     tokens: str = ""

@@ -17,11 +17,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from arasuji import plugins
 from arasuji.tokenizers._stream import Stream, Window, shared
 
-PRETRAINED = "pretrained"
-"""The tokenizer that opens what came with a pretrained model."""
+PRETRAINED, PRUNED = "pretrained", "pruned"
+"""The tokenizer that opens what came with a pretrained model, and the one that is cut from it."""
+NO_ID = -1
+"""Stands for the id of a token that a base does not have; see `Tokenizer.base_ids`."""
 
 
 class Tokenizer(ABC):
@@ -34,6 +38,9 @@ class Tokenizer(ABC):
     """Fills short rows; no loss sees it."""
     lossless: bool = True
     """False where different texts, such as those that differ in case, become the same tokens."""
+    base_ids: np.ndarray | None = None
+    """(V,) int64: the id that each token has in the tokenizer that this one was cut from, `NO_ID` where it has none.
+    None where it was cut from no other."""
     unsettled: Collection[int] = ()
     """Tokens whose text depends on the token that follows them; see `Window`."""
 

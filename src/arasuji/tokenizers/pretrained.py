@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict
 
 from arasuji.errors import BaseModelError, OptionError
 from arasuji.files import read_json
-from arasuji.tokenizers import Tokenizer
 from arasuji.tokenizers._checked import check, check_ids, door
 from arasuji.tokenizers._fast import FastTokenizer
 
@@ -106,7 +105,7 @@ def build(config: Config, texts: Iterable[str], base: Path | None = None) -> Pre
     return Pretrained(inner)
 
 
-def load(folder: Path) -> Tokenizer:
+def load(folder: Path) -> FastTokenizer:
     """Read back what `save` wrote, or what came with a pretrained model."""
     if not (folder / FACTS).exists():
         return Pretrained(_open(folder))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import overload
 
 import numpy as np
@@ -30,6 +30,9 @@ class Batch:
     """Whether row b of the next batch continues row b of this one."""
     continues: bool = False
     """Whether row b continues row b of the batch before."""
+    places: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.int64))
+    """Where each target stands in `Documents.tokens`, (B, T) int64; anything where it is not counted. Empty where no
+    loss asks for it."""
 
     @property
     def counted(self) -> int:
@@ -41,7 +44,12 @@ class Batch:
         are spread evenly. There may be none."""
         if count == 1:
             return self
-        return replace(self, ids=self.ids[index::count], targets=self.targets[index::count])
+        return self._cut(slice(index, None, count))
+
+    def _cut(self, rows: slice, width: int | None = None) -> Batch:
+        """Some rows, and their first `width` columns."""
+        ids, targets, places = (part[rows, :width] for part in (self.ids, self.targets, self.places))
+        return replace(self, ids=ids, targets=targets, places=places)
 
     def parts(self, tokens: int) -> Iterator[Batch]:
         """Split the batch into parts of at most `tokens` tokens, pads included, each as wide as its longest row. A
@@ -62,7 +70,7 @@ class Batch:
                 if (stop + 1 - start) * wider > tokens:
                     break
                 stop, width = stop + 1, wider
-            yield Batch(self.ids[start:stop, :width], self.targets[start:stop, :width])
+            yield self._cut(slice(start, stop), width)
             start = stop
 
 
@@ -88,19 +96,22 @@ class Epoch(Sequence[Batch]):
         return self._make(range(self._size)[index])
 
 
-def epoch_batches(documents: Documents, config: TrainConfig, epoch: int, pad_id: int) -> Epoch:
-    """All batches of an epoch."""
+def epoch_batches(
+    documents: Documents, config: TrainConfig, epoch: int, pad_id: int, numbers: np.ndarray | None = None
+) -> Epoch:
+    """All batches of an epoch, in which all documents are read, or those with some `numbers` (n,)."""
+    numbers = np.arange(len(documents)) if numbers is None else numbers
     if config.layout == "stream":
-        return _stream(documents, config, epoch)
-    return _separate(documents, config, epoch, pad_id)
+        return _stream(documents, numbers, config, epoch)
+    return _separate(documents, numbers, config, epoch, pad_id)
 
 
-def _separate(documents: Documents, config: TrainConfig, epoch: int, pad_id: int) -> Epoch:
+def _separate(documents: Documents, numbers: np.ndarray, config: TrainConfig, epoch: int, pad_id: int) -> Epoch:
     """Batches of separate documents. The end token before a document is not counted, the one after it is. A document
     that is too long is cut, and the model does not learn to end there."""
     lengths = documents.lengths
     generator = _generator(config, epoch)
-    order = torch.randperm(len(documents), generator=generator).numpy()
+    order = numbers[torch.randperm(len(numbers), generator=generator).numpy()]
     groups: list[np.ndarray] = []
     for start in range(0, len(order), config.batch_size * POOL_BATCHES):
         pool = order[start : start + config.batch_size * POOL_BATCHES]
@@ -109,30 +120,35 @@ def _separate(documents: Documents, config: TrainConfig, epoch: int, pad_id: int
     shuffled = torch.randperm(len(groups), generator=generator).tolist()
 
     def make(i: int) -> Batch:
-        rows = [documents.read(place, config.max_length) for place in groups[shuffled[i]].tolist()]
-        return Batch(padded([ids for ids, _ in rows], pad_id), padded([targets for _, targets in rows], IGNORED))
+        group = groups[shuffled[i]]
+        rows = [documents.read(place, config.max_length) for place in group.tolist()]
+        ids, targets = padded([ids for ids, _ in rows], pad_id), padded([targets for _, targets in rows], IGNORED)
+        places = torch.from_numpy(documents.starts[group])[:, None] + torch.arange(ids.shape[1])
+        return Batch(ids, targets, places=places)
 
-    return Epoch(len(groups), documents.counted(config.max_length), make)
+    return Epoch(len(groups), documents.counted(config.max_length, numbers), make)
 
 
-def _stream(documents: Documents, config: TrainConfig, epoch: int) -> Epoch:
+def _stream(documents: Documents, numbers: np.ndarray, config: TrainConfig, epoch: int) -> Epoch:
     """Batches as the article makes them: all documents are joined and cut into `batch_size` rows. A batch holds the
     next `max_length` tokens of every row; targets are the inputs shifted by one. With `shuffle`, which the article does
     not do, each epoch joins the documents in another order."""
-    order = np.arange(len(documents))
+    order = numbers
     if config.shuffle:
-        order = torch.randperm(len(documents), generator=_generator(config, epoch)).numpy()
+        order = numbers[torch.randperm(len(numbers), generator=_generator(config, epoch)).numpy()]
     joined = documents.joined(order)
     rows, width = config.batch_size, config.max_length
-    length = (len(documents.tokens) - 1) // rows
-    left_out = joined.read(np.arange(length * rows + 1, len(documents.tokens)))
-    counted = length * rows - int(documents.fields.sum()) + int((left_out < 0).sum())
+    size = int(documents.lengths[order].sum())
+    length = size // rows
+    left_out = documents.tokens[joined.places(np.arange(length * rows + 1, size + 1))]
+    counted = length * rows - int(documents.fields[order].sum()) + int((left_out < 0).sum())
     first = np.arange(rows)[:, None] * length
 
     def make(i: int) -> Batch:
-        tokens = joined.read(first + np.arange(i * width, min((i + 1) * width, length) + 1))
-        inputs = torch.from_numpy(ids_of(tokens[:, :-1]))
-        return Batch(inputs, torch.from_numpy(targets_of(tokens[:, 1:])), stream=True, continues=i > 0)
+        places = joined.places(first + np.arange(i * width, min((i + 1) * width, length) + 1))
+        tokens = documents.tokens[places]
+        inputs, targets = torch.from_numpy(ids_of(tokens[:, :-1])), torch.from_numpy(targets_of(tokens[:, 1:]))
+        return Batch(inputs, targets, stream=True, continues=i > 0, places=torch.from_numpy(places[:, 1:]))
 
     return Epoch(-(-length // width), counted, make)
 

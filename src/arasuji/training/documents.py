@@ -50,9 +50,9 @@ class Documents:
         """The number of tokens of each document, its end token included."""
         return np.diff(self.starts)
 
-    def counted(self, limit: int) -> int:
-        """The number of predicted tokens of all documents, of which at most `limit` tokens each are read."""
-        return int((np.minimum(self.lengths, limit) - np.minimum(self.fields, limit)).sum())
+    def counted(self, limit: int, numbers: np.ndarray) -> int:
+        """The number of predicted tokens of some documents, of which at most `limit` tokens each are read."""
+        return int((np.minimum(self.lengths, limit) - np.minimum(self.fields, limit))[numbers].sum())
 
     def counts(self, vocabulary_size: int) -> np.ndarray:
         """How often each token is predicted in an epoch: (V,) int64."""
@@ -78,16 +78,15 @@ class Joined:
 
     def __init__(self, documents: Documents, order: np.ndarray) -> None:
         lengths = documents.lengths[order]
-        self.tokens = documents.tokens
         self.ends = 1 + lengths.cumsum()
         """The position after each document."""
         self.shifts = documents.starts[:-1][order] - (self.ends - lengths)
         """What is added to a position of each document to find it in `tokens`."""
 
-    def read(self, positions: np.ndarray) -> np.ndarray:
-        """The tokens at some positions, of any shape; position 0 is the end token before the first document."""
+    def places(self, positions: np.ndarray) -> np.ndarray:
+        """Where in `Documents.tokens` some positions of any shape stand; 0 is the end token before all documents."""
         number = np.searchsorted(self.ends, positions, side="right")
-        return self.tokens[np.where(positions > 0, positions + self.shifts[number], 0)]
+        return np.where(positions > 0, positions + self.shifts[number], 0)
 
 
 def ids_of(tokens: np.ndarray) -> np.ndarray:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from arasuji.generation.decode import Sample
+from arasuji.teaching.lesson import Taught
 from arasuji.training.loop import Event
 from arasuji.training.plan import Plan
 
 
 @dataclass(frozen=True)
 class Started:
-    """What is about to be trained; the first event of a run."""
+    """What is about to be trained; the first event of a run, after those of its teacher."""
 
     name: str
     parameters: int
@@ -36,4 +37,4 @@ class Watched:
     samples: list[Sample]
 
 
-TrainEvent = Started | Watched | Event
+TrainEvent = Taught | Started | Watched | Event

@@ -22,6 +22,12 @@ def full_base(base: str) -> str:
     return str(Path(base).expanduser().resolve()) if base and Path(base).expanduser().is_dir() else base
 
 
+def with_full_paths(chosen: Experiment) -> Experiment:
+    """An experiment whose base and teacher are named as `full_base` does."""
+    teaching = chosen.teaching.model_copy(update={"teacher": full_base(chosen.teaching.teacher)})
+    return chosen.model_copy(update={"base": full_base(chosen.base), "teaching": teaching})
+
+
 def sums_of_base(folder: Path | None) -> dict[str, str]:
     """SHA-256 of each file of a base that its weights and shape are read from. Its tokenizer is kept in the run."""
     read = [*sorted(folder.glob("*.safetensors")), folder / "config.json"] if folder else []
@@ -46,6 +52,8 @@ def continued(run: Path, kept: RunFacts, asked: RunFacts) -> RunFacts:
     experiment, base = kept.experiment, asked.experiment.base
     if kept.settings is not None:
         old, new = _options(experiment), _options(asked.experiment.sized_as(experiment))
+        if new["teaching.teacher"] == kept.asked_teacher:  # a folder that may be gone: its work is in the run
+            new["teaching.teacher"] = old["teaching.teacher"]
         if base not in (experiment.base, kept.asked_base):
             if experiment.base and base:  # it may be the same base in another place: `check_base` compares the files
                 experiment = experiment.model_copy(update={"base": base})
@@ -58,7 +66,7 @@ def continued(run: Path, kept: RunFacts, asked: RunFacts) -> RunFacts:
                     f"{run} was started with {was} and a resumed run keeps its options: {asked_for} cannot take "
                     f"effect; say --set {was}, or train into a new folder"
                 )
-    update = {name: getattr(kept, name) for name in ("name", "settings", "asked_base")}
+    update = {name: getattr(kept, name) for name in ("name", "settings", "asked_base", "asked_teacher")}
     return asked.model_copy(update={"experiment": experiment, **update})
 
 
@@ -110,6 +118,7 @@ def _options(experiment: Experiment) -> dict[str, Any]:
         "train": experiment.train,
         "sampling": experiment.sampling,
         "document": experiment.document,
+        "teaching": experiment.teaching,
     }
     found = {f"{table}.{n}": v for table, config in tables.items() for n, v in config.model_dump(mode="json").items()}
     return {"family": experiment.family, "tokenizer.name": experiment.tokenizer.name, **found}

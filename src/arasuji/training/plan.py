@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ from pydantic import TypeAdapter
 from arasuji import processes
 from arasuji.config import TrainConfig
 from arasuji.device import generators, peak_memory, set_generators
-from arasuji.models import LanguageModel
+from arasuji.models import LanguageModel, Loss
 from arasuji.runs import as_written
-from arasuji.training.batches import Epoch
+from arasuji.training.batches import Batch, Epoch
 from arasuji.training.gradient import add_gradient, add_processes
 
 PROBES = 4
@@ -52,6 +53,7 @@ def make_plan(
     validation_seconds: float,
     max_steps: int | None,
     deadline: float | None,
+    loss_of: Callable[[Batch], Loss] | None = None,
 ) -> Plan:
     """Make a plan from the time that a few batches take, forwards and backwards. No step is taken: the model and the
     generators stay as they were.
@@ -61,7 +63,7 @@ def make_plan(
     """
     per_epoch = -(-len(batches) // config.accumulate)
     tokens = batches.counted
-    trained = _token_seconds(model, batches, bf16)
+    trained = _token_seconds(model, batches, bf16, loss_of)
     steps = per_epoch * config.epochs
     if max_steps is not None:
         steps = min(steps, max_steps)
@@ -99,7 +101,7 @@ def kept_plan(last: Path, state: dict[str, Any], batches: Epoch, config: TrainCo
     return plan if max_steps is None else replace(plan, steps=min(max_steps, per_epoch * config.epochs))
 
 
-def _token_seconds(model: LanguageModel, batches: Epoch, bf16: bool) -> float:
+def _token_seconds(model: LanguageModel, batches: Epoch, bf16: bool, loss_of: Callable[[Batch], Loss] | None) -> float:
     """The seconds that a step takes for each counted target."""
     before = generators()
     by_reading = not any(
@@ -110,7 +112,7 @@ def _token_seconds(model: LanguageModel, batches: Epoch, bf16: bool) -> float:
     seconds = counted = 0.0
     for probe, batch in enumerate([chosen[0], *chosen]):
         began = time.perf_counter()
-        nats, _ = add_gradient(model, batch, batch.counted, bf16)
+        nats, _ = add_gradient(model, batch, batch.counted, bf16, loss_of=loss_of)
         add_processes(model, nats)
         float(nats)  # waits for an accelerator to be done
         if probe:

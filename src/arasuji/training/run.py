@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from arasuji import bases, processes, tokenizers
+from arasuji import bases, device, processes, tokenizers
 from arasuji.config import Experiment, checked
 from arasuji.corpus import Corpus
 from arasuji.documents import texts_read
 from arasuji.errors import RunError
-from arasuji.runs import CorpusFacts, RunDirectory, RunFacts, as_written, enough_memory, versions
+from arasuji.runs import LESSONS, CorpusFacts, RunDirectory, RunFacts, as_written, enough_memory, versions, weights_of
+from arasuji.teaching.lesson import Lesson, Taught
 from arasuji.training import origin
 from arasuji.training.batches import truncated
 from arasuji.training.events import Started
@@ -37,6 +38,8 @@ class Run:
     work: Work
     saved: Checkpoint | None
     """The checkpoint from which the run is continued; None for a new run."""
+    lesson: Lesson | None = None
+    """What a teacher does for it; None where there is no teacher."""
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -48,19 +51,23 @@ class Run:
         resume: bool,
         name: str,
         settings: Sequence[str],
+        lessons: Path | None = None,
         deadline: float | None = None,
     ) -> Run:
         """Open a run to continue it as it was started, or prepare a new run, fitted to the time until `deadline`.
         Nothing is written yet."""
-        if (directory.path / "tensorboard").is_symlink():
-            raise RunError(f"{directory.path}/tensorboard is a link, which nothing is written through: remove it")
+        lessons = lessons or directory.path / LESSONS
+        for folder in (directory.path / "tensorboard", lessons):
+            if folder.is_symlink():
+                raise RunError(f"{folder} is a link, which nothing is written through: remove it")
         place, corpus = (corpus, Corpus.load(corpus)) if isinstance(corpus, Path) else (None, corpus)
         facts = RunFacts(
-            experiment=chosen.model_copy(update={"base": origin.full_base(chosen.base)}),
+            experiment=origin.with_full_paths(chosen),
             name=name,
             corpus=CorpusFacts(hash=corpus.hash, folder=str(place.resolve()) if place else ""),
             settings=list(settings),
             asked_base=chosen.base,
+            asked_teacher=chosen.teaching.teacher,
             versions=versions(),
         )
 
@@ -86,7 +93,9 @@ class Run:
             tokenizer = directory.load_tokenizer(experiment.tokenizer.name)
         else:
             options = checked(kind.Config, experiment.tokenizer.options, "tokenizer")
-            tokenizer = kind.build(options, texts_read(corpus.train, experiment.document.format), base)
+            teacher = experiment.teaching.teacher
+            begins_from = weights_of(teacher) if teacher and experiment.tokenizer.name == tokenizers.PRUNED else base
+            tokenizer = kind.build(options, texts_read(corpus.train, experiment.document.format), begins_from)
         notes = origin.notes(kept, facts) if kept else ()
         with enough_memory(base or directory.path):
             if experiment.sizes and deadline is not None and not kept:
@@ -102,19 +111,57 @@ class Run:
             step = int(saved[1]["progress"]["step"]) if saved else -1
         if not processes.alike([int(corpus.hash[:12], 16), step]):
             raise RunError("the processes do not see the same corpus and run folder: put both on a disk that all share")
-        return cls(directory, RunLog(directory), facts, work, saved, notes)
+        lesson = None
+        if experiment.teaching.teacher:
+            lesson = Lesson(
+                folder=lessons,
+                config=experiment.teaching,
+                train=corpus.train,
+                tokenizer=tokenizer,
+                format=experiment.document.format,
+                tokens=facts.tokens,
+            )
+        return cls(directory, RunLog(directory), facts, work, saved, lesson, notes)
+
+    def taught(self, should_stop: Callable[[], str]) -> Generator[Taught, None, str]:
+        """What a teacher does before the training, where there is one: the folder of a new run is created, and its
+        batches are then those of the teacher. Returns why it was stopped, or "".
+        """
+        work, lesson = self.work, self.lesson
+        if not self.saved:
+            self.directory.start(self.facts.experiment, self.facts.model_dump(exclude={"experiment"}))
+            self.directory.save_tokenizer(work.tokenizer)
+        if lesson is None:
+            return ""
+        before = device.generators()  # what a teacher does must not change what is drawn in training
+
+        def stages() -> Iterator[Taught]:
+            if not self.saved:
+                lesson.begin(work.model, work.documents.counts(work.tokenizer.vocabulary_size))
+            yield from lesson.write(int(work.documents.lengths.max()))
+            work.add(lesson.texts())
+            yield from lesson.read(work.documents)
+
+        for event in stages():
+            yield event
+            if reason := should_stop():
+                return reason
+        device.set_generators(before)
+        self.notes += lesson.notes()
+        if lesson.config.weight:
+            work.loss_of = lambda batch: lesson.loss_at(batch.places)
+        return ""
 
     def plan(self, max_steps: int | None, deadline: float | None) -> Plan:
-        """The plan of a new run, whose folder is created and whose batches are timed; or the plan of a continued run,
-        with another number of steps where `max_steps` is given."""
+        """The plan of a new run, whose batches are timed; or the plan of a continued run, with another number of steps
+        where `max_steps` is given."""
         batches, train = self.work.batches_of(0), self.facts.experiment.train
         if self.saved:
             return kept_plan(self.directory.path / "last", self.saved[1], batches, train, max_steps)
-        self.directory.start(self.facts.experiment, self.facts.model_dump(exclude={"experiment"}))
-        self.directory.save_tokenizer(self.work.tokenizer)
         seconds = self.work.validation_seconds()
         seconds += self.directory.saving_seconds(self.work.model, self.work.tokenizer)
-        return make_plan(self.work.model, batches, train, self.work.bf16, seconds, max_steps, deadline)
+        work = self.work
+        return make_plan(work.model, batches, train, work.bf16, seconds, max_steps, deadline, work.loss_of)
 
     def trainer(self, plan: Plan, should_stop: Callable[[], str]) -> Trainer:
         """The training loop, at the position of the run. What the loop saves is written by these functions."""
@@ -137,6 +184,7 @@ class Run:
             save_best=save_best,
             save_last=save_last,
             should_stop=should_stop,
+            loss_of=self.work.loss_of,
         )
         if self.saved:
             with as_written(self.directory.path / "last"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from arasuji import arguments, device, forks, processes
 from arasuji.config import Experiment
@@ -13,6 +14,7 @@ from arasuji.errors import OptionError, RunError
 from arasuji.runs import RunDirectory
 from arasuji.training.events import TrainEvent
 from arasuji.training.lock import run_lock
+from arasuji.training.loop import Progress, Stopped
 from arasuji.training.run import Run
 from arasuji.training.tensorboard import logged
 
@@ -30,8 +32,10 @@ def train_events(
     should_stop: Callable[[], str] = lambda: "",
     name: str = "",
     settings: Sequence[str] = (),
+    lessons: Path | None = None,
 ) -> Iterator[TrainEvent]:
-    """The same as `api.train_events`, for an experiment in which the `settings` are applied already."""
+    """The same as `api.train_events`, for an experiment in which the `settings` are applied already. Several runs may
+    have the `lessons` of their teacher in one folder; without it a run has its own."""
     if (max_minutes is not None and not 0 < max_minutes < math.inf) or (max_steps is not None and max_steps < 1):
         raise OptionError(f"max_minutes {max_minutes}, max_steps {max_steps}: above 0 minutes, and 1 step or more")
     corpus, out = corpus if isinstance(corpus, Corpus) else arguments.path(corpus), arguments.path(out)
@@ -48,7 +52,14 @@ def train_events(
         return (asked or "another process was stopped") if anyone_asked else ""
 
     def events() -> Iterator[TrainEvent]:
-        run = Run.open(RunDirectory(out), chosen, corpus, resume, name, settings, deadline)
+        nonlocal deadline
+        run = Run.open(RunDirectory(out), chosen, corpus, resume, name, settings, lessons, deadline)
+        began = time.monotonic()
+        if reason := (yield from run.taught(should_stop)):
+            yield Stopped(reason, Progress())
+            return
+        if deadline is not None:
+            deadline += time.monotonic() - began  # the teacher's time is not the student's
         plan = run.plan(max_steps, deadline)
         trainer = run.trainer(plan, stop)
         yield run.started(plan, trainer.progress.step)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from arasuji import processes
 from arasuji.speech import duration, say, size, tell
+from arasuji.teaching.lesson import Taught
 from arasuji.training.events import Started, TrainEvent, Watched
 from arasuji.training.loop import Progress, Stepped, Stopped, Validated
 
@@ -24,6 +25,8 @@ def show(events: Iterable[TrainEvent]) -> Progress | None:
             line.clear()
             _introduce(event)
             line.total = event.plan.steps
+        elif isinstance(event, Taught):
+            line.teacher(event)
         elif isinstance(event, Stepped):
             line.step(event)
         elif isinstance(event, Validated):
@@ -67,6 +70,8 @@ class ProgressLine:
         self.first_step = 0
         self.first_seconds: float | None = None
         self.loss = 0.0
+        self.stage: tuple[Taught, float] | None = None
+        """The first event of what a teacher is doing, and when it came."""
         if self.live:
             tell("\rmeasuring a few steps ...")
 
@@ -76,17 +81,27 @@ class ProgressLine:
             self.loss = event.loss
             return  # a rate needs two steps
         self.loss = 0.95 * self.loss + 0.05 * event.loss
+        spent = max(1e-6, event.seconds - self.first_seconds)
+        rate = (event.tokens - self.first_tokens) / spent
+        left = spent / (event.step - self.first_step) * (self.total - event.step)
+        self._show(
+            f"step {event.step:>6,} of {self.total:,}  loss {self.loss:.3f}  "
+            f"{rate:,.0f} tokens/s  {duration(left)} left"
+        )
+
+    def teacher(self, event: Taught) -> None:
+        if self.stage is None or self.stage[0].stage != event.stage:
+            self.stage = event, time.monotonic()
+            return  # a rate needs two events
+        first, began = self.stage
+        left = (time.monotonic() - began) * max(0.0, 1 - event.share) / max(1e-6, event.share - first.share)
+        self._show(f"teacher {event.stage}  {event.texts:,} texts, {event.share:.0%}  {duration(left)} left")
+
+    def _show(self, text: str) -> None:
         now = time.monotonic()
         if now - self.shown < (0.2 if self.live else PLAIN_SECONDS):
             return
         self.shown = now
-        spent = max(1e-6, event.seconds - self.first_seconds)
-        rate = (event.tokens - self.first_tokens) / spent
-        left = spent / (event.step - self.first_step) * (self.total - event.step)
-        text = (
-            f"step {event.step:>6,} of {self.total:,}  loss {self.loss:.3f}  "
-            f"{rate:,.0f} tokens/s  {duration(left)} left"
-        )
         if self.live:
             tell(f"\r\x1b[2K{text[:79]}")
         else:

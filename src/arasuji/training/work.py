@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -17,9 +18,10 @@ from arasuji.documents import documents_of
 from arasuji.errors import OptionError
 from arasuji.evaluation.score import score
 from arasuji.generation.decode import Request, Sample, decode
-from arasuji.models import LanguageModel
+from arasuji.models import LanguageModel, Loss
+from arasuji.teaching.share import of_epoch
 from arasuji.tokenizers import Tokenizer
-from arasuji.training.batches import Epoch, epoch_batches
+from arasuji.training.batches import Batch, Epoch, epoch_batches
 from arasuji.training.documents import Documents
 
 WATCHED_PROMPTS = ("", "After years", "A young man")
@@ -40,9 +42,14 @@ class Work:
     tokenizer: Tokenizer
     model: LanguageModel
     bf16: bool
+    train: Sequence[Record]
+    """The records of the training split."""
     documents: Documents
+    """They as tokens, and after them what a teacher has written (`add`)."""
     records: Sequence[Record]
     """The records of the validation split that are scored."""
+    loss_of: Callable[[Batch], Loss] | None = None
+    """The loss of each part of a batch, where it is not the cross-entropy."""
 
     @classmethod
     def build(cls, chosen: Experiment, corpus: Corpus, tokenizer: Tokenizer, base: Path | None) -> Work:
@@ -73,13 +80,19 @@ class Work:
         records: Sequence[Record] = corpus.validation
         if 0 < train.validation_documents < len(records):
             records = random.Random(train.seed).sample(records, train.validation_documents)
-        work = cls(chosen, tokenizer, model, bf16, documents, records)
+        work = cls(chosen, tokenizer, model, bf16, corpus.train, documents, records)
         work.batches_of(0)  # raises OptionError before anything is written
         return work
 
+    def add(self, records: Sequence[Record]) -> None:
+        """Train on other texts as well, as `teaching.real` says."""
+        everything = documents_of(chain(self.train, records), self.tokenizer, self.chosen.document.format)
+        self.documents = Documents(everything, self.tokenizer.end_id)
+
     def batches_of(self, epoch: int) -> Epoch:
         """The batches of an epoch. The same epoch always has the same batches."""
-        batches = epoch_batches(self.documents, self.chosen.train, epoch, self.tokenizer.pad_id)
+        numbers = of_epoch(self.documents.lengths, len(self.train), self.chosen.teaching.real, epoch)
+        batches = epoch_batches(self.documents, self.chosen.train, epoch, self.tokenizer.pad_id, numbers)
         if not batches:
             raise OptionError(f"batch_size {self.chosen.train.batch_size} is more than the corpus has tokens: lower it")
         if not batches.counted:

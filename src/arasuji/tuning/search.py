@@ -23,7 +23,7 @@ from arasuji import files, tokenizers
 from arasuji.config import Experiment
 from arasuji.corpus import Corpus
 from arasuji.errors import OptionError, RunError, TrainingError, out_of_memory
-from arasuji.runs import RunDirectory
+from arasuji.runs import LESSONS, RunDirectory
 from arasuji.runs.opening import first_line
 from arasuji.training import session
 from arasuji.training.events import Started, TrainEvent
@@ -197,6 +197,7 @@ class _Loop:
             should_stop=stop,
             name=Path(self.search.preset).stem,
             settings=settings,
+            lessons=self.out / LESSONS,
         )
 
     def _end(self, trial: optuna.Trial, found: Trial) -> TrialEnded:

@@ -1,0 +1,130 @@
+"""A teacher writes texts from nothing, as it finds them likely: at temperature 1, with no token left out.
+
+They are kept as JSON lines in the order of their numbers, which are their seeds; what a killed process has left is
+continued.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from arasuji import files
+from arasuji.config import SamplingConfig
+from arasuji.corpus import Record
+from arasuji.corpus.index import numbered
+from arasuji.errors import RunError
+from arasuji.evaluation.originality import copied
+from arasuji.generation.decode import Request, Sample, decode
+from arasuji.runs import TrainedModel
+
+COPY_WORDS = 13
+"""A text with so many words in a row from one training text is dropped: it is hardly ever chance (Brown et al. 2020,
+appendix C), and the student reads that text anyway."""
+AT_ONCE = 500
+"""Copies are looked for in this many texts at once, since each time the training split is read; then they are kept."""
+
+
+class Written(BaseModel):
+    """A line of the file."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    text: str = ""
+    """Empty where it was dropped."""
+    metadata: dict[str, object] = {}
+    """The fields of a training text that the teacher was told, if it reads fields."""
+    dropped: Literal["", "copy", "no end"] = ""
+    seconds: float = Field(allow_inf_nan=False)
+    """For how long the teacher had written by then."""
+
+
+def write(
+    teacher: TrainedModel, train: Sequence[Record], longest: int, texts: int, minutes: float, path: Path
+) -> Iterator[Written]:
+    """Let the teacher write until there are `texts` (0: no limit) or `minutes` are over; yields what is new, before it
+    is kept. Texts that were begun are finished, so that long ones are not rarer than they should be; but a text that
+    has not ended after `longest` tokens is dropped, since the student must not learn to end there."""
+    written, size = _lines(path)
+    first, words = len(written), numbered(train)
+    began = time.monotonic() - (written[-1].seconds if written else 0)
+
+    def fields(number: int) -> dict[str, object]:
+        return train[number % len(train)].metadata if teacher.format else {}
+
+    def requests() -> Iterator[Request]:
+        for number in count(first):
+            if number == texts > 0 or time.monotonic() - began >= 60 * minutes:
+                return
+            yield Request("", number, fields(number))
+
+    def keep(some: list[Written]) -> None:
+        nonlocal size
+        for found, line in zip(copied([line.text for line in some], words), some, strict=True):
+            if found.longest >= COPY_WORDS:
+                line.text, line.dropped = "", "copy"
+        content = "".join(line.model_dump_json(exclude_defaults=True) + "\n" for line in some).encode()
+        files.append(path, content, at=size)
+        size += len(content)
+        some.clear()
+
+    ready: dict[int, Sample] = {}
+    waiting: list[Written] = []
+    following = first
+    settings = SamplingConfig.model_validate({"temperature": 1.0, "max_length": longest})
+    try:
+        for event in decode(teacher.model, teacher.tokenizer, requests(), settings, format=teacher.format):
+            if isinstance(event, Sample):
+                ready[first + event.index] = event
+            while following in ready:
+                sample, seconds = ready.pop(following), round(time.monotonic() - began, 1)
+                whole = sample.finished and bool(sample.text)
+                waiting.append(
+                    Written(
+                        text=sample.text if whole else "",
+                        metadata=fields(following),
+                        dropped="" if whole else "no end",
+                        seconds=seconds,
+                    )
+                )
+                following += 1
+                yield waiting[-1]
+            if len(waiting) >= AT_ONCE:
+                keep(waiting)
+    finally:
+        if waiting:
+            keep(waiting)
+
+
+def is_done(path: Path, texts: int, minutes: float) -> bool:
+    """Whether the teacher has written all that it should."""
+    written, _ = _lines(path)
+    over = bool(written) and written[-1].seconds >= 60 * minutes
+    return minutes == 0 or over or len(written) >= texts > 0
+
+
+def read_back(path: Path) -> list[Written]:
+    """All that it has written."""
+    return _lines(path)[0]
+
+
+def _lines(path: Path) -> tuple[list[Written], int]:
+    """The lines of the file, without an incomplete one that a killed process has left, and their bytes."""
+    found, size = [], 0
+    try:
+        with files.regular(path) as file:
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                found.append(Written.model_validate_json(line))
+                size += len(line)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is damaged: delete it, and the teacher writes again") from error
+    return found, size
