@@ -51,7 +51,7 @@ def continued(run: Path, kept: RunFacts, asked: RunFacts) -> RunFacts:
         raise RunError(f"{run} is a run of {kept.name}, not of {asked.name}; train into a new folder")
     experiment, base = kept.experiment, asked.experiment.base
     if kept.settings is not None:
-        old, new = _options(experiment), _options(asked.experiment)
+        old, new = _options(experiment), _options(asked.experiment.sized_as(experiment))
         if new["teaching.teacher"] == kept.asked_teacher:  # a folder that may be gone: its work is in the run
             new["teaching.teacher"] = old["teaching.teacher"]
         if base not in (experiment.base, kept.asked_base):

@@ -19,6 +19,7 @@ from arasuji.teaching.lesson import Lesson, Taught
 from arasuji.training import origin
 from arasuji.training.batches import truncated
 from arasuji.training.events import Started
+from arasuji.training.fit import fitted
 from arasuji.training.log import RunLog
 from arasuji.training.loop import Progress, Trainer
 from arasuji.training.plan import Plan, kept_plan, make_plan
@@ -51,8 +52,10 @@ class Run:
         name: str,
         settings: Sequence[str],
         lessons: Path | None = None,
+        deadline: float | None = None,
     ) -> Run:
-        """Open a run to continue it as it was started, or prepare a new run. Nothing is written yet."""
+        """Open a run to continue it as it was started, or prepare a new run, fitted to the time until `deadline`.
+        Nothing is written yet."""
         lessons = lessons or directory.path / LESSONS
         for folder in (directory.path / "tensorboard", lessons):
             if folder.is_symlink():
@@ -93,7 +96,11 @@ class Run:
             teacher = experiment.teaching.teacher
             begins_from = weights_of(teacher) if teacher and experiment.tokenizer.name == tokenizers.PRUNED else base
             tokenizer = kind.build(options, texts_read(corpus.train, experiment.document.format), begins_from)
+        notes = origin.notes(kept, facts) if kept else ()
         with enough_memory(base or directory.path):
+            if experiment.sizes and deadline is not None and not kept:
+                experiment, note = fitted(experiment, corpus, tokenizer, base, deadline)
+                facts, notes = facts.model_copy(update={"experiment": experiment}), (note,)
             work = Work.build(experiment, corpus, tokenizer, base)
         facts.tokens = origin.sum_of_tokens(work.documents)
         if kept:
@@ -104,7 +111,6 @@ class Run:
             step = int(saved[1]["progress"]["step"]) if saved else -1
         if not processes.alike([int(corpus.hash[:12], 16), step]):
             raise RunError("the processes do not see the same corpus and run folder: put both on a disk that all share")
-        notes = origin.notes(kept, facts) if kept else ()
         lesson = None
         if experiment.teaching.teacher:
             lesson = Lesson(
