@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from arasuji.evaluation.sentences import sentences
 
+
 def _pieces(text: str) -> tuple[list[str], list[str]]:
     """The sentences of a text, and the white space after each of them."""
     found = [text[start:end] for start, end in sentences(text)]

@@ -167,10 +167,10 @@ def _at_tokens(head: Any, hidden: Tensor, wanted: Tensor) -> np.ndarray:
     """The bits of each token, the bits that were expected, and its rank, (3, T); hidden (T, D), wanted (T,)."""
     parts = []
     for states, tokens in zip(hidden.split(CHUNK), wanted.split(CHUNK), strict=True):
-        log_p = head(states).float().log_softmax(-1)
+        log_p = head(states).float().log_softmax(-1).clamp(min=-1e4)
         own = log_p.gather(-1, tokens[:, None])
         rank = (log_p > own).sum(-1) + 1
-        entropy = -torch.linalg.vecdot(log_p.exp(), log_p.clamp(min=-1e4))
+        entropy = -torch.linalg.vecdot(log_p.exp(), log_p)
         parts.append(torch.stack([-own[:, 0] / np.log(2), entropy / np.log(2), rank]))
     found: np.ndarray = torch.cat(parts, 1).cpu().numpy()
     return found
