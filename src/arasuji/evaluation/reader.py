@@ -144,11 +144,10 @@ class Reader:
             layers = [states[round((k + 1) * (len(states) - 1) / LAYERS)] for k in range(LAYERS)]
             for row, i in enumerate(some):
                 length = len(rows[i])
-                figures = _at_tokens(
-                    network.get_output_embeddings(), states[-1][row, :length], ids[row, 1 : length + 1]
-                )
+                head, tokens = network.get_output_embeddings(), ids[row, 1 : length + 1]
+                bits, entropy, rank = _at_tokens(head, states[-1][row, :length], tokens)
                 mean = torch.cat([layer[row, 1 : length + 1].float().mean(0) for layer in layers])
-                yield i, _Tokens(*figures, mean.cpu().numpy())
+                yield i, _Tokens(bits, entropy, rank, mean.cpu().numpy())
 
 
 def _batches(rows: Sequence[list[int]]) -> Iterator[list[int]]:
