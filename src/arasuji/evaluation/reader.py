@@ -1,7 +1,8 @@
 """What a pretrained model sees in texts, which it reads as they are written: case, punctuation and spacing included.
 
-Of each text: the hidden states of several layers, averaged over its tokens, and numbers that say how much it surprises
-the reader (as in GLTR; Gehrmann et al. 2019) and how many bits its sentences are spared by the sentences before them.
+Of each text: the hidden states of several layers, averaged over its tokens, and how they drift from its beginning to
+its end, which the order of sentences shows in; and numbers that say how much the text surprises the reader (as in GLTR;
+Gehrmann et al. 2019) and how many bits its sentences are spared by the sentences before them.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ class Reading(NamedTuple):
 
     hidden: np.ndarray
     """(N, layers x width) float32: the hidden states, averaged over the tokens of a text."""
+    drift: np.ndarray
+    """(N, layers x width) float32: their mean over the last third of the tokens less that over the first third."""
     numbers: np.ndarray
     """(N, len(NUMBERS)) float32."""
 
@@ -65,7 +68,9 @@ class _Tokens(NamedTuple):
     rank: np.ndarray
     """(T,): 1 for the likeliest token."""
     hidden: np.ndarray
-    """(layers x width,): their mean."""
+    """(layers x width,): the mean of all tokens."""
+    drift: np.ndarray
+    """(layers x width,): the mean of the last third less that of the first third."""
 
 
 class Reader:
@@ -118,8 +123,9 @@ class Reader:
             i, start, end = later[place]
             spared[i].append(float(alone.bits.mean() - whole[i].bits[start:end].mean()))
             progress(f"{self.name}: reading", len(rows) + done + 1, total)
-        numbers = [_numbers(whole[i], spared[i]) for i in range(len(texts))]
-        return Reading(np.stack([whole[i].hidden for i in range(len(texts))]), np.array(numbers, np.float32))
+        seen_in = [whole[i] for i in range(len(texts))]
+        numbers = np.array([_numbers(seen, bits) for seen, bits in zip(seen_in, spared, strict=True)], np.float32)
+        return Reading(np.stack([seen.hidden for seen in seen_in]), np.stack([seen.drift for seen in seen_in]), numbers)
 
     def _ids(self, text: str) -> list[int]:
         """The tokens of a text, as many as fit into the context after an end token; an end token for no text."""
@@ -146,8 +152,10 @@ class Reader:
                 length = len(rows[i])
                 head, tokens = network.get_output_embeddings(), ids[row, 1 : length + 1]
                 bits, entropy, rank = _at_tokens(head, states[-1][row, :length], tokens)
-                mean = torch.cat([layer[row, 1 : length + 1].float().mean(0) for layer in layers])
-                yield i, _Tokens(bits, entropy, rank, mean.cpu().numpy())
+                hidden = torch.cat([layer[row, 1 : length + 1] for layer in layers], -1).float()
+                third = -(-length // 3)
+                drift = hidden[-third:].mean(0) - hidden[:third].mean(0)
+                yield i, _Tokens(bits, entropy, rank, hidden.mean(0).cpu().numpy(), drift.cpu().numpy())
 
 
 def _batches(rows: Sequence[list[int]]) -> Iterator[list[int]]:
