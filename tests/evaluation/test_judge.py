@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import random
 
+import gpt2_shaped
 import numpy as np
 import pytest
-from disturbed import DISTURBED, shuffled_words
+from disturbed import foreign_sentence, shuffled_words
 
+from arasuji import bases
 from arasuji.corpus.script import words_of
 from arasuji.evaluation.bootstrap import area_interval
 from arasuji.evaluation.judge import FOLDS, cross_judged, judge, of_rows, of_words, told
 from arasuji.evaluation.reader import NUMBERS, Reader
 from arasuji.evaluation.texts import Texts
 
-COUNT, WORDS = 60, 40
+COUNT, WORDS = 40, 40
 
 
 @pytest.fixture(scope="module")
@@ -39,35 +41,33 @@ def written(texts):
 @pytest.fixture(scope="module")
 def judged(long, real, reader):
     """Real texts and what was made of them, beside other real ones."""
-    sets = {"real": long[COUNT:]} | {name: make(long[COUNT:], random.Random(0)) for name, make in DISTURBED.items()}
-    return {name: judge(written(texts), real, WORDS, reader) for name, texts in sets.items()}
+    others = long[COUNT:]
+    sets = (others, foreign_sentence(others, random.Random(0)), shuffled_words(others, random.Random(0)))
+    return [judge(written(texts), real, WORDS, reader) for texts in sets]
 
 
 def test_what_is_more_disturbed_is_told_more_surely(judged):
-    print({name: (found.accuracy, found.auroc) for name, found in judged.items()})
-    plain, *slightly, worst = judged.values()
+    plain, one_sentence, words = judged
     assert plain.low < 0.5 < plain.high
-    assert all(plain.auroc < found.auroc < worst.auroc for found in slightly)
-    assert worst.low > 0.9
+    assert plain.auroc < one_sentence.auroc < words.auroc
+    assert words.low > 0.9
 
 
 def test_it_sees_what_words_do_not_show(judged):
     """Shuffled words are the same words."""
-    assert judged["words shuffled"].words_high < judged["words shuffled"].low
+    assert judged[-1].words_high < judged[-1].low
 
 
-def test_the_sentence_that_gave_a_text_away_is_the_foreign_one(long, real, reader):
-    spoilt = []
-    for text in long[COUNT:]:
-        first, rest = text.split(". ", 1) if ". " in text else (text, "")
-        spoilt.append(f"{shuffled_words([first], random.Random(0))[0]}. {rest}")
-    found = judge(written(spoilt), real, WORDS, reader)
-    several = [one for one in found.telling if 0 < one.text.find(". ") < len(one.text) - 2]
-    assert sum(one.start == 0 for one in several) > 0.7 * len(several) > 0
+def test_the_sentence_that_gives_a_text_away_is_shown(long, real, tmp_path, monkeypatch):
+    monkeypatch.setattr(bases, "home", lambda: tmp_path)
+    reader = Reader(str(gpt2_shaped.make(tmp_path / "base", **gpt2_shaped.TINY | {"positions": 128})))
+    found = judge(written([f"Zq zq zq zq zq zq! {text}" for text in long[COUNT:]]), real, WORDS, reader)
+    assert found.low > 0.7
+    assert [one.text[one.start : one.end] for one in found.telling] == ["Zq zq zq zq zq zq! "] * 10
 
 
 def test_the_same_texts_give_the_same_figures(judged, long, real, reader):
-    assert judge(written(long[COUNT:]), real, WORDS, reader) == judged["real"]
+    assert judge(written(long[COUNT:]), real, WORDS, reader) == judged[0]
 
 
 def test_too_few_texts_or_groups_are_not_judged(long, real, reader):
@@ -90,7 +90,7 @@ def test_labels_at_random_are_a_coin():
     null = []
     for seed in range(20):
         mixed = np.random.default_rng(seed).permutation(truth)
-        null.append(told(cross_judged(of_rows(made), made, mixed, groups)[0], mixed, groups).accuracy)
+        null.append(np.mean((cross_judged(of_rows(made), made, mixed, groups)[0] > 0) == mixed))
     assert 0.47 < np.mean(null) < 0.53
     assert told(cross_judged(of_rows(made), made, truth, groups)[0], truth, groups).low > 0.85
 
