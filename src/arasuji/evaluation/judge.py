@@ -56,7 +56,7 @@ def judge(
     all. Give no real text twice, or it is learnt by heart. Texts of one group are never both learnt from and judged.
     """
     rounds, others = written.rounds(words), [cut for cuts in real.rounds(words) for cut in cuts]
-    each = min(least(written, words) * len(rounds), len(others), most or len(others)) // len(rounds)
+    each = min(least(written, words, 1) * len(rounds), len(others), most or len(others)) // len(rounds)
     half = each * len(rounds)
     cuts = [*(cut for cuts in rounds for cut in cuts[:each]), *others[:half]]
     owners = [cut.group for cut in cuts]
