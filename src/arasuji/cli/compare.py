@@ -39,6 +39,14 @@ def compare(
             help="Add a row for every base model: the same with K training texts in its context; may be repeated",
         ),
     ] = None,
+    reader: Annotated[
+        list[str] | None,
+        Option(
+            metavar="BASE",
+            help="A base model that reads the texts and tells them from real ones; may be repeated; default: "
+            "smollm2-135m",
+        ),
+    ] = None,
     json: Annotated[bool, Option("--json", help="Print the report as one JSON object")] = False,
     from_: Annotated[
         Path | None, Option("--from", help="Show a report that --json has printed; no model is needed")
@@ -59,9 +67,10 @@ def compare(
         with progress_bar() as progress:
             from arasuji import api
 
-            report = api.compare(runs, corpus, samples, seeds, documents, seed, progress, shots or [])
+            report = api.compare(runs, corpus, samples, seeds, documents, seed, progress, shots or [], reader or [])
         said = ["--corpus", str(corpus)] if corpus else []
         said += [word for count in shots or [] for word in ("--shots", str(count))]
+        said += [word for name in reader or [] for word in ("--reader", name)]
         asked = f"--samples {samples} --seeds {seeds} --documents {documents} --seed {seed}"
         report.meta.command = f"arasuji compare {shlex.join([*runs, *said])} {asked}"
     if out:
@@ -87,6 +96,7 @@ def show(report: Report) -> None:
 
     print(wrapped(" ".join(verdict(report))) + "\n")
     _show_likelihood(report)
+    _show_judges(report)
     _show_texts(report)
     _show_costs(report)
 
@@ -105,6 +115,32 @@ def _show_likelihood(report: Report) -> None:
     table(title, ["model", "bits", "95 %", "of these charged"], rows)
 
 
+def _show_judges(report: Report) -> None:
+    from arasuji.reports.compare import judges_of
+    from arasuji.reports.page import share
+
+    if report.meta.without_judge:
+        print(wrapped(report.meta.without_judge) + "\n")
+    for reader, judged in judges_of(report):
+        rows = [
+            [
+                name,
+                share(found.accuracy),
+                f"{share(found.low)} to {share(found.high)}",
+                f"{found.auroc:.2f}",
+                share(found.without_surprisal.accuracy),
+                share(found.words_accuracy),
+            ]
+            for name, found in judged
+        ]
+        count = min(found.texts for _, found in judged)
+        title = f"How surely they are told from real texts ({count:,} of each; 50 % is chance; read by {reader})"
+        print(wrapped(title))
+        table("", ["texts", "accuracy", "95 %", "AUROC", "no surprisal", "words"], rows)
+    if judges_of(report):
+        print("no surprisal: by the reader's hidden states alone; words: by words alone\n")
+
+
 def _show_texts(report: Report) -> None:
     from arasuji.reports.page import share
 
@@ -116,7 +152,6 @@ def _show_texts(report: Report) -> None:
     rows = [
         [
             name,
-            part(s.classifier.accuracy if s.classifier else None),
             part(s.distinct_2),
             part(s.finished),
             f"{s.words:.0f}",
@@ -125,13 +160,10 @@ def _show_texts(report: Report) -> None:
         ]
         for name, s, o in sets
     ]
-    table("", ["what they write", "accuracy", "pairs", "end", "words", "longest", "8 in a row"], rows)
-    print("accuracy: of a classifier that tells them from real texts (50 % is chance)")
+    table("", ["what they write", "pairs", "end", "words", "longest", "8 in a row"], rows)
     print("pairs: different pairs of words; end: texts that the model ended")
     print("longest: most words in a row that a training text has; 8 in a row: share of")
     print("the shingles of 8 words that training texts have")
-    if report.meta.without_mauve:
-        print(wrapped(report.meta.without_mauve))
     print()
 
 

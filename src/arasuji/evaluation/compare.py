@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -19,15 +20,18 @@ from typing import Literal
 from arasuji import arguments, device, models
 from arasuji.corpus import Corpus, Progress
 from arasuji.corpus.index import training_words
-from arasuji.evaluation import bootstrap, calibration, mauve
+from arasuji.errors import BaseModelError
+from arasuji.evaluation import bootstrap, calibration
 from arasuji.evaluation.answer import Answer, ScoredDocuments
 from arasuji.evaluation.ask import ask, machine
 from arasuji.evaluation.examine import FEW
 from arasuji.evaluation.originality import Copied, copied
+from arasuji.evaluation.reader import Reader
 from arasuji.evaluation.report import (
     ComparedModel,
     Cost,
     CurvePoint,
+    Judged,
     Likelihood,
     Meta,
     Originality,
@@ -39,8 +43,11 @@ from arasuji.evaluation.report import (
 )
 from arasuji.evaluation.rows import Row, check, corpus_of_runs, rows_of
 from arasuji.evaluation.task import PROMPT_WORDS, SHOWN_SAMPLES, Task, task_of
-from arasuji.evaluation.texts import FEWEST, Texts, copies, measured
+from arasuji.evaluation.texts import FEWEST, Texts, copies, measured, most_of_all
 from arasuji.runs import RunDirectory, is_run, own_corpus, versions, weights_of
+
+READER = "smollm2-135m"
+"""The base model that judges texts by default."""
 
 
 def compare(
@@ -52,6 +59,7 @@ def compare(
     seed: int = 0,
     progress: Progress = lambda what, done, total: None,
     shots: Iterable[int] | int = (),
+    readers: Iterable[arguments.AnyPath] | arguments.AnyPath = (),
 ) -> Report:
     """The report on runs and untuned base models, all on one corpus: by default that of the first run.
 
@@ -59,9 +67,13 @@ def compare(
     chooses them, and text i is seeded with `seed` + i. Each number of `shots` adds a row for every untuned base model,
     which then has this number of training texts, drawn by `seed`, in its context before each text.
 
+    `readers` are base models that the texts are judged by (see `judge`), each on its own: by default `READER`, and the
+    texts are not judged where it is not on this machine.
+
     Raises:
         OptionError: there is nothing to compare, no corpus, or the shots do not fit.
         RunError: a run of another corpus, or a model that cannot be examined.
+        BaseModelError: a reader that is not on this machine, or cannot be opened.
     """
     names = arguments.names(names)
     folder = arguments.path(corpus) if corpus else corpus_of_runs(names)
@@ -69,28 +81,31 @@ def compare(
     counts = [shots] if isinstance(shots, int) else [*shots]
     rows = rows_of(names, counts)
     check(rows, folder, opened, seed)
+    opened_readers, without_judge = _readers(arguments.names(readers))
     task = task_of(folder, opened, samples, seeds, documents, seed)
     progress("reading the training split", 0, 1)
     training = training_words(folder)
+    parts = len(rows) + len(opened_readers) * (len(rows) + 1)
     answers = [
-        ask(row.name, replace(task.job, shots=row.shots), _part(progress, i, len(rows))) for i, row in enumerate(rows)
+        ask(row.name, replace(task.job, shots=row.shots), _part(progress, i, parts)) for i, row in enumerate(rows)
     ]
-    prompts = len(task.job.prompts) // seeds
-    groups = task.real.groups
-    real = Texts(task.real.texts[:prompts], groups[:prompts])
-    others = Texts(task.real.texts[prompts:], groups[prompts:])
-    written = [Texts([sample.text for sample in answer.samples], real.groups) for answer, _ in answers]
-    measures: list[TextMeasures] = []
-    for figures in measured([(real, others), *((own, task.real) for own in written)], task.words):
-        progress("comparing the texts", len(measures), len(rows) + 1)
-        measures.append(figures)
-    originality = copies([real, *written], task.words, training)
+    written = [Texts([sample.text for sample in answer.samples], task.real.groups) for answer, _ in answers]
+    sets = [task.real, *written]
+    most = most_of_all(sets, task.words)
+    measures = [measured(own, task.words, most) for own in sets]
+    beside = min(seeds * most_of_all(written, task.words, 1), len(task.pool.texts) // 2)
+    doing = (_part(progress, i, parts) for i in range(len(rows), parts))
+    for own, of_set in zip([None, *written], measures, strict=True):
+        judges = [_judged(own, task, reader, beside, next(doing)) for reader in opened_readers]
+        of_set.judge, *of_set.more_judges = judges or [None]
+    originality = copies(sets, task.words, training)
     shown = iter(copied([text for own in written for text in own.texts[:SHOWN_SAMPLES]], training))
     compared = [
         _model(row, answer, from_cache, like, copying, [next(shown) for _ in answer.sample_tokens])
         for row, (answer, from_cache), like, copying in zip(rows, answers, measures[1:], originality[1:], strict=True)
     ]
     asked = {"samples": samples, "seeds": seeds, "documents": documents, "seed": seed, "shots": counts}
+    asked["readers"] = [reader.name for reader in opened_readers]
     command = f"arasuji.api.compare({list(names)!r}, {str(folder)!r}, **{asked})"
     return Report(
         models=compared,
@@ -99,8 +114,29 @@ def compare(
         shown=[opened.test[i].text for i in task.job.shown],
         prompts=task.job.prompts[:SHOWN_SAMPLES],
         nearest=_nearest_titles(opened, [sample for model in compared for sample in model.texts]),
-        meta=_meta(command, opened, task),
+        meta=_meta(command, opened, task, beside, without_judge),
     )
+
+
+def _readers(names: Sequence[str]) -> tuple[list[Reader], str]:
+    """The readers; and why there are none, where none is named and the one by default is not on this machine."""
+    try:
+        return [Reader(name) for name in dict.fromkeys(names or [READER])], ""
+    except BaseModelError:
+        if names:
+            raise
+        return [], f"The texts are not judged, since {READER} is not on this machine: `arasuji models get {READER}`"
+
+
+def _judged(own: Texts | None, task: Task, reader: Reader, count: int, progress: Progress) -> Judged | None:
+    """How well `count` written texts, or as many real ones, are told from `count` real texts."""
+    from arasuji.evaluation.judge import judge  # imports scikit-learn
+
+    first, further = (
+        Texts(task.pool.texts[start : start + count], task.pool.groups[start : start + count]) for start in (0, count)
+    )
+    real = first if own else further
+    return judge(own or first, real, task.words, reader, count, progress)
 
 
 def _part(progress: Progress, i: int, count: int) -> Progress:
@@ -200,11 +236,11 @@ def _nearest_titles(corpus: Corpus, samples: Sequence[Sample]) -> dict[int, str]
     return {number: record.metadata.get("title") or record.id for number, record in records.items()}
 
 
-def _meta(command: str, corpus: Corpus, task: Task) -> Meta:
+def _meta(command: str, corpus: Corpus, task: Task, beside: int, without_judge: str) -> Meta:
     """What the figures depend on."""
     job, written_in = task.job, str(device.dtype(device.for_writing())).removeprefix("torch.")
     return Meta(
-        layout=4,
+        layout=5,
         command=command,
         corpus=corpus.hash,
         seed=job.seed,
@@ -218,7 +254,8 @@ def _meta(command: str, corpus: Corpus, task: Task) -> Meta:
         training_documents=len(corpus.train),
         scored_in=str(device.dtype("auto")).removeprefix("torch."),
         written_in=written_in,
-        without_mauve=mauve.missing(),
+        real_texts=dict(Counter(task.pool_splits[:beside])),
+        without_judge=without_judge,
         machine=machine(),
         versions=versions() | ({"8-bit products by": models.way_to_multiply()} if written_in == "int8" else {}),
     )

@@ -56,14 +56,46 @@ class Likelihood(Part):
     tokens_per_byte: Figure
 
 
-class Classified(Part):
-    """How well a classifier tells written texts from real ones."""
+class Told(Part):
+    """How well a judge tells written texts from real ones; 0.5 is chance."""
 
     accuracy: Share
-    """The share of the texts that it classifies correctly; 0.5 is chance."""
-    low: Figure
+    """The share of the texts that it judges correctly."""
+    low: Share
     """The lower end of the 95 % interval."""
-    high: Figure
+    high: Share
+    auroc: Share
+    """The share of the pairs of a written text and a real one of which it takes the right one for written."""
+    auroc_low: Share
+    auroc_high: Share
+
+
+class Telling(Part):
+    """A text that gave itself away."""
+
+    text: str
+    probability: Share
+    """That it was written, as the judge has it, which had not learnt from it."""
+    start: Count
+    """The first character of the sentence without which the text would be taken for the most real."""
+    end: Count
+
+
+class Judged(Told):
+    """How well written texts are told from real ones by what a pretrained model sees in them."""
+
+    reader: str
+    """The name of this model."""
+    texts: Count
+    """The texts of each kind."""
+    words_accuracy: Share
+    """The accuracy of a judge that sees words and pairs of words alone."""
+    words_low: Share
+    words_high: Share
+    without_surprisal: Told
+    """The judge that sees the reader's hidden states alone, and not how much the texts surprise it."""
+    telling: list[Telling]
+    """The texts that gave themselves away most surely, the surest first."""
 
 
 class TextMeasures(Part):
@@ -88,8 +120,10 @@ class TextMeasures(Part):
     self_bleu_range: Range | None
     repetition: Share | None
     repetition_range: Range | None
-    classifier: Classified | None
-    mauve: Figure | None
+    judge: Judged | None = None
+    """By the first reader; null where it was not on the machine."""
+    more_judges: list[Judged | None] = Field(default_factory=list)
+    """By further readers, such as one that is nobody's parent."""
 
 
 class Originality(Part):
@@ -189,7 +223,7 @@ class Pair(Part):
 class Meta(Part):
     """What the figures depend on."""
 
-    layout: Literal[4]
+    layout: Literal[5]
     """The version of the report's fields; a report of another version is refused."""
     command: str
     corpus: str
@@ -207,8 +241,10 @@ class Meta(Part):
     training_documents: Count
     scored_in: str
     written_in: str
-    without_mauve: str
-    """Why MAUVE is left out, and how to get it; "" where nothing is missing."""
+    real_texts: dict[str, Count]
+    """The real texts that written ones are judged beside, by their split."""
+    without_judge: str
+    """Why texts are not judged, and what to do about it; "" where they are."""
     machine: str
     versions: dict[str, str]
 

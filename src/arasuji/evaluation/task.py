@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import random
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from arasuji.corpus import Corpus, Record
@@ -32,9 +34,14 @@ class Task:
 
     job: Job
     real: Texts
-    """How the texts of the prompts go on in truth, then how other texts do."""
+    """How the texts of the prompts go on in truth."""
     words: int
     """The number of words that continuations are cut to."""
+    pool: Texts
+    """Real texts after their first words, all long enough to be cut and none twice: those of the prompts, of the rest
+    of the test split, of the validation split, and of the training split where these are too few."""
+    pool_splits: list[str]
+    """The split of each text of the pool."""
 
 
 def task_of(folder: Path, corpus: Corpus, samples: int, seeds: int, documents: int, seed: int) -> Task:
@@ -68,7 +75,19 @@ def task_of(folder: Path, corpus: Corpus, samples: int, seeds: int, documents: i
         samples_shown=SHOWN_SAMPLES,
     )
     words = min(MOST_WORDS, max(LEAST_WORDS, lengths[len(lengths) // 4]))
-    return Task(job, Texts(rests, [record.group for record in long]), words)
+    real = Texts(rests[:samples], [record.group for record in long[:samples]])
+    pool = list(islice(_pool(corpus, long, words, seed), 2 * samples * seeds))
+    groups = [record.group for _, record in pool]
+    return Task(job, real, words, Texts([_rest(r) for _, r in pool], groups), [split for split, _ in pool])
+
+
+def _pool(corpus: Corpus, test: list[Record], words: int, seed: int) -> Iterator[tuple[str, Record]]:
+    """The records whose texts go on for `words` words after a prompt, with their splits."""
+    yield from (("test", record) for record in test if len(words_of(_rest(record))) >= words)
+    for split, records in (("validation", corpus.validation), ("train", corpus.train)):
+        for i in random.Random(seed).sample(range(len(records)), len(records)):
+            if len(words_of(_rest(records[i]))) >= words:
+                yield split, records[i]
 
 
 def _rest(record: Record) -> str:

@@ -4,16 +4,14 @@ punctuation."""
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from arasuji.corpus.index import TrainingWords
 from arasuji.corpus.script import placed_words
-from arasuji.evaluation.classifier import classified
 from arasuji.evaluation.diversity import Words, distinct, repetition, self_bleu
-from arasuji.evaluation.mauve import mauve
 from arasuji.evaluation.originality import SIZES, Copied, copied
 from arasuji.evaluation.report import Originality, TextMeasures
 
@@ -63,64 +61,33 @@ class Texts:
         return found
 
 
-def measured(sets: Sequence[tuple[Texts, Texts]], words: int) -> Iterator[TextMeasures]:
-    """For each pair of written texts and real ones: how varied the written ones are, on average over the rounds, how
-    well a classifier tells them from the real ones and, with mauve-text, how near they are to these.
-
-    All are cut to `words` words, and as many texts are taken of every set and each round. A figure is None where fewer
-    than half of the texts, or than `FEWEST`, are long enough: it would be that of the few good texts.
-    """
-    most = min((least for own, _ in sets if (least := _least(own, words))), default=0)
-    for own, real in sets:
-        yield _measured(own, real, words, most)
-
-
-def _least(own: Texts, words: int) -> int:
-    """The number of texts that are long enough, in the round that has the fewest; 0 where these are too few to be
-    measured."""
-    least = min(map(len, own.rounds(words)))
-    return least if least >= max(FEWEST, len(own.groups) / 2) else 0
-
-
-def _measured(own: Texts, real: Texts, words: int, most: int) -> TextMeasures:
-    rounds, real_cuts = own.rounds(words), [cut for cuts in real.rounds(words) for cut in cuts]
-    enough = _least(own, words) > 0
+def measured(own: Texts, words: int, most: int) -> TextMeasures:
+    """How varied texts are, on average over the rounds: `most` of each round, cut to `words` words. A figure is None
+    where too few are long enough (see `least`)."""
+    rounds, enough = own.rounds(words), least(own, words) > 0
     found: dict[str, Any] = {
         "long_enough": sum(map(len, rounds)) / len(own.texts),
         "words": statistics.median(own.lengths),
         "texts": most * len(rounds) if enough else 0,
-        "classifier": None,
-        "mauve": None,
     }
     varied = [_varied([cut.words for cut in cuts[:most]]) for cuts in rounds]
     for name in varied[0]:
         figures = [figure[name] for figure in varied]
         found[name] = statistics.fmean(figures) if enough else None
         found[f"{name}_range"] = (min(figures), max(figures)) if enough else None
-    each = min(most, len(real_cuts) // len(rounds))
-    some = [cut for cuts in rounds for cut in cuts[:each]]
-    if enough and len(some) >= FEWEST:
-        as_many = real_cuts[: len(some)]
-        found["classifier"] = classified(
-            [cut.words for cut in as_many],
-            [cut.words for cut in some],
-            [cut.group for cut in as_many],
-            [cut.group for cut in some],
-        )
-        # MAUVE is to the real texts of other prompts, since that is what real texts can be compared with.
-        others = [cut for cut in real_cuts if cut.group not in own.groups]
-        found["mauve"] = _mauve(rounds, others, min(most, len(others)))
     return TextMeasures(**found)
 
 
-def _mauve(rounds: Sequence[Sequence[Cut]], real: Sequence[Cut], count: int) -> float | None:
-    """The mean MAUVE of the rounds, of `count` texts each, since it depends on how many there are."""
-    if count < FEWEST:
-        return None
-    real_words = [cut.words for cut in real[:count]]
-    figures = [mauve([cut.words for cut in cuts[:count]], real_words) for cuts in rounds]
-    known = [figure for figure in figures if figure is not None]
-    return statistics.fmean(known) if known else None
+def least(own: Texts, words: int, enough: int = FEWEST) -> int:
+    """The number of texts that have `words` words, in the round that has the fewest; 0 where these are fewer than half
+    or than `enough`: a figure of them would be that of the few good texts."""
+    fewest = min(map(len, own.rounds(words)))
+    return fewest if fewest >= max(enough, len(own.groups) / 2) else 0
+
+
+def most_of_all(sets: Sequence[Texts], words: int, enough: int = FEWEST) -> int:
+    """As many texts of each round as every set has, of those that have enough."""
+    return min((fewest for own in sets if (fewest := least(own, words, enough))), default=0)
 
 
 def _varied(texts: Sequence[Words]) -> dict[str, float]:

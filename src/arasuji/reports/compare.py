@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from arasuji.evaluation.report import ComparedModel, Likelihood, Meta, Pair, RealTexts, Report
+from arasuji.evaluation.report import ComparedModel, Judged, Likelihood, Meta, Pair, RealTexts, Report, Told
 from arasuji.reports import compare_plots, svg
 from arasuji.reports.compare_plots import REAL, Models
 from arasuji.reports.page import NOTHING, Table, brief, count, duration, render, share
@@ -30,7 +30,9 @@ def compare_page(report: Report) -> str:
         curves=compare_plots.curves(models),
         where=[*compare_plots.position(models), *compare_plots.frequency(models)],
         calibration=compare_plots.calibration(models),
-        classifier=compare_plots.classifier(models, report.real),
+        judge=compare_plots.judge(models, report.real),
+        judges=[_judges(reader, judged) for reader, judged in judges_of(report)],
+        telling=[(m.name, m.samples.judge.telling if m.samples.judge else []) for m in models],
         texts=[_variety(models, report.real), _shape(models, report.real)],
         originality=_originality(models, report.real),
         costs=_costs(models, report.meta),
@@ -123,6 +125,36 @@ def _pairs(pairs: Sequence[Pair]) -> Table:
     )
 
 
+def judges_of(report: Report) -> list[tuple[str, list[tuple[str, Judged]]]]:
+    """Each reader, with what it has told of real texts and of each model's, the first reader first."""
+    sets = [(REAL, report.real.samples), *((model.name, model.samples) for model in report.models)]
+    found: dict[str, list[tuple[str, Judged]]] = {}
+    for name, samples in sets:
+        for judged in (samples.judge, *samples.more_judges):
+            if judged:
+                found.setdefault(judged.reader, []).append((name, judged))
+    return list(found.items())
+
+
+def _judges(reader: str, rows: Sequence[tuple[str, Judged]]) -> Table:
+    def area(told: Told) -> str:
+        return f"{told.auroc:.2f} ({told.auroc_low:.2f} to {told.auroc_high:.2f})"
+
+    measures: dict[str, Measure[Judged]] = {
+        "accuracy": (lambda j: share(j.accuracy), "Of a judge that sees the reader's hidden states and its surprisal."),
+        "95 % interval": (lambda j: f"{share(j.low)} to {share(j.high)}", "Of resamples by group."),
+        "AUROC": (area, "Of pairs of a written text and a real one, those of which it takes the right one for real."),
+        "without surprisal": (
+            lambda j: share(j.without_surprisal.accuracy),
+            "The accuracy of one that sees the hidden states alone: a model that was made from the reader surprises it "
+            "less than others do.",
+        ),
+        "words": (lambda j: share(j.words_accuracy), "Of one that sees words and pairs of words alone."),
+        "texts": (lambda j: count(j.texts), "Texts of each kind."),
+    }
+    return _by_row(f"How surely they are told from real texts, read by {reader}", "texts of", rows, measures)
+
+
 def _variety(models: Models, real: RealTexts) -> Table:
     def varied(mean: float | None, between: tuple[float, float] | None) -> str:
         if mean is None or between is None:
@@ -164,12 +196,6 @@ def _shape(models: Models, real: RealTexts) -> Table:
         "words": (lambda m: f"{m.samples.words:.0f}", "The median length of a text."),
         "long enough": (lambda m: _part(m.samples.long_enough), "Texts that have the number of words compared."),
     }
-    if any(m.samples.mauve is not None for m in models):
-        measures["MAUVE"] = (
-            lambda m: NOTHING if m.samples.mauve is None else f"{m.samples.mauve:.2f}",
-            "How near the distribution of the texts is to that of real texts of other prompts, 1 being the same. Of a "
-            "hundred texts it varies by a tenth.",
-        )
     return _by_texts("How long they are, and whether they end", models, real, measures)
 
 

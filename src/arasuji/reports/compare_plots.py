@@ -142,23 +142,23 @@ def calibration(models: Models) -> list[Plot]:
     ]
 
 
-def classifier(models: Models, real: RealTexts) -> list[Plot]:
-    """How well a classifier tells the texts from real ones."""
+def judge(models: Models, real: RealTexts) -> list[Plot]:
+    """How well the judge tells the texts from real ones."""
     colours = colours_of(models)
-    found = [(m.name, m.samples.classifier, colours[m.name]) for m in models if m.samples.classifier]
+    found = [(m.name, m.samples.judge, colours[m.name]) for m in models if m.samples.judge]
     if not found:
         return []
     found.sort(key=lambda row: row[1].accuracy)
     title = f"The texts of {listed(most_like_real(models))} are the hardest to tell from real ones"
     if len(found) == 1:
         title = f"The texts of {found[0][0]} are told from real ones with an accuracy of {share(found[0][1].accuracy)}"
-    if real.samples.classifier:
-        found.insert(0, (REAL, real.samples.classifier, svg.INK))
+    if real.samples.judge:
+        found.insert(0, (REAL, real.samples.judge, svg.INK))
     rows: list[list[str | int]] = [[name, share(c.accuracy), share(c.low), share(c.high)] for name, c, _ in found]
     return [
         Plot(
             title,
-            "Accuracy of a classifier that is to tell them from real texts; 50 % is chance.",
+            f"Accuracy of a judge that reads them as they are written, through {found[0][1].reader}; 50 % is chance.",
             plots.rows(
                 title,
                 [name for name, _, _ in found],
@@ -167,7 +167,7 @@ def classifier(models: Models, real: RealTexts) -> list[Plot]:
                 [colour for _, _, colour in found],
                 [(c.low, c.high) for _, c, _ in found],
             ),
-            Table("Classifier accuracy", ["texts", "accuracy", "from", "to"], rows),
+            Table("Accuracy of the judge", ["texts", "accuracy", "from", "to"], rows),
         )
     ]
 

@@ -23,8 +23,8 @@ def verdict(report: Report) -> list[str]:
     """The sentences that stand above a report."""
     return [
         _likelihood(report.models, report.pairs),
-        *_classified(report.models, report.real),
-        *_unjudged(report.models),
+        *_judged(report.models, report.real),
+        *_unjudged(report.models, report.meta.without_judge),
         _copies(report.models, report.real),
         *([SHOTS] if any(model.shots for model in report.models) else []),
         ONE_RUN,
@@ -38,13 +38,13 @@ def foremost(models: Sequence[ComparedModel], pairs: Sequence[Pair]) -> list[str
 
 
 def most_like_real(models: Sequence[ComparedModel]) -> list[str]:
-    """The model whose texts the classifier tells from real ones with the least accuracy, and those whose intervals meet
-    its own."""
-    found = [(m.samples.classifier, m.name) for m in models if m.samples.classifier]
+    """The model whose texts the judge tells from real ones with the least accuracy, and those whose intervals meet its
+    own."""
+    found = [(m.samples.judge, m.name) for m in models if m.samples.judge]
     if not found:
         return []
-    least, name = min(found, key=lambda classified: classified[0].accuracy)
-    return [name, *(other for classified, other in found if other != name and classified.low <= least.high)]
+    least, name = min(found, key=lambda judged: judged[0].accuracy)
+    return [name, *(other for judged, other in found if other != name and judged.low <= least.high)]
 
 
 def listed(names: Sequence[str]) -> str:
@@ -72,23 +72,21 @@ def _likelihood(models: Sequence[ComparedModel], pairs: Sequence[Pair]) -> str:
     )
 
 
-def _classified(models: Sequence[ComparedModel], real: RealTexts) -> list[str]:
-    found = [(m.samples.classifier.accuracy, m.name) for m in models if m.samples.classifier]
+def _judged(models: Sequence[ComparedModel], real: RealTexts) -> list[str]:
+    found = [(m.samples.judge.accuracy, m.name) for m in models if m.samples.judge]
     if not found:
         return []
     (least, name), (most, other) = min(found), max(found)
-    chance = real.samples.classifier
+    chance = real.samples.judge
     real_ones = f" (real ones from other real ones: {share(chance.accuracy)})" if chance else ""
     rest = f", those of {other} with {share(most)}" if other != name else ""
-    return [
-        f"A classifier tells the texts of {name} from real ones with an accuracy of {share(least)}{real_ones}{rest}."
-    ]
+    return [f"A judge tells the texts of {name} from real ones with an accuracy of {share(least)}{real_ones}{rest}."]
 
 
-def _unjudged(models: Sequence[ComparedModel]) -> list[str]:
+def _unjudged(models: Sequence[ComparedModel], without_judge: str) -> list[str]:
     short = [m for m in models if m.samples.long_enough < 0.5]
-    if len(short) < len(models) and all(m.samples.classifier is None for m in models if m not in short):
-        return ["The texts are too few for a classifier to tell them from real ones."]
+    if len(short) < len(models) and all(m.samples.judge is None for m in models if m not in short):
+        return [without_judge or "The texts are too few for a judge to tell them from real ones."]
     return [
         f"Only {share(m.samples.long_enough)} of the texts of {m.name} are long enough to be judged." for m in short
     ]

@@ -1,0 +1,16 @@
+"""Where the sentences of a text stand."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+_END = re.compile(r"[.!?…]+[\"'”’)\]]*\s+|[。！？]+[」』）]*\s*|\s*\n\s*")
+"""What ends a sentence, and the space after it."""
+
+
+def sentences(text: str) -> list[tuple[int, int]]:
+    """The first character of each sentence and the one after its last; together they are the whole text. What is short
+    and ends with a full stop ("Dr.") counts as a sentence."""
+    edges = sorted({0, *(match.end() for match in _END.finditer(text)), len(text)})
+    return list(pairwise(edges))
