@@ -23,6 +23,7 @@ __all__ = [
     "Started",
     "Stepped",
     "Stopped",
+    "Taught",
     "TrainEvent",
     "TrainedModel",
     "Trial",

@@ -48,6 +48,7 @@ from arasuji.generation.engine import check_length
 from arasuji.inspection import Inspection
 from arasuji.inspection.examine import examine as inspect
 from arasuji.runs import RunDirectory, TrainedModel, open_model, settings_of
+from arasuji.teaching.lesson import Taught
 from arasuji.training import session
 from arasuji.training.events import Started, TrainEvent, Watched
 from arasuji.training.loop import Saved, Stepped, Stopped, Validated
@@ -70,6 +71,7 @@ __all__ = [
     "Started",
     "Stepped",
     "Stopped",
+    "Taught",
     "TrainEvent",
     "TrainedModel",
     "Trial",

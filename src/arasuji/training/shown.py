@@ -91,8 +91,9 @@ class ProgressLine:
 
     def teacher(self, event: Taught) -> None:
         if self.stage is None or self.stage[0].stage != event.stage:
-            self.stage = event, time.monotonic()
-            return  # a rate needs two events
+            self.shown = time.monotonic()
+            self.stage = event, self.shown
+            return  # a rate needs two events, some time apart
         first, began = self.stage
         left = (time.monotonic() - began) * max(0.0, 1 - event.share) / max(1e-6, event.share - first.share)
         self._show(f"teacher {event.stage}  {event.texts:,} texts, {event.share:.0%}  {duration(left)} left")
