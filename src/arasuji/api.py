@@ -121,7 +121,8 @@ def experiment(preset: AnyPath, settings: Iterable[str] | str = ()) -> Experimen
     for setting in settings:
         override(tables, setting, known)
     made: Experiment = checked(Experiment, tables, preset)
-    checked(family.Config, made.model, f"{preset}: model")
+    for sized in (made, *map(made.sized, made.sizes)):
+        checked(family.Config, sized.model, f"{preset}: model")
     checked(tokenizer.Config, made.tokenizer.options, f"{preset}: tokenizer")
     return made
 

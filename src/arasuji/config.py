@@ -58,8 +58,9 @@ class TrainConfig(Strict):
     max_length: int = Field(300, ge=2, le=2**20)
     """A document is cut after this many tokens, its fields and its end token included. Cut documents are counted, and
     the model does not learn that they end there. In a stream, these are the tokens of a row in one batch."""
-    optimizer: Literal["adam", "adamw"] = "adamw"
-    """Adam (Kingma and Ba 2015), or AdamW with decoupled decay (Loshchilov and Hutter 2019)."""
+    optimizer: Literal["adam", "adamw", "muon"] = "adamw"
+    """Adam (Kingma and Ba 2015); AdamW, with decoupled decay (Loshchilov and Hutter 2019); or Muon for hidden matrices
+    beside AdamW for all else (Jordan et al. 2024), which takes fewer steps that cost more each."""
     learning_rate: float = Field(1e-3, gt=0)
     """The highest learning rate."""
     weight_decay: float = Field(0.0, ge=0)
@@ -161,6 +162,17 @@ class DocumentConfig(Strict):
         return format
 
 
+class Size(Strict):
+    """Options for a run that has the time to read a number of tokens."""
+
+    tokens: int = Field(ge=0, le=2**62)
+    """The least number of tokens that a run must read for these options to be the best."""
+    model: dict[str, Any] = Field(default_factory=dict)
+    """Options of the family, in place of those of the experiment."""
+    train: dict[str, Any] = Field(default_factory=dict)
+    """Options of `train`, in place of those of the experiment."""
+
+
 class Experiment(Strict):
     """All that a run needs."""
 
@@ -180,6 +192,27 @@ class Experiment(Strict):
     """How the model is trained."""
     sampling: SamplingConfig = SamplingConfig.model_validate({})
     """How the model writes by default."""
+    sizes: list[Size] = Field([], max_length=64)
+    """Of these a run of limited minutes has the one with the most tokens that it can read; a run without a limit, and
+    one with a setting of an option that a size decides, has none."""
+
+    def sized(self, size: Size) -> Experiment:
+        """The experiment with the options of a size."""
+        return checked(
+            Experiment,
+            self.model_dump(exclude={"sizes"})
+            | {"model": self.model | size.model, "train": self.train.model_dump() | size.train},
+            "sizes",
+        )
+
+    def sized_as(self, other: Experiment) -> Experiment:
+        """The experiment with the options of another one for all that a size may decide."""
+        sizes = self.sizes
+        decided = {name for size in sizes for name in size.model}
+        model = {name: value for name, value in self.model.items() if name not in decided}
+        model |= {name: value for name, value in other.model.items() if name in decided}
+        train = {name: getattr(other.train, name) for size in sizes for name in size.train}
+        return self.sized(Size(tokens=0, train=train)).model_copy(update={"model": model})
 
 
 SECTIONS = ("tokenizer", "document", "model", "train", "sampling")
@@ -269,3 +302,5 @@ def override(tables: dict[str, Any], setting: str, known: dict[str, set[str]]) -
         names = ["base"] + [name for s in SECTIONS for name in (known[s] | {f"{s}.{n}" for n in known[s]})]
         raise OptionError(f"--set: unknown option {key!r}; {nearest(key, names)}")
     tables.setdefault(homes[0], {})[field] = value
+    if any(field in size.get(homes[0], {}) for size in tables.get("sizes", [])):
+        tables["sizes"] = []

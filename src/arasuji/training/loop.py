@@ -28,6 +28,7 @@ from arasuji.errors import RunError, TrainingError
 from arasuji.models import LanguageModel, Loss
 from arasuji.training.batches import Batch
 from arasuji.training.gradient import add_gradient, add_processes
+from arasuji.training.optimizers import optimizers_of, restore_states, states_of
 from arasuji.training.plan import Plan
 from arasuji.training.schedule import Plateau, learning_rate
 
@@ -118,11 +119,7 @@ class Trainer:
     def __post_init__(self) -> None:
         self.progress = Progress()
         self.state: Any = None
-        groups = self.model.parameter_groups(self.config)
-        self.optimizer: torch.optim.Optimizer | None = None
-        if groups:  # a model without parameters learns by reading
-            kind = torch.optim.AdamW if self.config.optimizer == "adamw" else torch.optim.Adam
-            self.optimizer = kind(groups, lr=self.config.learning_rate, fused=True)
+        self.optimizers = optimizers_of(self.model, self.config, self.bf16)
 
     def checkpoint(self) -> Saved:
         """Write a checkpoint."""
@@ -132,9 +129,9 @@ class Trainer:
         if self.state is not None:
             own |= {f"state.{n}": t for n, t in self.state.tensors().items()}
         tensors |= {n: processes.gathered(t) for n, t in own.items()}
-        if self.optimizer:
-            for i, values in self.optimizer.state_dict()["state"].items():
-                tensors |= {f"optimizer.{i}.{name}": t for name, t in values.items()}
+        states = [state for optimizer in self.optimizers for state in states_of(optimizer)]
+        for i, values in enumerate(states):
+            tensors |= {f"optimizer.{i}.{name}": t for name, t in values.items()}
         self.save_last(tensors, {"progress": asdict(self.progress), "plan": asdict(self.plan)})
         self._checkpointed = time.perf_counter()
         self._checkpoint_cost = self._checkpointed - began
@@ -159,13 +156,11 @@ class Trainer:
         if not all(count >= 0 for count in counts) or not max(self.progress.step, self.progress.epoch) < 2**40:
             raise ValueError("its position is none that a run comes to")
         self.model.restore(part("model."))
-        if self.optimizer:
-            state: dict[int, dict[str, Tensor]] = {}
-            for name, tensor in part("optimizer.").items():
-                index, _, key = name.partition(".")
-                state.setdefault(int(index), {})[key] = tensor
-            _check_moments(self.optimizer, state)
-            self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        states: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in part("optimizer.").items():
+            index, _, key = name.partition(".")
+            states.setdefault(int(index), {})[key] = tensor
+        restore_states(self.optimizers, states)
         carried = {n: t.to(here()) for n, t in own("state.").items()}
         self.state = self.model.state_from(carried) if carried else None
         if self.state is not None:  # as many rows as a batch has
@@ -238,13 +233,13 @@ class Trainer:
             raise TrainingError(
                 f"the loss is not a number at step {at.step + 1}: lower learning_rate, or set clip_norm"
             )
-        if self.optimizer:
-            if self.config.clip_norm:
-                torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
-            for group in self.optimizer.param_groups:
+        if self.optimizers and self.config.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
                 group["lr"] = rate
-            self.optimizer.step()
-            self.optimizer.zero_grad()
+            optimizer.step()
+            optimizer.zero_grad()
         at.step += 1
         at.seconds = time.perf_counter() - self._began
         at.batch += len(batches)
@@ -265,17 +260,3 @@ class Trainer:
         else:
             at.waited += 1
         return Validated(at.step, bits, best, at_stop)
-
-
-def _check_moments(optimizer: torch.optim.Optimizer, state: dict[int, dict[str, Tensor]]) -> None:
-    """Raise ValueError unless these are Adam's two moments of each parameter: Adam's fused loop checks no shapes."""
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    if state and state.keys() != set(range(len(parameters))):
-        raise ValueError("the optimizer's moments are not those of this model")
-    for index, values in state.items():
-        of = parameters[index].shape
-        shapes = {"step": torch.Size([]), "exp_avg": of, "exp_avg_sq": of}
-        if {name: tensor.shape for name, tensor in values.items()} != shapes:
-            raise ValueError("the optimizer's moments do not fit this model")
-        if any(tensor.dtype != torch.float32 for tensor in values.values()):
-            raise ValueError("the optimizer's moments are not float32")

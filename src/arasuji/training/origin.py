@@ -45,7 +45,7 @@ def continued(run: Path, kept: RunFacts, asked: RunFacts) -> RunFacts:
         raise RunError(f"{run} is a run of {kept.name}, not of {asked.name}; train into a new folder")
     experiment, base = kept.experiment, asked.experiment.base
     if kept.settings is not None:
-        old, new = _options(experiment), _options(asked.experiment)
+        old, new = _options(experiment), _options(asked.experiment.sized_as(experiment))
         if base not in (experiment.base, kept.asked_base):
             if experiment.base and base:  # it may be the same base in another place: `check_base` compares the files
                 experiment = experiment.model_copy(update={"base": base})

@@ -18,6 +18,7 @@ from arasuji.runs import CorpusFacts, RunDirectory, RunFacts, as_written, enough
 from arasuji.training import origin
 from arasuji.training.batches import truncated
 from arasuji.training.events import Started
+from arasuji.training.fit import fitted
 from arasuji.training.log import RunLog
 from arasuji.training.loop import Progress, Trainer
 from arasuji.training.plan import Plan, kept_plan, make_plan
@@ -47,8 +48,10 @@ class Run:
         resume: bool,
         name: str,
         settings: Sequence[str],
+        deadline: float | None = None,
     ) -> Run:
-        """Open a run to continue it as it was started, or prepare a new run. Nothing is written yet."""
+        """Open a run to continue it as it was started, or prepare a new run, fitted to the time until `deadline`.
+        Nothing is written yet."""
         if (directory.path / "tensorboard").is_symlink():
             raise RunError(f"{directory.path}/tensorboard is a link, which nothing is written through: remove it")
         place, corpus = (corpus, Corpus.load(corpus)) if isinstance(corpus, Path) else (None, corpus)
@@ -84,7 +87,11 @@ class Run:
         else:
             options = checked(kind.Config, experiment.tokenizer.options, "tokenizer")
             tokenizer = kind.build(options, texts_read(corpus.train, experiment.document.format), base)
+        notes = origin.notes(kept, facts) if kept else ()
         with enough_memory(base or directory.path):
+            if experiment.sizes and deadline is not None and not kept:
+                experiment, note = fitted(experiment, corpus, tokenizer, base, deadline)
+                facts, notes = facts.model_copy(update={"experiment": experiment}), (note,)
             work = Work.build(experiment, corpus, tokenizer, base)
         facts.tokens = origin.sum_of_tokens(work.documents)
         if kept:
@@ -95,7 +102,6 @@ class Run:
             step = int(saved[1]["progress"]["step"]) if saved else -1
         if not processes.alike([int(corpus.hash[:12], 16), step]):
             raise RunError("the processes do not see the same corpus and run folder: put both on a disk that all share")
-        notes = origin.notes(kept, facts) if kept else ()
         return cls(directory, RunLog(directory), facts, work, saved, notes)
 
     def plan(self, max_steps: int | None, deadline: float | None) -> Plan:

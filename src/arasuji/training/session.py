@@ -48,7 +48,7 @@ def train_events(
         return (asked or "another process was stopped") if anyone_asked else ""
 
     def events() -> Iterator[TrainEvent]:
-        run = Run.open(RunDirectory(out), chosen, corpus, resume, name, settings)
+        run = Run.open(RunDirectory(out), chosen, corpus, resume, name, settings, deadline)
         plan = run.plan(max_steps, deadline)
         trainer = run.trainer(plan, stop)
         yield run.started(plan, trainer.progress.step)
