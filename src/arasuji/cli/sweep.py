@@ -70,7 +70,7 @@ def sweep(
 
 def _show(found: Sweep, run: str) -> None:
     """Print the settings in 80 columns, the verdict first."""
-    from arasuji.reports.sweep import REAL, label, limits, verdict
+    from arasuji.reports.sweep import REAL, RULE, label, verdict
 
     print(wrapped(" ".join(verdict(found))) + "\n")
     for number, look in zip((2, 1), reversed(found.looks), strict=True):
@@ -81,7 +81,9 @@ def _show(found: Sweep, run: str) -> None:
             ["", "AUROC", "95 %", "pairs", "repeats", "8-grams", "copies", "ends", "words"],
             rows,
         )
-    print(wrapped(limits(found)))
+    print(wrapped(RULE))
+    print("in per cent: different pairs of words; repeated rows of four words; rows of eight")
+    print("words, and texts with 13 words in a row, that a training text has; texts that end")
     print(f"\nwritten    {shlex.quote(run)}/sampling.toml, which may be edited or deleted")
     print(f"next       arasuji generate {shlex.quote(run)} 'After years'")
 
