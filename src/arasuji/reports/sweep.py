@@ -15,8 +15,8 @@ RULE = (
 )
 """How the best settings are found."""
 LEGEND = {
-    "AUROC": "of a written text and a real one, how often the judge takes the right one for written; half is chance, and "
-    "at the second look it has more texts to learn from",
+    "AUROC": "of a written text and a real one, how often the judge takes the right one for written; half is chance, "
+    "and at the second look it has more texts to learn from",
     "95 %": "its interval",
     "accuracy": "the share of the texts that it judges correctly",
     "pairs": "different pairs of words over all pairs (distinct-2)",

@@ -34,7 +34,7 @@ from arasuji.evaluation.reader import Reader
 from arasuji.evaluation.report import Judged, RealTexts
 from arasuji.evaluation.rows import check_run
 from arasuji.evaluation.task import LEAST_WORDS, PROMPT_WORDS, pool_of, prompt_of, rest_of, shuffled, words_to_cut
-from arasuji.evaluation.texts import Texts, copies, least, measured, most_of_all
+from arasuji.evaluation.texts import FEWEST, Texts, copies, least, measured, most_of_all
 from arasuji.runs import RunDirectory, TrainedModel, mark_of, open_model, versions
 from arasuji.tuning.grid import grid_of
 from arasuji.tuning.swept import Look, Sweep, Tried
@@ -113,9 +113,10 @@ class _Trial:
     @staticmethod
     def of(run: str, folder: Path, corpus: Corpus, samples: int, seed: int, reader: Reader) -> _Trial:
         records = [r for r in shuffled(corpus.validation, seed) if len(words_of(rest_of(r))) >= LEAST_WORDS]
-        if not records:
+        if len(records) < 2 * FEWEST:
             raise OptionError(
-                f"no validation text of {folder} is long enough to be begun: {PROMPT_WORDS + LEAST_WORDS} words"
+                f"{len(records)} validation texts of {folder} have {PROMPT_WORDS + LEAST_WORDS} words or more: a sweep "
+                f"begins with at least {2 * FEWEST} of them; take a larger corpus"
             )
         words = words_to_cut([rest_of(record) for record in records])
         splits = {"validation": records, "train": shuffled(corpus.train, seed)}
@@ -166,8 +167,8 @@ class _Trial:
                 sampling=sampling,
                 look=which,
                 figures=found,
-                repeats=_surely_more(_repetitions(own, self.words), _repetitions(real, self.words)),
-                copies=_surely_more(_copying(found, own), _copying(of_real, real)),
+                repeats=surely_more(_repetitions(own, self.words), _repetitions(real, self.words)),
+                copies=surely_more(_copying(found, own), _copying(of_real, real)),
             )
             for sampling, own, found in zip(grid, sets, figures[1:], strict=True)
         ]
@@ -234,7 +235,7 @@ def _copying(figures: RealTexts, own: Texts) -> list[float]:
     return [1.0] * many + [0.0] * (len(own.texts) - many)
 
 
-def _surely_more(own: Sequence[float], real: Sequence[float]) -> bool:
+def surely_more(own: Sequence[float], real: Sequence[float]) -> bool:
     """Whether the mean of `own` is above that of `real` beyond chance (Welch 1947); not known of fewer than two."""
     if min(len(own), len(real)) < 2:
         return False
