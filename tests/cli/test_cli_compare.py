@@ -55,17 +55,25 @@ def words(arasuji_, corpus, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def asked(words, mini):
-    return ["compare", words, mini, "--samples", "30", "--seeds", "1", "--documents", "1000", "--seed", "5"]
+def reader(tmp_path_factory):
+    """A base model that reads, quickly and badly."""
+    return gpt2_shaped.make(tmp_path_factory.mktemp("reader") / "base", **gpt2_shaped.TINY | {"positions": 256})
+
+
+@pytest.fixture(scope="module")
+def asked(words, mini, reader):
+    few = ("--samples", "30", "--seeds", "1", "--documents", "1000", "--seed", "5")
+    return ["compare", words, mini, "--reader", reader, *few]
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """Where answers are kept, for these tests alone; without the pretrained model that MAUVE needs."""
+    """Where answers are kept, for these tests alone; without the pretrained model that reads by default."""
     folder = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bases, "home", lambda: folder)
-        patch.setattr("arasuji.evaluation.mauve.find_spec", lambda name: None)
+        patch.setattr(bases, "_gguf", lambda base: None)
+        patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "hub"))
         yield folder
 
 
@@ -90,7 +98,31 @@ def test_the_report_has_its_keys_and_says_what_it_depends_on(compared, prepared)
     assert report["meta"]["corpus"] == prepared[1].json["hash"]
     assert report["meta"]["documents"] == prepared[1].json["documents"]["test"] < 1000
     assert "--samples 30 --seeds 1 --documents 1000 --seed 5" in report["meta"]["command"]
-    assert "`pip install mauve-text`" in report["meta"]["without_mauve"]
+    assert report["meta"]["without_judge"] == ""
+
+
+def test_texts_are_judged_by_the_reader_that_was_named_beside_as_many_real_ones(compared, reader):
+    report = compared[0].json
+    count = sum(report["meta"]["real_texts"].values())
+    judged, too_short = (model["samples"]["judge"] for model in report["models"])
+    assert (judged["reader"], judged["texts"]) == (str(reader), count)
+    assert judged["low"] <= judged["accuracy"] <= judged["high"]
+    assert judged["auroc_low"] <= judged["auroc"] <= judged["auroc_high"]
+    assert 0 <= judged["words_accuracy"] <= 1
+    assert len(judged["telling"]) == 10
+    assert all(text["start"] < text["end"] <= len(text["text"]) for text in judged["telling"])
+    assert too_short is None
+    real = report["real"]["samples"]["judge"]
+    assert real["low"] < 0.5 < real["high"]
+
+
+def test_a_reader_that_is_not_on_this_machine_is_not_fetched_and_its_command_is_named(arasuji_, asked, home):
+    at = asked.index("--reader")
+    report = arasuji_(*asked[:at], *asked[at + 2 :], "--json").json
+    assert "`arasuji models get smollm2-135m`" in report["meta"]["without_judge"]
+    assert all(model["samples"]["judge"] is None for model in report["models"])
+    named = arasuji_(*asked[: at + 1], "smollm2-135m", *asked[at + 2 :])
+    assert "arasuji models get smollm2-135m" in named.complaint
 
 
 def test_the_bits_are_those_of_evaluate_where_the_documents_are_the_same(arasuji_, words, mini, compared):

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import random
 import statistics
-from itertools import pairwise
 
-import numpy as np
 import pytest
 import sacrebleu
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arasuji.corpus.script import words_of
-from arasuji.evaluation import classifier as module
-from arasuji.evaluation.classifier import classified, ridge, tf_idf
 from arasuji.evaluation.diversity import distinct, repetition, self_bleu
 
 LENGTH = 40
@@ -63,80 +58,3 @@ def test_the_same_text_again_and_again_is_at_the_bottom_of_variety(real):
 def test_a_text_that_repeats_itself_is_at_the_bottom_of_repetition(real):
     assert repetition((real[0][:4] * LENGTH)[:LENGTH]) > 0.8
     assert statistics.fmean(map(repetition, real)) < 0.02
-
-
-def halves(texts):
-    half = len(texts) // 2
-    return texts[:half], texts[half : 2 * half], [str(i) for i in range(half)]
-
-
-def test_real_texts_cannot_be_told_from_real_ones(real):
-    """Not by one draw, which may be an odd one: over twenty the accuracy is a half, and most intervals hold it."""
-    others = [f"other {i}" for i in range(len(real) // 2)]
-    draws = [classified(*halves(random.Random(i).sample(real, len(real))), others) for i in range(20)]
-    assert 0.45 < statistics.fmean(found.accuracy for found in draws) < 0.55
-    assert sum(found.low <= 0.5 <= found.high for found in draws) >= 17
-
-
-def test_shuffled_words_are_told_from_real_texts(real):
-    """Though the words are the same: a bag of words would see nothing."""
-    ones, others, groups = halves(real)
-    shuffled = [random.Random(i).sample(words, len(words)) for i, words in enumerate(others)]
-    assert classified(ones, shuffled, groups, groups).low > 0.6
-
-
-def test_repeated_texts_are_told_from_real_ones(real):
-    ones, others, groups = halves(real)
-    assert classified(ones, [(words[:4] * LENGTH)[:LENGTH] for words in others], groups, groups).low > 0.8
-
-
-def test_the_accuracy_is_the_same_each_time_and_hangs_on_no_order(real):
-    ones, others, groups = halves(real)
-    found = classified(ones, others, groups, groups)
-    assert classified(ones, others, groups, groups) == found
-    back = classified(ones[::-1], others[::-1], groups[::-1], groups[::-1])
-    assert back.accuracy == pytest.approx(found.accuracy, abs=0.02)
-
-
-def test_texts_of_one_group_have_no_accuracy():
-    assert classified([["a"]] * 20, [["b"]] * 20, ["one"] * 20, ["one"] * 20) is None
-
-
-def test_the_features_are_scikit_learns(real, monkeypatch):
-    """Where the hash puts no two words into one column."""
-    sklearn = pytest.importorskip("sklearn.feature_extraction.text")
-    columns: dict[bytes, int] = {}
-    monkeypatch.setattr(module.zlib, "crc32", lambda key: columns.setdefault(key, len(columns)))
-    texts = real[:60]
-    theirs = sklearn.TfidfVectorizer(analyzer=lambda words: [*words, *map(" ".join, pairwise(words))], min_df=2)
-    theirs.norm = None
-    counts = theirs.fit_transform(texts).toarray() / theirs.idf_
-    expected = np.log1p(counts) * theirs.idf_
-    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    rows = tf_idf(texts)
-    assert len(columns) < module.FEATURES
-    assert rows @ rows.T == pytest.approx(expected @ expected.T, abs=1e-5)
-
-
-def test_the_regression_is_scikit_learns(real):
-    """A column of ones is the intercept, which scikit-learn would not regularize."""
-    sklearn = pytest.importorskip("sklearn.linear_model")
-    rows, truth = tf_idf(real[:120]), np.array([1.0] * 80 + [-1.0] * 40)
-    with_ones = np.hstack([rows, np.ones((120, 1))])
-    learned, asked = np.arange(0, 120, 2), np.arange(1, 120, 2)
-    theirs = sklearn.RidgeClassifier(class_weight="balanced", fit_intercept=False)
-    answers = theirs.fit(with_ones[learned], truth[learned]).decision_function(with_ones[asked])
-    assert ridge(rows[learned], truth[learned], rows[asked]) == pytest.approx(answers, abs=1e-3)
-
-
-def test_texts_of_one_group_are_never_learnt_from_and_asked_about():
-    """Ten stories in ten versions each: known by heart they could be told apart, unknown they cannot."""
-    words = [f"w{i}" for i in range(400)]
-    rng = random.Random(0)
-    stories = [rng.sample(words, 30) for _ in range(20)]
-    ones = [stories[i % 10] for i in range(100)]
-    others = [stories[10 + i % 10] for i in range(100)]
-    groups = [str(i % 10) for i in range(100)]
-    assert classified(ones, others, groups, groups).accuracy < 0.75
-    alone = [str(i) for i in range(100)]
-    assert classified(ones, others, alone, alone).accuracy == 1

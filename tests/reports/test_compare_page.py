@@ -40,6 +40,21 @@ PROMPTS = ["The keeper of the lamp", "Nobody in the village"]
 COMPLETIONS = [" lights it again and again.", " dares to read the letter aloud."]
 
 
+def judged(accuracy: float, reader: str = "smollm2-135m") -> dict:
+    told = {"accuracy": accuracy, "low": accuracy - 0.03, "high": accuracy + 0.03,
+            "auroc": 0.876, "auroc_low": 0.85, "auroc_high": 0.9}  # fmt: skip
+    return {
+        **told,
+        "reader": reader,
+        "texts": 444,
+        "words_accuracy": 0.567,
+        "words_low": 0.53,
+        "words_high": 0.6,
+        "without_surprisal": told | {"accuracy": 0.789},
+        "telling": [{"text": f"The lamp sings. {ODD}", "probability": 0.987, "start": 0, "end": 16}],
+    }
+
+
 def model_of(name: str, bits: float, accuracy: float | None = 0.7, charge: float = 0.0) -> dict:
     texts = [prompt + rest for prompt, rest in zip(PROMPTS, COMPLETIONS, strict=True)]
     return {
@@ -78,8 +93,8 @@ def model_of(name: str, bits: float, accuracy: float | None = 0.7, charge: float
             "words": 71,
             "long_enough": 0.93,
             "finished": 0.87,
-            "mauve": 0.56,
-            "classifier": accuracy and {"accuracy": accuracy, "low": accuracy - 0.03, "high": accuracy + 0.03},
+            "judge": accuracy and judged(accuracy),
+            "more_judges": [judged(0.91, "gpt2")] if accuracy else [],
         },
         "originality": {
             "longest_words": 17,
@@ -112,7 +127,7 @@ def report():
     pair = {"difference": -0.65, "low": -0.7, "high": -0.6, "verdict": "better"}
     return {
         "models": models,
-        "real": {"samples": models[0]["samples"] | {"classifier": {"accuracy": 0.5, "low": 0.45, "high": 0.55}},
+        "real": {"samples": models[0]["samples"] | {"judge": judged(0.5), "more_judges": []},
                  "originality": models[0]["originality"] | {"longest_words": 9}},
         "pairs": [
             {"a": models[1]["name"], "b": "lstm-small", **pair},
@@ -123,8 +138,9 @@ def report():
         "prompts": PROMPTS,
         "nearest": {"3": f"Glass Harbour {ODD}"},
         "meta": {
-            "seed": 7, "corpus": "f4621c12", "documents": 250, "prompts": 200, "seeds": 3, "layout": 4,
-            "calibration_documents": 48, "recent": 41, "without_mauve": "",
+            "seed": 7, "corpus": "f4621c12", "documents": 250, "prompts": 200, "seeds": 3, "layout": 5,
+            "calibration_documents": 48, "recent": 41, "without_judge": "",
+            "real_texts": {"test": 350, "train": 94},
             "scored_in": "bfloat16", "written_in": "int8",
             "prompt_words": 8, "words": 43, "training_documents": 15_554, "machine": "2 CPU cores",
             "command": "arasuji compare runs/a runs/b --samples 200",
@@ -197,8 +213,9 @@ def test_every_figure_is_shown(report, read):
             assert share(model["originality"][part]) in text
         for part in ("distinct_1", "distinct_2", "distinct_3", "repetition", "finished", "long_enough"):
             assert share(model["samples"][part]) in text
-        assert share(model["samples"]["classifier"]["accuracy"]) in text
-    assert "0.213" in text
+        assert share(model["samples"]["judge"]["accuracy"]) in text
+    for figure in ("0.213", "0.88 (0.85 to 0.90)", share(0.567), share(0.789), "read by gpt2", "350 of the test split"):
+        assert figure in text
     for learnt in ("2.513", "2.163", "2.500", "2.150"):  # a word model's with its charge
         assert learnt in text
     assert "no difference shown" in text
@@ -216,6 +233,11 @@ def test_each_token_says_its_probability_and_copies_are_underlined(report):
     assert "".join(copied[: len(copied) // 6]) == COMPLETIONS[0][1:10]
 
 
+def test_a_text_that_gave_itself_away_is_shown_with_the_sentence_in_bold(report):
+    page = compare_page(report)
+    assert page.count("<strong>The lamp sings. </strong>&lt;script&gt;") == len(report["models"])
+
+
 def test_the_words_of_a_held_out_text_stand_whole_above_a_line_for_each_model(report, read):
     page = compare_page(report)
     for word in SHOWN[0].split():
@@ -228,15 +250,16 @@ def test_a_report_with_little_in_it_is_shown_too(report, read):
     for model in report["models"]:
         model |= {"recent": None, "curve": [], "bits_by_position": [[0, 1.5]], "bits_by_frequency": [],
                   "calibration": [], "charge": None, "texts": [nothing] * 2, "low": None, "high": None}  # fmt: skip
-        model["samples"] |= dict.fromkeys((*RANGED, *(f"{name}_range" for name in RANGED), "classifier"))
+        model["samples"] |= dict.fromkeys((*RANGED, *(f"{name}_range" for name in RANGED), "judge"))
+        model["samples"]["more_judges"] = []
         model["samples"]["long_enough"] = 0.2
         model["cost"] |= {"training_seconds": None, "from_cache": True}
-    report["real"]["samples"]["classifier"] = None
-    report["meta"]["without_mauve"] = "MAUVE is left out, since it is not here"
+    report["real"]["samples"]["judge"] = None
+    report["meta"]["without_judge"] = "The texts are not judged, since no reader is here"
     report["pairs"][2] |= {"low": None, "high": None, "verdict": "too few texts"}
     text = read(compare_page(report)).text
     assert "were measured in an earlier comparison" in text
-    assert "MAUVE is left out, since it is not here" in text
+    assert "The texts are not judged, since no reader is here" in text
     assert "only 41 are in the test split: too few" in " ".join(text.split())
     assert "Only 20.0\u00a0% of the texts of ngram are long enough to be judged." in text
 
@@ -262,11 +285,11 @@ def test_the_most_like_real_texts_are_all_those_whose_intervals_meet(report):
     shares = {"lstm-small": (0.81, 0.78), f"odd {ODD}": (0.62, 0.59), "ngram": (0.66, 0.63)}
     for model in report["models"]:
         accuracy, low = shares[model["name"]]
-        found = {"accuracy": accuracy, "low": low, "high": accuracy + 0.03}
-        model["samples"] = model["samples"] | {"classifier": found}
+        found = judged(accuracy) | {"low": low, "high": accuracy + 0.03}
+        model["samples"] = model["samples"] | {"judge": found}
     assert most_like_real(Report.model_validate(report).models) == [f"odd {ODD}", "ngram"]
-    report["models"][0]["samples"]["classifier"] = None
-    report["models"][2]["samples"]["classifier"] = None
+    report["models"][0]["samples"]["judge"] = None
+    report["models"][2]["samples"]["judge"] = None
     assert "are told from real ones with an accuracy of 62.0" in " ".join(read_titles(compare_page(report)))
 
 

@@ -49,7 +49,7 @@ def area_interval(
     areas = np.empty(RESAMPLES)
     for start in range(0, RESAMPLES, 500):
         times = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=500)
-        won = np.einsum("ng,ng->n", times @ wins, times)
-        areas[start : start + 500] = won / np.maximum((times @ of_true) * (times @ of_false), 1)
-    low, high = np.quantile(areas, [0.025, 0.975])
+        won, pairs = np.einsum("ng,ng->n", times @ wins, times), (times @ of_true) * (times @ of_false)
+        areas[start : start + 500] = np.where(pairs > 0, won / np.maximum(pairs, 1), np.nan)
+    low, high = np.nanquantile(areas, [0.025, 0.975])
     return float(low), float(high)

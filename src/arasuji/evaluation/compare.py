@@ -93,7 +93,7 @@ def compare(
     sets = [task.real, *written]
     most = most_of_all(sets, task.words)
     measures = [measured(own, task.words, most) for own in sets]
-    beside = min(seeds * most_of_all(written, task.words), len(task.pool.texts) // 2)
+    beside = min(seeds * most_of_all(written, task.words, 1), len(task.pool.texts) // 2)
     for i, own in enumerate([None, *written]):
         judges = [
             _judged(own, task, reader, beside, _part(progress, len(rows) + i * len(opened_readers) + j, parts))

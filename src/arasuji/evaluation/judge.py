@@ -8,8 +8,7 @@ the reader may be the parent of the model that wrote the texts, which then surpr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from sklearn.base import clone
@@ -33,7 +32,7 @@ from arasuji.evaluation.texts import FEWEST, Texts, least
 FOLDS = 5
 """The texts are divided into this number of parts, each of which is judged after learning from the others."""
 COMPONENTS = 64
-"""The number of directions that the hidden states are reduced to."""
+"""The number of directions that the hidden states are reduced to, and that their drift is."""
 STRENGTH = 0.03
 """scikit-learn's C of a judge that reads: the inverse of its regularization."""
 WORDS_STRENGTH = 1.0
@@ -57,50 +56,48 @@ def judge(
     all. Give no real text twice, or it is learnt by heart. Texts of one group are never both learnt from and judged.
     """
     rounds, others = written.rounds(words), [cut for cuts in real.rounds(words) for cut in cuts]
-    count = min(least(written, words) * len(rounds), len(others), most or len(others))
-    each = count // len(rounds)
-    cuts = [*(cut for cuts in rounds for cut in cuts[:each]), *others[: each * len(rounds)]]
-    groups = np.array([cut.group for cut in cuts])
-    if len(cuts) < 2 * FEWEST or len(set(groups.tolist())) < FOLDS:
+    each = min(least(written, words, 1) * len(rounds), len(others), most or len(others)) // len(rounds)
+    half = each * len(rounds)
+    cuts = [*(cut for cuts in rounds for cut in cuts[:each]), *others[:half]]
+    owners = [cut.group for cut in cuts]
+    if half < FEWEST or min(len({*owners[:half]}), len({*owners[half:]})) < FOLDS:
         return None
-    texts, half = [cut.text.strip() for cut in cuts], len(cuts) // 2
-    truth = np.arange(len(cuts)) < half
-    rows = np.vstack([_rows(reader, some, progress) for some in (texts[:half], texts[half:])])
-    folds = list(StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(rows, truth, groups))
-    kept = min(COMPONENTS, rows.shape[1] - len(NUMBERS), len(cuts) // 10)
-    judges, scores = _judged(_of_rows(kept), rows, truth, folds)
-    _, by_hidden = _judged(_of_rows(kept, surprisal=False), rows, truth, folds)
-    _, by_words = _judged(_of_words(), np.array(texts, object), truth, folds)
-    in_words = _told(by_words, truth, groups)
-    telling = [int(i) for i in (-scores[:half]).argsort(kind="stable")[:TELLING]]
-    judge_of = {int(i): made for made, (_, asked) in zip(judges, folds, strict=True) for i in asked}
+    texts, groups, truth = [cut.text.strip() for cut in cuts], np.array(owners), np.arange(2 * half) < half
+    rows = np.vstack([rows_of(reader, some, progress) for some in (texts[:half], texts[half:])])
+    scores, judges = cross_judged(of_rows(rows), rows, truth, groups)
+    by_hidden, _ = cross_judged(of_rows(rows, surprisal=False), rows, truth, groups)
+    by_words, _ = cross_judged(of_words(), np.array(texts, object), truth, groups)
+    in_words = told(by_words, truth, groups)
+    surest = (-scores[:half]).argsort(kind="stable")[:TELLING].tolist()
     return Judged(
-        **dict(_told(scores, truth, groups)),
+        **dict(told(scores, truth, groups)),
         reader=reader.name,
         texts=half,
         words_accuracy=in_words.accuracy,
         words_low=in_words.low,
         words_high=in_words.high,
-        without_surprisal=_told(by_hidden, truth, groups),
-        telling=_telling([texts[i] for i in telling], scores[telling], [judge_of[i] for i in telling], reader),
+        without_surprisal=told(by_hidden, truth, groups),
+        telling=list(_telling([texts[i] for i in surest], scores[surest], [judges[i] for i in surest], reader)),
     )
 
 
-def _rows(reader: Reader, texts: Sequence[str], progress: Progress) -> np.ndarray:
-    """A row for each text: its hidden states, then its numbers."""
+def rows_of(reader: Reader, texts: Sequence[str], progress: Progress = lambda what, done, total: None) -> np.ndarray:
+    """A row for each text: hidden states, their drift, and numbers."""
     return np.hstack(reader.read(texts, progress))
 
 
-def _of_rows(components: int, surprisal: bool = True) -> Pipeline:
-    """A judge of rows: hidden states are reduced to the directions in which the texts learnt from differ most."""
-    reduced = make_pipeline(StandardScaler(), PCA(components, whiten=True, random_state=0))
-    seen = [("hidden", reduced, slice(None, -len(NUMBERS)))]
+def of_rows(rows: np.ndarray, surprisal: bool = True) -> Pipeline:
+    """A judge of such rows, that has learnt nothing. Hidden states and their drift are each reduced to the directions
+    in which the texts learnt from differ most."""
+    width = (rows.shape[1] - len(NUMBERS)) // 2
+    reduced = make_pipeline(StandardScaler(), PCA(min(COMPONENTS, width, len(rows) // 10), whiten=True, random_state=0))
+    seen = [("hidden", reduced, slice(0, width)), ("drift", reduced, slice(width, 2 * width))]
     if surprisal:
-        seen.append(("numbers", StandardScaler(), slice(-len(NUMBERS), None)))
+        seen.append(("numbers", StandardScaler(), slice(2 * width, None)))
     return make_pipeline(ColumnTransformer(seen), LogisticRegression(C=STRENGTH, class_weight="balanced"))
 
 
-def _of_words() -> Pipeline:
+def of_words() -> Pipeline:
     """A judge of words and pairs of words, in lower case and without punctuation; those of one text say nothing."""
     tf_idf = TfidfVectorizer(
         tokenizer=words_of, token_pattern=None, lowercase=False, ngram_range=(1, 2), min_df=2, sublinear_tf=True
@@ -108,23 +105,28 @@ def _of_words() -> Pipeline:
     return make_pipeline(tf_idf, LogisticRegression(C=WORDS_STRENGTH, class_weight="balanced"))
 
 
-def _judged(
-    kind: Pipeline, seen: np.ndarray, truth: np.ndarray, folds: Sequence[tuple[np.ndarray, np.ndarray]]
-) -> tuple[list[Pipeline], np.ndarray]:
-    """The judge of each fold, and the log-odds that it gives the texts that it has not learnt from of being written."""
-    judges, scores = [], np.zeros(len(truth))
-    for learnt, asked in folds:
-        judges.append(clone(kind).fit(seen[learnt], truth[learnt]))
-        scores[asked] = judges[-1].decision_function(seen[asked])
-    return judges, scores
+def cross_judged(
+    kind: Pipeline, seen: np.ndarray, truth: np.ndarray, groups: np.ndarray
+) -> tuple[np.ndarray, list[Pipeline]]:
+    """For each text the log-odds of being written, by a judge that has not learnt from its group; and this judge.
+
+    seen (N, ...), truth (N,) bool, groups (N,). Each fold has about as many of both kinds."""
+    scores, judges = np.zeros(len(truth)), [kind] * len(truth)
+    for learnt, asked in StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(seen, truth, groups):
+        made = clone(kind).fit(seen[learnt], truth[learnt])
+        scores[asked] = made.decision_function(seen[asked])
+        for i in asked:
+            judges[i] = made
+    return scores, judges
 
 
-def _told(scores: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> Told:
-    correct, owners = ((scores > 0) == truth).astype(float), groups.tolist()
-    low, high = bootstrap.interval(correct.tolist(), [1.0] * len(correct), owners) or (0.0, 1.0)
+def told(scores: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> Told:
+    """How well the log-odds tell what is true, with 95 % intervals by group."""
+    correct, owners = ((scores > 0) == truth).astype(float).tolist(), groups.tolist()
+    low, high = bootstrap.interval(correct, [1.0] * len(correct), owners) or (0.0, 1.0)
     area_low, area_high = bootstrap.area_interval(scores.tolist(), truth.tolist(), owners) or (0.0, 1.0)
     return Told(
-        accuracy=float(correct.mean()),
+        accuracy=float(np.mean(correct)),
         low=low,
         high=high,
         auroc=float(roc_auc_score(truth, scores)),
@@ -133,23 +135,15 @@ def _told(scores: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> Told:
     )
 
 
-def _telling(texts: Sequence[str], scores: np.ndarray, judges: Sequence[Any], reader: Reader) -> list[Telling]:
-    """The texts, each with the sentence without which its judge would take it for the most real."""
+def _telling(texts: Sequence[str], scores: np.ndarray, judges: Sequence[Pipeline], reader: Reader) -> Iterator[Telling]:
+    """The texts, each with the sentence without which its judge would take it for the most real; where it is a single
+    sentence, this is the whole text."""
     places = [sentences(text) for text in texts]
-    without = [
-        (i, place, text[: place[0]] + text[place[1] :])
-        for i, text in enumerate(texts)
-        for place in places[i]
-        if len(places[i]) > 1
+    shortened = [
+        text[:start] + text[end:] for text, own in zip(texts, places, strict=True) for start, end in own if len(own) > 1
     ]
-    marked = [(0, len(text)) for text in texts]
-    left = scores.copy()
-    rows: Any = _rows(reader, [text for _, _, text in without], lambda what, done, total: None) if without else []
-    for (i, place, _), row in zip(without, rows, strict=True):
-        score = judges[i].decision_function(row[None])[0]
-        if marked[i] == (0, len(texts[i])) or score < left[i]:
-            marked[i], left[i] = place, score
-    return [
-        Telling(text=text, probability=float(1 / (1 + np.exp(-score))), start=start, end=end)
-        for text, score, (start, end) in zip(texts, scores, marked, strict=True)
-    ]
+    rows = iter(rows_of(reader, shortened) if shortened else [])
+    for text, own, score, judge in zip(texts, places, scores, judges, strict=True):
+        left = [judge.decision_function([next(rows)])[0] for _ in own] if len(own) > 1 else [0.0]
+        start, end = own[int(np.argmin(left))]
+        yield Telling(text=text, probability=float(1 / (1 + np.exp(-score))), start=start, end=end)

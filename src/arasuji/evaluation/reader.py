@@ -1,13 +1,15 @@
 """What a pretrained model sees in texts, which it reads as they are written: case, punctuation and spacing included.
 
-Of each text: the hidden states of several layers, averaged over its tokens, and numbers that say how much it surprises
-the reader (as in GLTR; Gehrmann et al. 2019) and how many bits its sentences are spared by the sentences before them.
+Of each text: the hidden states of several layers, averaged over its tokens, and how they drift from its beginning to
+its end, which the order of sentences shows in; and numbers that say how much the text surprises the reader (as in GLTR;
+Gehrmann et al. 2019) and how many bits its sentences are spared by the sentences before them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -15,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
@@ -33,7 +36,7 @@ LAYERS = 4
 """The number of layers whose hidden states are taken; the last layer is one of them."""
 BATCH_TOKENS = 2048
 """The most tokens that are read at once, pads included."""
-CHUNK = 64
+CHUNK = 128
 """The number of tokens whose scores are held at once in float32."""
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 RANKS = (1, 10, 100, 1000)
@@ -51,6 +54,8 @@ class Reading(NamedTuple):
 
     hidden: np.ndarray
     """(N, layers x width) float32: the hidden states, averaged over the tokens of a text."""
+    drift: np.ndarray
+    """(N, layers x width) float32: their mean over the last third of the tokens less that over the first third."""
     numbers: np.ndarray
     """(N, len(NUMBERS)) float32."""
 
@@ -65,7 +70,9 @@ class _Tokens(NamedTuple):
     rank: np.ndarray
     """(T,): 1 for the likeliest token."""
     hidden: np.ndarray
-    """(layers x width,): their mean."""
+    """(layers x width,): the mean of all tokens."""
+    drift: np.ndarray
+    """(layers x width,): the mean of the last third less that of the first third."""
 
 
 class Reader:
@@ -99,6 +106,7 @@ class Reader:
 
     @cached_property
     def _opened(self) -> TrainedModel:
+        device.tune_memory()
         opened = open_model(self.name, device.dtype("auto"))
         opened.model.to(device.here()).eval()
         return opened
@@ -118,8 +126,9 @@ class Reader:
             i, start, end = later[place]
             spared[i].append(float(alone.bits.mean() - whole[i].bits[start:end].mean()))
             progress(f"{self.name}: reading", len(rows) + done + 1, total)
-        numbers = [_numbers(whole[i], spared[i]) for i in range(len(texts))]
-        return Reading(np.stack([whole[i].hidden for i in range(len(texts))]), np.array(numbers, np.float32))
+        seen_in = [whole[i] for i in range(len(texts))]
+        numbers = np.array([_numbers(seen, bits) for seen, bits in zip(seen_in, spared, strict=True)], np.float32)
+        return Reading(np.stack([seen.hidden for seen in seen_in]), np.stack([seen.drift for seen in seen_in]), numbers)
 
     def _ids(self, text: str) -> list[int]:
         """The tokens of a text, as many as fit into the context after an end token; an end token for no text."""
@@ -142,12 +151,15 @@ class Reader:
             ids = padded([[end, *rows[i]] for i in some], end).to(device.here())
             states = network.base_model(input_ids=ids, output_hidden_states=True, use_cache=False).hidden_states
             layers = [states[round((k + 1) * (len(states) - 1) / LAYERS)] for k in range(LAYERS)]
-            for row, i in enumerate(some):
-                length = len(rows[i])
-                head, tokens = network.get_output_embeddings(), ids[row, 1 : length + 1]
-                bits, entropy, rank = _at_tokens(head, states[-1][row, :length], tokens)
-                mean = torch.cat([layer[row, 1 : length + 1].float().mean(0) for layer in layers])
-                yield i, _Tokens(bits, entropy, rank, mean.cpu().numpy())
+            lengths = [len(rows[i]) for i in some]
+            before = torch.cat([states[-1][row, :length] for row, length in enumerate(lengths)])
+            wanted = torch.cat([ids[row, 1 : length + 1] for row, length in enumerate(lengths)])
+            figures = _at_tokens(network.get_output_embeddings(), before, wanted).split(lengths, 1)
+            for row, (i, length) in enumerate(zip(some, lengths, strict=True)):
+                hidden = torch.cat([layer[row, 1 : length + 1] for layer in layers], -1).float()
+                third = -(-length // 3)
+                drift = hidden[-third:].mean(0) - hidden[:third].mean(0)
+                yield i, _Tokens(*(part.cpu().numpy() for part in (*figures[row], hidden.mean(0), drift)))
 
 
 def _batches(rows: Sequence[list[int]]) -> Iterator[list[int]]:
@@ -162,17 +174,18 @@ def _batches(rows: Sequence[list[int]]) -> Iterator[list[int]]:
         yield some
 
 
-def _at_tokens(head: Any, hidden: Tensor, wanted: Tensor) -> np.ndarray:
-    """The bits of each token, the bits that were expected, and its rank, (3, T); hidden (T, D), wanted (T,)."""
-    parts = []
-    for states, tokens in zip(hidden.split(CHUNK), wanted.split(CHUNK), strict=True):
+def _at_tokens(head: Any, hidden: Tensor, wanted: Tensor) -> Tensor:
+    """The bits of each token, the bits that were expected, and its rank, (3, T); hidden (T, D), wanted (T,). All chunks
+    have one size, since oneDNN keeps memory for each."""
+    parts, over = [], -len(hidden) % CHUNK
+    hidden, filled = F.pad(hidden, (0, 0, 0, over)), F.pad(wanted, (0, over))
+    for states, tokens in zip(hidden.split(CHUNK), filled.split(CHUNK), strict=True):
         log_p = head(states).float().log_softmax(-1).clamp(min=-1e4)
         own = log_p.gather(-1, tokens[:, None])
         rank = (log_p > own).sum(-1) + 1
         entropy = -torch.linalg.vecdot(log_p.exp(), log_p)
-        parts.append(torch.stack([-own[:, 0] / np.log(2), entropy / np.log(2), rank]))
-    found: np.ndarray = torch.cat(parts, 1).cpu().numpy()
-    return found
+        parts.append(torch.stack([-own[:, 0] / math.log(2), entropy / math.log(2), rank]))
+    return torch.cat(parts, 1)[:, : len(wanted)]
 
 
 def _numbers(seen: _Tokens, spared: Sequence[float]) -> list[float]:

@@ -78,16 +78,16 @@ def measured(own: Texts, words: int, most: int) -> TextMeasures:
     return TextMeasures(**found)
 
 
-def least(own: Texts, words: int) -> int:
+def least(own: Texts, words: int, enough: int = FEWEST) -> int:
     """The number of texts that have `words` words, in the round that has the fewest; 0 where these are fewer than half
-    or than `FEWEST`: a figure of them would be that of the few good texts."""
+    or than `enough`: a figure of them would be that of the few good texts."""
     fewest = min(map(len, own.rounds(words)))
-    return fewest if fewest >= max(FEWEST, len(own.groups) / 2) else 0
+    return fewest if fewest >= max(enough, len(own.groups) / 2) else 0
 
 
-def most_of_all(sets: Sequence[Texts], words: int) -> int:
+def most_of_all(sets: Sequence[Texts], words: int, enough: int = FEWEST) -> int:
     """As many texts of each round as every set has, of those that have enough."""
-    return min((fewest for own in sets if (fewest := least(own, words))), default=0)
+    return min((fewest for own in sets if (fewest := least(own, words, enough))), default=0)
 
 
 def _varied(texts: Sequence[Words]) -> dict[str, float]:
