@@ -34,13 +34,16 @@ from arasuji.evaluation.reader import Reader
 from arasuji.evaluation.report import Judged, RealTexts
 from arasuji.evaluation.rows import check_run
 from arasuji.evaluation.task import LEAST_WORDS, PROMPT_WORDS, pool_of, prompt_of, rest_of, shuffled, words_to_cut
-from arasuji.evaluation.texts import FEWEST, Texts, copies, least, measured, most_of_all
+from arasuji.evaluation.texts import Texts, copies, measured, most_of_all
 from arasuji.runs import RunDirectory, TrainedModel, mark_of, open_model, versions
 from arasuji.tuning.grid import grid_of
 from arasuji.tuning.swept import Look, Sweep, Tried
 
 SECOND = 4
 """One setting of this number is looked at twice, the second time with this many times as many texts."""
+FEWEST_BEGUN = 10
+"""The least number of validation texts that are begun: the judge learns from the texts of some of them and is asked of
+those of others."""
 SURELY = 1.96
 """A mean is surely higher than another where it is so by this many standard errors of their difference."""
 
@@ -113,10 +116,10 @@ class _Trial:
     @staticmethod
     def of(run: str, folder: Path, corpus: Corpus, samples: int, seed: int, reader: Reader) -> _Trial:
         records = [r for r in shuffled(corpus.validation, seed) if len(words_of(rest_of(r))) >= LEAST_WORDS]
-        if len(records) < 2 * FEWEST:
+        if len(records) < FEWEST_BEGUN:
             raise OptionError(
-                f"{len(records)} validation texts of {folder} have {PROMPT_WORDS + LEAST_WORDS} words or more: a sweep "
-                f"begins with at least {2 * FEWEST} of them; take a larger corpus"
+                f"{len(records)} validation texts of {folder} have {PROMPT_WORDS + LEAST_WORDS} words or more, and "
+                f"{FEWEST_BEGUN} are needed: take a larger corpus"
             )
         words = words_to_cut([rest_of(record) for record in records])
         splits = {"validation": records, "train": shuffled(corpus.train, seed)}
@@ -150,9 +153,8 @@ class _Trial:
         groups = self.real.groups[:asked]
         real = Texts(self.real.texts[:asked], groups)
         sets = [Texts([one.text for one in answer], groups) for answer in answers]
-        enough = [own for own in sets if least(own, self.words)]
-        most = most_of_all([real, *enough], self.words)
-        beside = min(rounds * most_of_all(enough, self.words), len(self.pool.texts) // 2)
+        most = most_of_all([real, *sets], self.words)
+        beside = min(rounds * most_of_all(sets, self.words, 1), len(self.pool.texts) // 2)
         figures: list[RealTexts] = []
         for own, original in zip([real, *sets], copies([real, *sets], self.words, self.training), strict=True):
             part = _part(progress, f"{said}: judging", len(figures), len(sets) + 1)
@@ -216,8 +218,7 @@ class _Trial:
             Texts(self.pool.texts[start : start + count], self.pool.groups[start : start + count])
             for start in (0, count)
         )
-        found = judge(own or further, first, self.words, self.reader, count, progress)
-        return found and found.model_copy(update={"telling": []})
+        return judge(own or further, first, self.words, self.reader, count, progress, shown=0)
 
 
 def _part(progress: Progress, what: str, i: int, count: int) -> Progress:
