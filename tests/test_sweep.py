@@ -110,7 +110,7 @@ def test_the_page_says_the_finding_and_has_every_setting(swept):
         assert label(swept, one.sampling) in page
 
 
-NOW = SamplingConfig(max_length=50, repetition_penalty=1.1, top_p=0.95)
+NOW = SamplingConfig(max_length=50, repetition_penalty=1.1, top_p=0.99)
 
 
 def test_the_grid_without_settings_has_every_temperature_with_one_cut_at_a_time():
@@ -157,8 +157,8 @@ def test_a_base_model_and_too_few_texts_are_refused(run, reader):
 def test_settings_may_be_edited_and_those_that_are_none_are_one_line(run, swept, tmp_path):
     file, before = run / "sampling.toml", (run / "sampling.toml").read_text()
     try:
-        file.write_text("temperature = 0.5\nmax_length = 7\n")
-        assert (sampling_of(str(run)).temperature, sampling_of(str(run)).max_length) == (0.5, 7)
+        file.write_text("temperature = 0.5\nmax_length = 170\n")
+        assert (sampling_of(str(run)).temperature, sampling_of(str(run)).max_length) == (0.5, 170)
         for content in ("temperature = -1", "temprature = 1", "x = [", "\x00", "max_length = 1\nmin_length = 2"):
             file.write_text(content)
             with pytest.raises(RunError, match="or delete it") as caught:

@@ -33,7 +33,6 @@ from arasuji.corpus import Corpus, Progress, Record, prepare
 from arasuji.errors import OptionError, PromptError
 from arasuji.evaluation.charge import Charge
 from arasuji.evaluation.compare import READER, compare
-from arasuji.evaluation.reader import Reader
 from arasuji.evaluation.rows import corpus_of_runs
 from arasuji.evaluation.score import Score, score
 from arasuji.evaluation.texts import FEWEST
@@ -289,8 +288,7 @@ def sweep(
     choices = choices_of(arguments.texts(settings))
     folder = arguments.path(corpus) if corpus else corpus_of_runs([name])
     opened = Corpus.load(folder) if corpus else own_corpus(folder)
-    read_by = Reader(arguments.name(reader))
-    return sweep_run(arguments.path(name), folder, opened, choices, samples, seed, read_by, progress)
+    return sweep_run(arguments.path(name), folder, opened, choices, samples, seed, arguments.name(reader), progress)
 
 
 def load(name: AnyPath, precision: device.Precision | None = None) -> TrainedModel:

@@ -55,7 +55,7 @@ def sweep(
     choices: dict[str, list[Any]],
     samples: int,
     seed: int,
-    reader: Reader,
+    reader: str,
     progress: Progress,
 ) -> Sweep:
     """Try all settings of the grid of `choices` with a run, and write the best one into its sampling.toml.
@@ -66,7 +66,7 @@ def sweep(
     now = directory.sampling
     grid = grid_of(now, choices)
     check_run(str(run), folder, corpus)
-    trial = _Trial.of(str(run), folder, corpus, samples, seed, reader)
+    trial = _Trial.of(str(run), folder, corpus, samples, seed, Reader(reader))
     first, tried = trial.look(1, grid, progress)
     tried.sort(key=lambda one: one.rank)
     again = [one.sampling for one in tried[: max(2, math.ceil(len(tried) / SECOND))]]
@@ -77,7 +77,7 @@ def sweep(
         run=run.resolve().name,
         corpus=corpus.hash,
         seed=seed,
-        reader=reader.name,
+        reader=reader,
         words=trial.words,
         choices=choices,
         now=now,
@@ -90,7 +90,7 @@ def sweep(
             f"no setting is judged, since fewer than half of the texts have {trial.words} words, or there are too few: "
             f"raise --samples, or let the run write more than {now.max_length} tokens"
         )
-    directory.save_sampling(made.chosen, f"chosen by arasuji sweep: AUROC {made.best.judge.auroc:.3f} ({reader.name})")
+    directory.save_sampling(made.chosen, f"chosen by arasuji sweep: AUROC {made.best.judge.auroc:.3f} ({reader})")
     return made
 
 
