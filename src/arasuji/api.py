@@ -1,4 +1,4 @@
-"""What a notebook calls: inspect, prepare, train, tune, load, generate, evaluate, compare.
+"""What a notebook calls: inspect, prepare, train, tune, sweep, load, generate, evaluate, compare.
 
 corpus = prepare("anime.csv", "corpora/anime")
 run = train("lstm-small", corpus, "runs/small")
@@ -38,24 +38,29 @@ from arasuji.config import (
     load_experiment,
     override,
 )
-from arasuji.corpus import Corpus, Record, prepare
+from arasuji.corpus import Corpus, Progress, Record, prepare
 from arasuji.errors import OptionError, PromptError
 from arasuji.evaluation.charge import Charge
-from arasuji.evaluation.compare import compare
+from arasuji.evaluation.compare import READER, compare
+from arasuji.evaluation.rows import corpus_of_runs
 from arasuji.evaluation.score import Score, score
+from arasuji.evaluation.texts import FEWEST
 from arasuji.generation.decode import Piece, Request, Sample, beginning_of, decode
 from arasuji.generation.engine import check_length
 from arasuji.inspection import Inspection
 from arasuji.inspection.examine import examine as inspect
-from arasuji.runs import RunDirectory, TrainedModel, open_model, settings_of
+from arasuji.runs import RunDirectory, TrainedModel, is_run, open_model, own_corpus, settings_of
 from arasuji.teaching.lesson import Taught
 from arasuji.training import session
 from arasuji.training.events import Started, TrainEvent, Watched
 from arasuji.training.loop import Saved, Stepped, Stopped, Validated
 from arasuji.training.shown import show
 from arasuji.tuning import Search, Trial, TrialEnded, TrialStarted, TuneEvent
+from arasuji.tuning.grid import choices_of
 from arasuji.tuning.shown import show as show_search
 from arasuji.tuning.space import read_space
+from arasuji.tuning.sweep import sweep as sweep_run
+from arasuji.tuning.swept import Sweep
 
 __all__ = [
     "PROMPTS",
@@ -71,6 +76,7 @@ __all__ = [
     "Started",
     "Stepped",
     "Stopped",
+    "Sweep",
     "Taught",
     "TrainEvent",
     "TrainedModel",
@@ -88,6 +94,7 @@ __all__ = [
     "inspect",
     "load",
     "prepare",
+    "sweep",
     "train",
     "train_events",
     "tune",
@@ -256,6 +263,45 @@ def tune(
 ) -> Search:
     """Search to the end (see `tune_events`), shown on stderr."""
     return show_search(tune_events(preset, corpus, out, settings, trials, minutes, max_steps, max_minutes, seed, keep))
+
+
+def sweep(
+    run: AnyPath,
+    settings: Iterable[str] | str = (),
+    samples: int = 100,
+    seed: int = 0,
+    reader: AnyPath = READER,
+    corpus: AnyPath | None = None,
+    progress: Progress = lambda what, done, total: None,
+) -> Sweep:
+    """Try sampling settings with a run, and write those into RUN/sampling.toml with which its texts are hardest to tell
+    from real ones. It then writes with them wherever no others are asked for.
+
+    `settings` change the grid (see `tuning.grid`): "key=a|b|c" are other choices, "key=value" is a single one; lengths
+    stay those of the run. At a first look each setting continues `samples` beginnings of validation texts, and at a
+    second look the best quarter, and what the run had before, write four times as many new texts; text i of a look has
+    the same seed for all settings. `reader` is the base model by which texts are judged (`evaluation.judge`).
+
+    The best setting is the one that the judge tells least from real texts (area under the ROC curve) of those that were
+    looked at twice. Settings come last whose texts surely repeat themselves more than real texts do, or surely more of
+    which copy 13 words in a row from the training split.
+
+    What was written and read is kept, so that the same call after a stop goes on.
+
+    Raises:
+        OptionError: settings that cannot be tried; texts that are too few or too short to be judged; a base model.
+        RunError: the run has no best model yet, or is of another corpus.
+        BaseModelError: the reader is not on this machine, or cannot be opened.
+    """
+    name = arguments.name(run)
+    if not is_run(name):
+        raise OptionError(f"{name} is no run folder, so it cannot keep its settings: name one that `train` has written")
+    if samples < 2 * FEWEST or not 0 <= seed < 2**32:
+        raise OptionError(f"samples {samples}, seed {seed}: at least {2 * FEWEST} samples, a seed")
+    choices = choices_of(arguments.texts(settings))
+    folder = arguments.path(corpus) if corpus else corpus_of_runs([name])
+    opened = Corpus.load(folder) if corpus else own_corpus(folder)
+    return sweep_run(arguments.path(name), folder, opened, choices, samples, seed, arguments.name(reader), progress)
 
 
 def load(name: AnyPath, precision: device.Precision | None = None) -> TrainedModel:

@@ -279,11 +279,11 @@ def load_experiment(preset: str) -> dict[str, Any]:
     return tomllib.loads(preset_text(preset))
 
 
-def read_toml(path: Path, what: str) -> dict[str, Any]:
-    """The raw tables of a TOML file, which may be damaged or hostile. Raises OptionError, which says `what` it should
-    be."""
+def read_toml(path: Path, what: str, follow: bool = True) -> dict[str, Any]:
+    """The raw tables of a TOML file, which may be damaged or hostile; a link is refused unless `follow`. Raises
+    OptionError, which says `what` it should be."""
     try:
-        text = read_bytes(path, follow=True).decode()
+        text = read_bytes(path, follow=follow).decode()
     except (OSError, ValueError) as error:
         raise OptionError(f"cannot read {what} {path}: {error}") from error
     try:

@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from arasuji import arguments, processes
-from arasuji.cli import compare, demo, evaluate, generate, inspect, listing, prepare, train, tune
+from arasuji.cli import compare, demo, evaluate, generate, inspect, listing, prepare, sweep, train, tune
 from arasuji.cli.shown import show_streams
 from arasuji.errors import ArasujiError, out_of_memory
 from arasuji.speech import say, shown, silence, tell
@@ -48,6 +48,7 @@ for verb in (
     inspect.inspect,
     train.train,
     tune.tune,
+    sweep.sweep,
     generate.generate,
     evaluate.evaluate,
     compare.compare,

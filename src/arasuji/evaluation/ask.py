@@ -44,8 +44,12 @@ def ask(name: str, job: Job, progress: Progress) -> tuple[Answer, bool]:
                 progress(f"{name}: {event['doing']}", event["done"], event["total"])
         return Answer.model_validate(event["found"])
 
-    depends_on = [versions(), machine(), *map(str, (device.dtype("auto"), device.dtype(device.for_writing())))]
-    return kept([mark_of(name), question, depends_on], find, Answer)
+    return kept([mark_of(name), question, depends_on()], find, Answer)
+
+
+def depends_on() -> list[object]:
+    """What an answer depends on besides the model and the question: versions, the machine, the types of weights."""
+    return [versions(), machine(), *map(str, (device.dtype("auto"), device.dtype(device.for_writing())))]
 
 
 def machine() -> str:

@@ -141,17 +141,17 @@ def _write(
     rate = sum(len(trained.tokenizer.encode(text)) for text in texts) / sum(len(text.encode()) for text in texts)
     sampling = SamplingConfig.model_validate({"top_p": TOP_P, "max_length": max(1, round(job.limit * rate))})
     alone = sampling.model_copy(update={"min_length": ALONE, "max_length": ALONE})
-    for _ in _samples(trained, prompts, job.seed, sampling.model_copy(update={"max_length": 2})):  # a warm-up
+    for _ in continued(trained, prompts, job.seed, sampling.model_copy(update={"max_length": 2})):  # a warm-up
         pass
     times = []
     for _ in range(3):
         began = time.perf_counter()
-        tokens = sum(sample.tokens for sample in _samples(trained, prompts[:1], job.seed, alone))
+        tokens = sum(sample.tokens for sample in continued(trained, prompts[:1], job.seed, alone))
         times.append((time.perf_counter() - began) / tokens)
     tokens_a_second, bytes_a_second = [], []
     for start in range(0, len(job.prompts), each):
         began, found = time.perf_counter(), {}
-        for sample in _samples(trained, prompts, job.seed + start, sampling):
+        for sample in continued(trained, prompts, job.seed + start, sampling):
             found[sample.index] = sample
             yield _doing("writing", start + len(found), len(job.prompts))
         seconds = time.perf_counter() - began
@@ -163,9 +163,10 @@ def _write(
     speed["bytes"] = statistics.median(bytes_a_second)
 
 
-def _samples(
+def continued(
     trained: TrainedModel, prompts: Sequence[tuple[str, Mapping[str, Any]]], seed: int, sampling: SamplingConfig
 ) -> Iterator[Sample]:
+    """A text for each prompt and its fields, as they are finished; text i is seeded with `seed` + i."""
     requests = [Request(prompt, seed + i, fields) for i, (prompt, fields) in enumerate(prompts)]
     for event in decode(
         trained.model, trained.tokenizer, requests, sampling, format=trained.format, shots=trained.shots

@@ -48,9 +48,10 @@ def judge(
     reader: Reader,
     most: int | None = None,
     progress: Progress = lambda what, done, total: None,
+    shown: int = TELLING,
 ) -> Judged | None:
-    """How well written texts are told from real ones, and which of them give themselves away. None where too few of
-    a kind are long enough, or their groups are fewer than the folds.
+    """How well written texts are told from real ones, and which `shown` of them give themselves away. None where too
+    few of a kind are long enough, or their groups are fewer than the folds.
 
     All are cut to `words` words. As many are taken of each kind, of the written ones as many of each round, `most` in
     all. Give no real text twice, or it is learnt by heart. Texts of one group are never both learnt from and judged.
@@ -68,7 +69,7 @@ def judge(
     by_hidden, _ = cross_judged(of_rows(rows, surprisal=False), rows, truth, groups)
     by_words, _ = cross_judged(of_words(), np.array(texts, object), truth, groups)
     in_words = told(by_words, truth, groups)
-    surest = (-scores[:half]).argsort(kind="stable")[:TELLING].tolist()
+    surest = (-scores[:half]).argsort(kind="stable")[:shown].tolist()
     return Judged(
         **dict(told(scores, truth, groups)),
         reader=reader.name,

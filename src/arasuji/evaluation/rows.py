@@ -58,13 +58,19 @@ def check(rows: Sequence[Row], folder: Path, corpus: Corpus, seed: int) -> None:
     if len({str(Path(name).resolve()) if is_run(name) else name for name in names}) < len(names):
         raise OptionError("a model is named twice")
     for name in names:
-        if is_run(name) and best_of(Path(name)) is None:
-            raise RunError(f"{name} has no best model yet: train it first")
-        if is_run(name) and RunDirectory(Path(name)).manifest["corpus"]["hash"] != corpus.hash:
-            raise RunError(
-                f"{name} was trained on another corpus than {folder}, whose held-out texts it may have learnt from: "
-                "compare runs of one corpus"
-            )
+        if is_run(name):
+            check_run(name, folder, corpus)
         weights_of(name)
         if most := max(row.shots for row in rows if row.name == name):
             open_model(name, device.dtype("auto")).with_shots(corpus.train, most, seed)
+
+
+def check_run(name: str, folder: Path, corpus: Corpus) -> None:
+    """Refuse a run that has no best model, and one that may have learnt from the held-out texts of the corpus."""
+    if best_of(Path(name)) is None:
+        raise RunError(f"{name} has no best model yet: train it first")
+    if RunDirectory(Path(name)).manifest["corpus"]["hash"] != corpus.hash:
+        raise RunError(
+            f"{name} was trained on another corpus than {folder}, whose held-out texts it may have learnt from: name "
+            "the corpus of the run with --corpus"
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -53,12 +53,11 @@ def task_of(folder: Path, corpus: Corpus, samples: int, seeds: int, documents: i
     order = list(range(len(corpus.test)))
     random.Random(seed).shuffle(order)
     chosen = order[:documents]
-    places = [i for i in order if len(words_of(_rest(corpus.test[i]))) >= LEAST_WORDS]
+    places = [i for i in order if len(words_of(rest_of(corpus.test[i]))) >= LEAST_WORDS]
     long = [corpus.test[i] for i in places]
     if not long:
         raise OptionError(f"no test text of {folder} is long enough to be begun: {PROMPT_WORDS + LEAST_WORDS} words")
-    rests = [_rest(record) for record in long]
-    lengths = sorted(len(words_of(rest)) for rest in rests)
+    rests = [rest_of(record) for record in long]
     sizes = sorted(len(rest.encode()) for rest in rests)
     fitting = [i for i in chosen if len(corpus.test[i].text) in SHOWN_CHARACTERS]
     job = Job(
@@ -67,30 +66,45 @@ def task_of(folder: Path, corpus: Corpus, samples: int, seeds: int, documents: i
         documents=chosen,
         recent=[i for i in order if corpus.test[i].metadata.get("year", 0) >= RECENT][:MOST_RECENT],
         shown=(fitting or chosen)[:SHOWN],
-        prompts=[record.text[: _end_of_prompt(record)] for record in long[:samples]] * seeds,
+        prompts=[prompt_of(record) for record in long[:samples]] * seeds,
         prompted=places[:samples],
         rounds=seeds,
         seed=seed,
         limit=sizes[math.ceil(0.95 * len(sizes)) - 1],
         samples_shown=SHOWN_SAMPLES,
     )
-    words = min(MOST_WORDS, max(LEAST_WORDS, lengths[len(lengths) // 4]))
+    words = words_to_cut(rests)
     real = Texts(rests[:samples], [record.group for record in long[:samples]])
-    pool = list(islice(_pool(corpus, long, words, seed), 2 * samples * seeds))
+    splits = {"test": long, "validation": shuffled(corpus.validation, seed), "train": shuffled(corpus.train, seed)}
+    pool = list(islice(pool_of(splits, words), 2 * samples * seeds))
     groups = [record.group for _, record in pool]
-    return Task(job, real, words, Texts([_rest(r) for _, r in pool], groups), [split for split, _ in pool])
+    return Task(job, real, words, Texts([rest_of(r) for _, r in pool], groups), [split for split, _ in pool])
 
 
-def _pool(corpus: Corpus, test: list[Record], words: int, seed: int) -> Iterator[tuple[str, Record]]:
-    """The records whose texts go on for `words` words after a prompt, with their splits."""
-    yield from (("test", record) for record in test if len(words_of(_rest(record))) >= words)
-    for split, records in (("validation", corpus.validation), ("train", corpus.train)):
-        for i in random.Random(seed).sample(range(len(records)), len(records)):
-            if len(words_of(_rest(records[i]))) >= words:
-                yield split, records[i]
+def words_to_cut(rests: Sequence[str]) -> int:
+    """The number of words that continuations are cut to: three quarters of the real ones have them."""
+    lengths = sorted(len(words_of(rest)) for rest in rests)
+    return min(MOST_WORDS, max(LEAST_WORDS, lengths[len(lengths) // 4]))
 
 
-def _rest(record: Record) -> str:
+def shuffled(records: Sequence[Record], seed: int) -> Iterator[Record]:
+    """The records in the order of a seed, each of them read when it is asked for."""
+    return (records[i] for i in random.Random(seed).sample(range(len(records)), len(records)))
+
+
+def pool_of(splits: Mapping[str, Iterable[Record]], words: int) -> Iterator[tuple[str, Record]]:
+    """The records of the splits whose texts go on for `words` words after a prompt, each with its split's name."""
+    for split, records in splits.items():
+        yield from ((split, record) for record in records if len(words_of(rest_of(record))) >= words)
+
+
+def prompt_of(record: Record) -> str:
+    """The first `PROMPT_WORDS` words of a text, as they are written."""
+    return record.text[: _end_of_prompt(record)]
+
+
+def rest_of(record: Record) -> str:
+    """How a text goes on after its prompt."""
     return record.text[_end_of_prompt(record) :]
 
 

@@ -4,6 +4,7 @@
     RUN/tokenizer/       its tokenizer, written at the start: a resumed run uses the same tokens
     RUN/metrics.jsonl    one line for each step, with its validation if it has one
     RUN/samples.jsonl    texts from fixed prompts, written at each validation
+    RUN/sampling.toml    settings to write with that `sweep` has chosen, in place of those of the experiment
     RUN/tensorboard/     metrics and samples for TensorBoard, if it is installed
     RUN/teacher/         what a teacher has done for it, if it has one (`teaching.lesson`)
     RUN/best/            the model with the best validation score: weights, configuration, tokenizer, manifest

@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from arasuji import bases, files, folders, processes, tokenizers
-from arasuji.config import Experiment
-from arasuji.errors import RunError
+from arasuji.config import Experiment, SamplingConfig, checked, read_toml
+from arasuji.errors import OptionError, RunError
 from arasuji.models import LanguageModel
 from arasuji.models._checked import read_tensors
 from arasuji.runs import int8_cache
@@ -27,6 +27,10 @@ LOG_BYTES = 2**29
 """The metrics or samples of a run are read up to this size, which is millions of lines."""
 LESSONS = "teacher"
 """The folder of a run that keeps what a teacher has done for it."""
+
+
+SAMPLING = "sampling.toml"
+"""The file with the sampling settings that were chosen for a run after its training."""
 
 
 class RunDirectory:
@@ -70,6 +74,38 @@ class RunDirectory:
     def facts(self) -> RunFacts:
         """What the run was started with. Raises RunError where the manifest is missing or damaged."""
         return RunFacts(**self.manifest)
+
+    @property
+    def sampling(self) -> SamplingConfig:
+        """How the run writes by default: the settings of its experiment, and in place of them those that `sweep` or a
+        person has written into sampling.toml.
+
+        Raises:
+            RunError: a file is damaged, or holds what is no setting.
+        """
+        return self._sampling(self.facts.experiment)
+
+    def _sampling(self, experiment: Experiment) -> SamplingConfig:
+        path = self.path / SAMPLING
+        if not os.path.lexists(path):
+            return experiment.sampling
+        try:
+            chosen = read_toml(path, "the sampling settings", follow=False)
+            made: SamplingConfig = checked(SamplingConfig, experiment.sampling.model_dump() | chosen, str(path))
+        except OptionError as error:
+            raise RunError(f"{error}; correct it, or delete it and the run writes as it was trained to") from error
+        return made
+
+    def save_sampling(self, settings: dict[str, Any], comment: str) -> None:
+        """Write settings that take the place of those of the experiment, below a line of comment.
+
+        Raises:
+            RunError: a link stands in the place of the file.
+        """
+        if (self.path / SAMPLING).is_symlink():
+            raise RunError(f"{self.path / SAMPLING} is a link, which nothing is written through: remove it")
+        lines = [f"# {comment}", *(f"{name} = {json.dumps(value)}" for name, value in settings.items())]
+        files.write_text(self.path / SAMPLING, "\n".join(lines) + "\n")
 
     @processes.main_only
     def start(self, experiment: Experiment, facts: dict[str, Any]) -> None:
@@ -162,7 +198,7 @@ class RunDirectory:
             name=self.path.name,
             model=model,
             tokenizer=tokenizer,
-            sampling=experiment.sampling,
+            sampling=self._sampling(experiment),
             facts={**facts, "corpus": manifest["corpus"]},
             format=experiment.document.format,
         )

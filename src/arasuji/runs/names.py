@@ -31,7 +31,7 @@ def is_run(name: str) -> bool:
 
 def sampling_of(name: str) -> SamplingConfig:
     """The default sampling settings of a model, which is not opened."""
-    return RunDirectory(Path(name)).facts.experiment.sampling if is_run(name) else BASE_SAMPLING
+    return RunDirectory(Path(name)).sampling if is_run(name) else BASE_SAMPLING
 
 
 def settings_of(run: Path, preset: str) -> list[str]:

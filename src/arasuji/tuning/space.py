@@ -79,8 +79,8 @@ class Space(BaseModel):
 
 
 def read_space(settings: Iterable[str]) -> Space:
-    """Sort the settings of a search. Raises OptionError where a range or a list of choices cannot be read, where a key
-    is named twice, and where nothing is searched."""
+    """Sort the settings of a search. Raises OptionError where a range or a list of choices cannot be read, and where a
+    key is named twice."""
     space = Space(fixed=[], searched={})
     keys = set()
     for setting in settings:
@@ -94,8 +94,6 @@ def read_space(settings: Iterable[str]) -> Space:
             space.fixed.append(setting)
         else:
             space.searched[key] = found
-    if not space.searched:
-        raise OptionError("nothing is searched: say --set key=a..b for a range, or --set 'key=a|b|c' for choices")
     return space
 
 
@@ -121,9 +119,11 @@ def _searched(setting: str, raw: str) -> Range | Choices | None:
 def check_space(space: Space, experiment_of: Callable[[list[str]], Experiment]) -> Experiment:
     """Make an experiment of each end of each range and of each choice, and return one of them.
 
-    Raises OptionError for an unknown key or a value that its option does not take, and where the scores of two values
-    would not be of the same thing.
+    Raises OptionError where nothing is searched, for an unknown key or a value that its option does not take, and where
+    the scores of two values would not be of the same thing.
     """
+    if not space.searched:
+        raise OptionError("nothing is searched: say --set key=a..b for a range, or --set 'key=a|b|c' for choices")
     first = {key: searched.tried()[0] for key, searched in space.searched.items()}
     chosen = experiment_of(space.settings(first))
     for key, searched in space.searched.items():

@@ -1,0 +1,121 @@
+"""The page of `arasuji sweep`: which sampling settings are best, and what the texts are like with each of them."""
+
+from __future__ import annotations
+
+from arasuji.config import SamplingConfig
+from arasuji.evaluation.report import RealTexts
+from arasuji.reports import plots, svg
+from arasuji.reports.compare_plots import REAL
+from arasuji.reports.page import NOTHING, Plot, Table, render, share
+from arasuji.tuning.swept import Sweep
+
+RULE = (
+    "The best settings are those whose texts the judge tells least from real ones at the second look. Settings come "
+    "after these where texts repeat themselves, or copy 13 words in a row, surely more often than real ones do."
+)
+"""How the best settings are found."""
+LEGEND = {
+    "AUROC": "of a written text and a real one, how often the judge takes the right one for written; half is chance, "
+    "and at the second look it has more texts to learn from",
+    "95 %": "its interval",
+    "accuracy": "the share of the texts that it judges correctly",
+    "pairs": "different pairs of words over all pairs (distinct-2)",
+    "self-BLEU": "how much the texts resemble each other",
+    "repeats": "the share of a text's rows of four words that have stood in it before",
+    "8-grams": "the share of all rows of eight words that stand in a training text",
+    "copies": "the share of the texts with 13 words in a row from a training text",
+    "ends": "the share of the texts that the model has ended",
+    "words": "the median length",
+}
+
+
+def sweep_page(found: Sweep) -> str:
+    """One HTML file of a sweep."""
+    return render("sweep.html", sweep=found, verdict=[*verdict(found), RULE], plots=_plots(found), tried=_tried(found))
+
+
+def label(found: Sweep, sampling: SamplingConfig) -> str:
+    """Settings in a few letters, such as "T 0.8 top-p 0.95": those that differ in the sweep and are on."""
+    parts = []
+    for name, field in SamplingConfig.model_fields.items():
+        value = getattr(sampling, name)
+        differs = any(getattr(one.sampling, name) != value for one in found.tried)
+        if differs and (name == "temperature" or value != field.default):
+            parts.append(f"{'T' if name == 'temperature' else name.replace('_', '-')} {value:g}")
+    return " ".join(parts) or "as they are"
+
+
+def verdict(found: Sweep) -> list[str]:
+    """The sentences that stand above the figures."""
+    best, before = found.best, found.before
+    assert best.judge is not None  # else there is no sweep
+    settings = ", ".join(f"{name} = {value:g}" for name, value in found.chosen.items())
+    said = [
+        f"The texts of {found.run} are hardest to tell from real ones with {settings}: of a written text and a real "
+        f"one, the judge takes the right one for written in {share(best.judge.auroc)} of the cases, half being chance."
+    ]
+    if best is before:
+        said.append("The run had these settings before.")
+    elif before.judge is None:
+        said.append("With the settings that the run had before, too few texts are long enough to be judged.")
+    else:
+        past = f"With those that the run had before, {label(found, found.now)}, it is {share(before.judge.auroc)}"
+        said.append(f"{past}." if found.shown_better else f"{past}: no difference is shown, since the intervals meet.")
+    if best.repeats or best.copies:
+        said.append("With every setting of the second look, texts repeat or copy surely more than real ones do.")
+    return said
+
+
+def _plots(found: Sweep) -> list[Plot]:
+    """How surely the texts of the second look are told."""
+    judged = [(REAL, found.looks[1].real.samples.judge, svg.INK)]
+    for one in found.tried:
+        if one.look == 2:
+            colour = svg.MODEL if one is found.best else svg.BAR
+            judged.append((label(found, one.sampling), one.judge, colour))
+    rows = [(name, judge, colour) for name, judge, colour in judged if judge]
+    title = f"The texts with {label(found, found.best.sampling)} are the hardest to tell from real ones"
+    drawn = plots.rows(
+        title,
+        [name for name, _, _ in rows],
+        [judge.auroc for _, judge, _ in rows],
+        [share(judge.auroc) for _, judge, _ in rows],
+        [colour for _, _, colour in rows],
+        [(judge.auroc_low, judge.auroc_high) for _, judge, _ in rows],
+    )
+    figures: list[list[str | int]] = [
+        [name, share(judge.auroc), share(judge.auroc_low), share(judge.auroc_high)] for name, judge, _ in rows
+    ]
+    note = "How often the judge takes the right one of two texts for written; 50 % is chance."
+    return [Plot(title, note, drawn, Table("AUROC of the judge", ["settings", "AUROC", "from", "to"], figures))]
+
+
+def _tried(found: Sweep) -> Table:
+    """All settings, the best first; real texts of a look stand before its settings."""
+    rows = []
+    for number, look in ((2, found.looks[1]), (1, found.looks[0])):
+        rows.append(_row(REAL, number, look.real))
+        rows += [_row(label(found, one.sampling), number, one.figures) for one in found.tried if one.look == number]
+    return Table("All settings, the best first", ["settings", "look", *LEGEND], rows, legend=LEGEND)
+
+
+def _row(name: str, look: int, figures: RealTexts) -> list[str | int]:
+    def part(value: float | None) -> str:
+        return NOTHING if value is None else share(value)
+
+    texts, copied = figures.samples, figures.originality
+    judge = texts.judge
+    return [
+        name,
+        look,
+        part(judge.auroc if judge else None),
+        f"{share(judge.auroc_low)} to {share(judge.auroc_high)}" if judge else NOTHING,
+        part(judge.accuracy if judge else None),
+        part(texts.distinct_2),
+        NOTHING if texts.self_bleu is None else f"{texts.self_bleu:.3f}",
+        part(texts.repetition),
+        part(copied.share_8gram),
+        part(copied.copying_texts),
+        part(texts.finished),
+        round(texts.words),
+    ]

@@ -1,0 +1,244 @@
+"""With which sampling settings a run writes the texts that are hardest to tell from real ones.
+
+    settings ──write (kept)──▶ texts ──judge──▶ the best quarter ──write more──▶ texts ──judge──▶ Sweep
+
+As in successive halving (Jamieson and Talwalkar 2016), most texts are written with the settings that may be the best.
+The second look is at new texts: the figures of the luckiest of many first looks would flatter it. Prompts and real
+texts are those of the validation split, since settings are chosen here; `compare` measures on the test split.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from arasuji import device
+from arasuji.config import SamplingConfig
+from arasuji.corpus import Corpus, Progress
+from arasuji.corpus.index import TrainingWords, training_words
+from arasuji.corpus.script import words_of
+from arasuji.errors import OptionError
+from arasuji.evaluation.answer import Written
+from arasuji.evaluation.ask import depends_on
+from arasuji.evaluation.diversity import repetition
+from arasuji.evaluation.examine import continued
+from arasuji.evaluation.kept import kept
+from arasuji.evaluation.reader import Reader
+from arasuji.evaluation.report import Judged, RealTexts
+from arasuji.evaluation.rows import check_run
+from arasuji.evaluation.task import LEAST_WORDS, PROMPT_WORDS, pool_of, prompt_of, rest_of, shuffled, words_to_cut
+from arasuji.evaluation.texts import Texts, copies, measured, most_of_all
+from arasuji.runs import RunDirectory, TrainedModel, mark_of, open_model, versions
+from arasuji.tuning.grid import grid_of
+from arasuji.tuning.swept import Look, Sweep, Tried
+
+SECOND = 4
+"""One setting of this number is looked at twice, the second time with this many times as many texts."""
+FEWEST_BEGUN = 10
+"""The least number of validation texts that are begun: the judge learns from the texts of some of them and is asked of
+those of others."""
+SURELY = 1.96
+"""A mean is surely higher than another where it is so by this many standard errors of their difference."""
+
+
+def sweep(
+    run: Path,
+    folder: Path,
+    corpus: Corpus,
+    choices: dict[str, list[Any]],
+    samples: int,
+    seed: int,
+    reader: str,
+    progress: Progress,
+) -> Sweep:
+    """Try all settings of the grid of `choices` with a run, and write the best one into its sampling.toml.
+
+    See `api.sweep` for what is asked and what is raised.
+    """
+    directory = RunDirectory(run)
+    now = directory.sampling
+    grid = grid_of(now, choices)
+    check_run(str(run), folder, corpus)
+    trial = _Trial.of(str(run), folder, corpus, samples, seed, Reader(reader))
+    first, tried = trial.look(1, grid, progress)
+    tried.sort(key=lambda one: one.rank)
+    again = [one.sampling for one in tried[: max(2, math.ceil(len(tried) / SECOND))]]
+    again += [now] * (now not in again)
+    second, twice = trial.look(2, again, progress)
+    twice.sort(key=lambda one: one.rank)
+    made = Sweep(
+        run=run.resolve().name,
+        corpus=corpus.hash,
+        seed=seed,
+        reader=reader,
+        words=trial.words,
+        choices=choices,
+        now=now,
+        looks=(first, second),
+        tried=[*twice, *(one for one in tried if one.sampling not in again)],
+        versions=versions(),
+    )
+    if made.best.judge is None:
+        raise OptionError(
+            f"no setting is judged, since fewer than half of the texts have {trial.words} words, or there are too few: "
+            f"raise --samples, or let the run write more than {now.max_length} tokens"
+        )
+    directory.save_sampling(made.chosen, f"chosen by arasuji sweep: AUROC {made.best.judge.auroc:.3f} ({reader})")
+    return made
+
+
+@dataclass
+class _Trial:
+    """What is the same for all settings."""
+
+    run: str
+    reader: Reader
+    training: TrainingWords
+    prompts: list[tuple[str, Mapping[str, Any]]]
+    """The beginnings of validation texts, each with the fields of its text."""
+    real: Texts
+    """How these texts go on in truth."""
+    pool: Texts
+    """Real texts that all have enough words: of the validation split, then of the training split."""
+    splits: list[str]
+    """The split of each text of the pool."""
+    words: int
+    samples: int
+    seed: int
+
+    @staticmethod
+    def of(run: str, folder: Path, corpus: Corpus, samples: int, seed: int, reader: Reader) -> _Trial:
+        records = [r for r in shuffled(corpus.validation, seed) if len(words_of(rest_of(r))) >= LEAST_WORDS]
+        if len(records) < FEWEST_BEGUN:
+            raise OptionError(
+                f"{len(records)} validation texts of {folder} have {PROMPT_WORDS + LEAST_WORDS} words or more, and "
+                f"{FEWEST_BEGUN} are needed: take a larger corpus"
+            )
+        words = words_to_cut([rest_of(record) for record in records])
+        splits = {"validation": records, "train": shuffled(corpus.train, seed)}
+        pool = list(islice(pool_of(splits, words), 2 * SECOND * samples))
+        begun = records[: SECOND * samples]
+        return _Trial(
+            run,
+            reader,
+            training_words(folder),
+            [(prompt_of(record), record.metadata) for record in begun],
+            Texts([rest_of(record) for record in begun], [record.group for record in begun]),
+            Texts([rest_of(record) for _, record in pool], [record.group for _, record in pool]),
+            [split for split, _ in pool],
+            words,
+            samples,
+            seed,
+        )
+
+    def look(
+        self, which: Literal[1, 2], grid: Sequence[SamplingConfig], progress: Progress
+    ) -> tuple[Look, list[Tried]]:
+        """Write with each setting, and judge what was written."""
+        asked = self.samples if which == 1 else SECOND * self.samples
+        prompts = self.prompts[:asked]
+        rounds = asked // len(prompts)
+        said = f"look {which} of 2, {len(grid)} settings"
+        answers = []
+        for i, sampling in enumerate(grid):
+            part = _part(progress, f"{said}: writing", i, len(grid))
+            answers.append(self._written(sampling, prompts, rounds, self.seed + (which - 1) * self.samples, part))
+        groups = self.real.groups[:asked]
+        real = Texts(self.real.texts[:asked], groups)
+        sets = [Texts([one.text for one in answer], groups) for answer in answers]
+        most = most_of_all([real, *sets], self.words)
+        beside = min(rounds * most_of_all(sets, self.words, 1), len(self.pool.texts) // 2)
+        figures: list[RealTexts] = []
+        for own, original in zip([real, *sets], copies([real, *sets], self.words, self.training), strict=True):
+            part = _part(progress, f"{said}: judging", len(figures), len(sets) + 1)
+            like = measured(own, self.words, most)
+            like.judge = self._judged(None if own is real else own, beside, part)
+            figures.append(RealTexts(samples=like, originality=original))
+        for answer, found in zip(answers, figures[1:], strict=True):
+            found.samples.finished = statistics.fmean(one.finished for one in answer)
+        of_real = figures[0]
+        tried = [
+            Tried(
+                sampling=sampling,
+                look=which,
+                figures=found,
+                repeats=surely_more(_repetitions(own, self.words), _repetitions(real, self.words)),
+                copies=surely_more(_copying(found, own), _copying(of_real, real)),
+            )
+            for sampling, own, found in zip(grid, sets, figures[1:], strict=True)
+        ]
+        texts = rounds * len(prompts)
+        return Look(texts=texts, judged=beside, real=of_real, splits=Counter(self.splits[:beside])), tried
+
+    def _written(
+        self,
+        sampling: SamplingConfig,
+        prompts: Sequence[tuple[str, Mapping[str, Any]]],
+        rounds: int,
+        seed: int,
+        progress: Progress,
+    ) -> list[Written]:
+        """The continuations of the prompts, in their order, round after round. They are kept in the cache folder."""
+        asked = [*prompts] * rounds
+
+        def write() -> list[Written]:
+            found: dict[int, Written] = {}
+            for sample in continued(self._opened, asked, seed, sampling):
+                found[sample.index] = Written(text=sample.completion, finished=sample.finished)
+                progress("", len(found), len(asked))
+            return [found[i] for i in range(len(asked))]
+
+        question = [self._mark, sampling.model_dump(), asked, seed, depends_on()]
+        return kept(question, write, list[Written])[0]
+
+    @cached_property
+    def _mark(self) -> dict[str, str]:
+        return mark_of(self.run)
+
+    @cached_property
+    def _opened(self) -> TrainedModel:
+        opened = open_model(self.run, device.dtype(device.for_writing()))
+        opened.model.to(device.here())
+        return opened
+
+    def _judged(self, own: Texts | None, count: int, progress: Progress) -> Judged | None:
+        """How well written texts, or further real ones, are told from `count` real texts."""
+        from arasuji.evaluation.judge import judge  # imports scikit-learn
+
+        if not count:
+            return None
+        first, further = (
+            Texts(self.pool.texts[start : start + count], self.pool.groups[start : start + count])
+            for start in (0, count)
+        )
+        return judge(own or further, first, self.words, self.reader, count, progress, shown=0)
+
+
+def _part(progress: Progress, what: str, i: int, count: int) -> Progress:
+    """The progress of the i-th of several equal parts, which is said to be `what`."""
+    return lambda _, done, total: progress(what, round(1000 * (i + done / max(1, total))), 1000 * count)
+
+
+def _repetitions(own: Texts, words: int) -> list[float]:
+    return [repetition(cut.words) for cuts in own.rounds(words) for cut in cuts]
+
+
+def _copying(figures: RealTexts, own: Texts) -> list[float]:
+    """1 for each text that has many words in a row from a training text, 0 for each other one."""
+    many = round(figures.originality.copying_texts * len(own.texts))
+    return [1.0] * many + [0.0] * (len(own.texts) - many)
+
+
+def surely_more(own: Sequence[float], real: Sequence[float]) -> bool:
+    """Whether the mean of `own` is above that of `real` beyond chance (Welch 1947); not known of fewer than two."""
+    if min(len(own), len(real)) < 2:
+        return False
+    error = math.sqrt(sum(statistics.variance(some) / len(some) for some in (own, real)))
+    return statistics.fmean(own) - statistics.fmean(real) > SURELY * error
