@@ -32,7 +32,7 @@ from arasuji.evaluation.texts import FEWEST, Texts, least
 FOLDS = 5
 """The texts are divided into this number of parts, each of which is judged after learning from the others."""
 COMPONENTS = 64
-"""The number of directions that the hidden states are reduced to, and that their drift is."""
+"""The number of directions that the hidden states are reduced to."""
 STRENGTH = 0.03
 """scikit-learn's C of a judge that reads: the inverse of its regularization."""
 WORDS_STRENGTH = 1.0
@@ -83,18 +83,18 @@ def judge(
 
 
 def rows_of(reader: Reader, texts: Sequence[str], progress: Progress = lambda what, done, total: None) -> np.ndarray:
-    """A row for each text: hidden states, their drift, and numbers."""
+    """A row for each text: hidden states, then numbers."""
     return np.hstack(reader.read(texts, progress))
 
 
 def of_rows(rows: np.ndarray, surprisal: bool = True) -> Pipeline:
-    """A judge of such rows, that has learnt nothing. Hidden states and their drift are each reduced to the directions
-    in which the texts learnt from differ most."""
-    width = (rows.shape[1] - len(NUMBERS)) // 2
+    """A judge of such rows, that has learnt nothing. Hidden states are reduced to the directions in which the texts
+    learnt from differ most."""
+    width = rows.shape[1] - len(NUMBERS)
     reduced = make_pipeline(StandardScaler(), PCA(min(COMPONENTS, width, len(rows) // 10), whiten=True, random_state=0))
-    seen = [("hidden", reduced, slice(0, width)), ("drift", reduced, slice(width, 2 * width))]
+    seen = [("hidden", reduced, slice(0, width))]
     if surprisal:
-        seen.append(("numbers", StandardScaler(), slice(2 * width, None)))
+        seen.append(("numbers", StandardScaler(), slice(width, None)))
     return make_pipeline(ColumnTransformer(seen), LogisticRegression(C=STRENGTH, class_weight="balanced"))
 
 

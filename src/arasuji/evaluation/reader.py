@@ -1,8 +1,8 @@
 """What a pretrained model sees in texts, which it reads as they are written: case, punctuation and spacing included.
 
-Of each text: the hidden states of several layers, averaged over its tokens, and how they drift from its beginning to
-its end, which the order of sentences shows in; and numbers that say how much the text surprises the reader (as in GLTR;
-Gehrmann et al. 2019) and how many bits its sentences are spared by the sentences before them.
+Of each text: the hidden states of several layers, averaged over its tokens, and numbers that say how much the text
+surprises the reader (as in GLTR; Gehrmann et al. 2019) and how many bits its sentences are spared by the sentences
+before them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from arasuji.folders import new_folder, open_folder, seal
 from arasuji.padding import padded
 from arasuji.runs import TrainedModel, mark_of, open_model
 
-FEATURES = 1
+FEATURES = 2
 """The version of what is seen in a text: it is raised when this changes, so that texts are read anew."""
 LAYERS = 4
 """The number of layers whose hidden states are taken; the last layer is one of them."""
@@ -54,8 +54,6 @@ class Reading(NamedTuple):
 
     hidden: np.ndarray
     """(N, layers x width) float32: the hidden states, averaged over the tokens of a text."""
-    drift: np.ndarray
-    """(N, layers x width) float32: their mean over the last third of the tokens less that over the first third."""
     numbers: np.ndarray
     """(N, len(NUMBERS)) float32."""
 
@@ -71,8 +69,6 @@ class _Tokens(NamedTuple):
     """(T,): 1 for the likeliest token."""
     hidden: np.ndarray
     """(layers x width,): the mean of all tokens."""
-    drift: np.ndarray
-    """(layers x width,): the mean of the last third less that of the first third."""
 
 
 class Reader:
@@ -128,7 +124,7 @@ class Reader:
             progress(f"{self.name}: reading", len(rows) + done + 1, total)
         seen_in = [whole[i] for i in range(len(texts))]
         numbers = np.array([_numbers(seen, bits) for seen, bits in zip(seen_in, spared, strict=True)], np.float32)
-        return Reading(np.stack([seen.hidden for seen in seen_in]), np.stack([seen.drift for seen in seen_in]), numbers)
+        return Reading(np.stack([seen.hidden for seen in seen_in]), numbers)
 
     def _ids(self, text: str) -> list[int]:
         """The tokens of a text, as many as fit into the context after an end token; an end token for no text."""
@@ -157,9 +153,7 @@ class Reader:
             figures = _at_tokens(network.get_output_embeddings(), before, wanted).split(lengths, 1)
             for row, (i, length) in enumerate(zip(some, lengths, strict=True)):
                 hidden = torch.cat([layer[row, 1 : length + 1] for layer in layers], -1).float()
-                third = -(-length // 3)
-                drift = hidden[-third:].mean(0) - hidden[:third].mean(0)
-                yield i, _Tokens(*(part.cpu().numpy() for part in (*figures[row], hidden.mean(0), drift)))
+                yield i, _Tokens(*(part.cpu().numpy() for part in (*figures[row], hidden.mean(0))))
 
 
 def _batches(rows: Sequence[list[int]]) -> Iterator[list[int]]:
