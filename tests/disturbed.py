@@ -1,4 +1,4 @@
-"""Texts that a reader can tell from real ones, less and less easily: what a judge of texts must put in order."""
+"""Texts with a fault that a reader sees, and a count of words may not: what a judge of texts must put in order."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def shuffled_words(texts: Sequence[str], rng: random.Random) -> list[str]:
 
 
 DISTURBED: dict[str, Callable[[Sequence[str], random.Random], list[str]]] = {
-    "one sentence of another text": foreign_sentence,
-    "sentences shuffled": shuffled_sentences,
     "names swapped": swapped_names,
+    "sentences shuffled": shuffled_sentences,
+    "one sentence of another text": foreign_sentence,
     "words shuffled": shuffled_words,
 }
-"""In the order in which they are expected to be told from real texts."""
+"""What is told least surely from real texts comes first."""

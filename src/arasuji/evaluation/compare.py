@@ -94,12 +94,10 @@ def compare(
     most = most_of_all(sets, task.words)
     measures = [measured(own, task.words, most) for own in sets]
     beside = min(seeds * most_of_all(written, task.words, 1), len(task.pool.texts) // 2)
-    for i, own in enumerate([None, *written]):
-        judges = [
-            _judged(own, task, reader, beside, _part(progress, len(rows) + i * len(opened_readers) + j, parts))
-            for j, reader in enumerate(opened_readers)
-        ]
-        measures[i].judge, *measures[i].more_judges = judges or [None]
+    doing = (_part(progress, i, parts) for i in range(len(rows), parts))
+    for own, of_set in zip([None, *written], measures, strict=True):
+        judges = [_judged(own, task, reader, beside, next(doing)) for reader in opened_readers]
+        of_set.judge, *of_set.more_judges = judges or [None]
     originality = copies(sets, task.words, training)
     shown = iter(copied([text for own in written for text in own.texts[:SHOWN_SAMPLES]], training))
     compared = [

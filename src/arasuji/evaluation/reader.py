@@ -176,7 +176,7 @@ def _batches(rows: Sequence[list[int]]) -> Iterator[list[int]]:
 
 def _at_tokens(head: Any, hidden: Tensor, wanted: Tensor) -> Tensor:
     """The bits of each token, the bits that were expected, and its rank, (3, T); hidden (T, D), wanted (T,). All chunks
-    have one size, since oneDNN keeps memory for each."""
+    have one size: with products of many sizes the process takes more memory (docs/log.md)."""
     parts, over = [], -len(hidden) % CHUNK
     hidden, filled = F.pad(hidden, (0, 0, 0, over)), F.pad(wanted, (0, over))
     for states, tokens in zip(hidden.split(CHUNK), filled.split(CHUNK), strict=True):
