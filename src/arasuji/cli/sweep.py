@@ -78,12 +78,14 @@ def _show(found: Sweep, run: str) -> None:
         rows = [_row(REAL, look.real), *(_row(label(found, one.sampling), one.figures) for one in tried)]
         table(
             f"Look {number}: {look.texts:,} texts of each setting, {look.judged:,} judged",
-            ["", "AUROC", "95 %", "pairs", "repeats", "8-grams", "copies", "ends", "words"],
+            ["", "AUROC", "95 %", "pairs", "again", "by 8", "by 13", "ends"],
             rows,
         )
+    print("AUROC: of a written text and a real one, how often the judge is right; 0.5 is chance")
+    print("in per cent: different pairs of words; rows of 4 words that came before in a")
+    print("text; rows of 8 that a training text has; texts with such a row of 13; texts")
+    print("that the model ended")
     print(wrapped(RULE))
-    print("in per cent: different pairs of words; repeated rows of four words; rows of eight")
-    print("words, and texts with 13 words in a row, that a training text has; texts that end")
     print(f"\nwritten    {shlex.quote(run)}/sampling.toml, which may be edited or deleted")
     print(f"next       arasuji generate {shlex.quote(run)} 'After years'")
 
@@ -103,5 +105,4 @@ def _row(name: str, figures: RealTexts) -> list[str]:
         part(copied.share_8gram),
         part(copied.copying_texts),
         part(texts.finished),
-        f"{texts.words:.0f}",
     ]
