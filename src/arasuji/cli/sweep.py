@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from arasuji.tuning.swept import Sweep
 
 
+NOTE = (
+    "AUROC: of a written text and a real one, how often the judge takes the right one for written. The other columns are "
+    "in per cent: different pairs of words; rows of 4 words that came before in the same text; rows of 8 words that a "
+    "training text has; texts with such a row of 13 words; texts that the model ended."
+)
+"""What the columns of the table are."""
+
+
 def sweep(
     run: Annotated[str, Argument(metavar="RUN", help="A run folder")],
     set_: Annotated[
@@ -81,11 +89,7 @@ def _show(found: Sweep, run: str) -> None:
             ["", "AUROC", "95 %", "pairs", "again", "by 8", "by 13", "ends"],
             rows,
         )
-    print("AUROC: of a written text and a real one, how often the judge is right; 0.5 is chance")
-    print("in per cent: different pairs of words; rows of 4 words that came before in a")
-    print("text; rows of 8 that a training text has; texts with such a row of 13; texts")
-    print("that the model ended")
-    print(wrapped(RULE))
+    print(wrapped(f"{NOTE} {RULE}"))
     print(f"\nwritten    {shlex.quote(run)}/sampling.toml, which may be edited or deleted")
     print(f"next       arasuji generate {shlex.quote(run)} 'After years'")
 
