@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from arasuji import api
+from arasuji.cli import sweep as command
 from arasuji.config import SamplingConfig
+from arasuji.corpus import Corpus
 from arasuji.errors import OptionError, RunError
 from arasuji.reports.sweep import label, sweep_page
 from arasuji.runs import RunDirectory, sampling_of
 from arasuji.tuning.grid import choices_of, grid_of
-from arasuji.tuning.sweep import surely_more
+from arasuji.tuning.sweep import surely_more, sweep
 
 ASKED = ["temperature=0.01|1", "top_k=0", "top_p=1", "min_p=0"]
 SAMPLES = 40
@@ -95,11 +98,33 @@ def test_the_run_writes_with_the_chosen_settings_and_keeps_its_lengths(run, swep
     assert RunDirectory(run).facts.experiment.sampling == swept.now
 
 
-def test_the_same_call_again_writes_and_reads_nothing_and_finds_the_same(run, swept, reader, monkeypatch):
+def test_the_same_sweep_again_opens_no_model_needs_no_test_split_and_finds_the_same(
+    run, corpus, swept, reader, monkeypatch
+):
     (run / "sampling.toml").unlink()
     monkeypatch.setattr("arasuji.tuning.sweep.open_model", None)
     monkeypatch.setattr("arasuji.evaluation.reader.open_model", None)
-    assert api.sweep(run, ASKED, SAMPLES, reader=reader) == swept
+    untested = replace(Corpus.load(corpus), test=None)  # type: ignore[arg-type]
+    again = sweep(run, corpus, untested, choices_of(ASKED), SAMPLES, 0, str(reader), lambda what, done, total: None)
+    assert again == swept
+    assert (run / "sampling.toml").exists()
+
+
+def test_a_setting_that_copies_or_repeats_more_than_real_texts_comes_after_all_that_do_not(swept):
+    fine = swept.best.model_copy(update={"copies": False, "repeats": False})
+    for fault in ("copies", "repeats"):
+        faulty = swept.best.model_copy(update={"copies": False, "repeats": False, fault: True})
+        assert fine.rank < faulty.rank
+
+
+def test_the_table_has_every_setting_in_80_columns_and_the_command_to_go_on_with(swept, run, capsys):
+    command._show(swept, "runs/mine")
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    for one in swept.tried:
+        assert f"\n {label(swept, one.sampling)} " in shown
+    assert shown.count("real texts ") >= 2
+    assert "arasuji generate runs/mine" in shown
 
 
 def test_the_page_says_the_finding_and_has_every_setting(swept):

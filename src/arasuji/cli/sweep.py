@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from arasuji.tuning.swept import Sweep
 
 
+NOTE = (
+    "AUROC: of a written text and a real one, how often the judge takes the right one for written. The others are in "
+    "per cent: different pairs of words; rows of 4 words that came before in the same text; rows of 8 words that a "
+    "training text has; texts with such a row of 13 words; texts that the model ended."
+)
+"""What the columns of the table are."""
+
+
 def sweep(
     run: Annotated[str, Argument(metavar="RUN", help="A run folder")],
     set_: Annotated[
@@ -75,20 +83,23 @@ def _show(found: Sweep, run: str) -> None:
     print(wrapped(" ".join(verdict(found))) + "\n")
     for number, look in zip((2, 1), reversed(found.looks), strict=True):
         tried = [one for one in found.tried if one.look == number]
-        rows = [_row(REAL, look.real), *(_row(label(found, one.sampling), one.figures) for one in tried)]
+        rows = [
+            _row(REAL, look.real),
+            *(_row(label(found, one.sampling), one.figures, one.repeats, one.copies) for one in tried),
+        ]
         table(
             f"Look {number}: {look.texts:,} texts of each setting, {look.judged:,} judged",
-            ["", "AUROC", "95 %", "pairs", "repeats", "8-grams", "copies", "ends", "words"],
+            ["", "AUROC", "95 %", "pairs", "again", "by 8", "by 13", "ends"],
             rows,
         )
-    print(wrapped(RULE))
-    print("in per cent: different pairs of words; repeated rows of four words; rows of eight")
-    print("words, and texts with 13 words in a row, that a training text has; texts that end")
+    print(wrapped(f"{NOTE} {RULE}"))
     print(f"\nwritten    {shlex.quote(run)}/sampling.toml, which may be edited or deleted")
     print(f"next       arasuji generate {shlex.quote(run)} 'After years'")
 
 
-def _row(name: str, figures: RealTexts) -> list[str]:
+def _row(name: str, figures: RealTexts, repeats: bool = False, copies: bool = False) -> list[str]:
+    from arasuji.reports.sweep import MORE
+
     def part(value: float | None) -> str:
         return "-" if value is None else f"{100 * value:.1f}"
 
@@ -99,9 +110,8 @@ def _row(name: str, figures: RealTexts) -> list[str]:
         f"{judge.auroc:.2f}" if judge else "-",
         f"{judge.auroc_low:.2f}-{judge.auroc_high:.2f}" if judge else "-",
         part(texts.distinct_2),
-        part(texts.repetition),
+        part(texts.repetition) + MORE * repeats,
         part(copied.share_8gram),
-        part(copied.copying_texts),
+        part(copied.copying_texts) + MORE * copies,
         part(texts.finished),
-        f"{texts.words:.0f}",
     ]

@@ -9,9 +9,12 @@ from arasuji.reports.compare_plots import REAL
 from arasuji.reports.page import NOTHING, Plot, Table, render, share
 from arasuji.tuning.swept import Sweep
 
+MORE = "*"
+"""Stands at the figure of texts that surely repeat or copy more than real ones do."""
 RULE = (
     "The best settings are those whose texts the judge tells least from real ones at the second look. Settings come "
-    "after these where texts repeat themselves, or copy 13 words in a row, surely more often than real ones do."
+    "after these where texts repeat themselves, or copy 13 words in a row, surely more often than real ones do "
+    f"({MORE})."
 )
 """How the best settings are found."""
 LEGEND = {
@@ -58,10 +61,12 @@ def verdict(found: Sweep) -> list[str]:
         said.append("The run had these settings before.")
     elif before.judge is None:
         said.append("With the settings that the run had before, too few texts are long enough to be judged.")
+    elif before.too_much and not best.too_much:
+        said.append("With those that the run had before, texts repeat or copy surely more than real ones do.")
     else:
         past = f"With those that the run had before, {label(found, found.now)}, it is {share(before.judge.auroc)}"
         said.append(f"{past}." if found.shown_better else f"{past}: no difference is shown, since the intervals meet.")
-    if best.repeats or best.copies:
+    if best.too_much:
         said.append("With every setting of the second look, texts repeat or copy surely more than real ones do.")
     return said
 
@@ -95,11 +100,15 @@ def _tried(found: Sweep) -> Table:
     rows = []
     for number, look in ((2, found.looks[1]), (1, found.looks[0])):
         rows.append(_row(REAL, number, look.real))
-        rows += [_row(label(found, one.sampling), number, one.figures) for one in found.tried if one.look == number]
+        rows += [
+            _row(label(found, one.sampling), number, one.figures, one.repeats, one.copies)
+            for one in found.tried
+            if one.look == number
+        ]
     return Table("All settings, the best first", ["settings", "look", *LEGEND], rows, legend=LEGEND)
 
 
-def _row(name: str, look: int, figures: RealTexts) -> list[str | int]:
+def _row(name: str, look: int, figures: RealTexts, repeats: bool = False, copies: bool = False) -> list[str | int]:
     def part(value: float | None) -> str:
         return NOTHING if value is None else share(value)
 
@@ -113,9 +122,9 @@ def _row(name: str, look: int, figures: RealTexts) -> list[str | int]:
         part(judge.accuracy if judge else None),
         part(texts.distinct_2),
         NOTHING if texts.self_bleu is None else f"{texts.self_bleu:.3f}",
-        part(texts.repetition),
+        part(texts.repetition) + MORE * repeats,
         part(copied.share_8gram),
-        part(copied.copying_texts),
+        part(copied.copying_texts) + MORE * copies,
         part(texts.finished),
         round(texts.words),
     ]

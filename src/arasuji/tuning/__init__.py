@@ -3,6 +3,8 @@
 Each trial trains a run of its own with other values of the searched options. `space` reads what is searched, `study`
 opens the journal of the trials, `search` is the loop over them, `preset` writes the best values as a TOML file, and
 `shown` shows a search on stderr.
+
+`grid`, `sweep` and `swept` are a search of another kind: for the sampling settings of a run that is trained.
 """
 
 from __future__ import annotations

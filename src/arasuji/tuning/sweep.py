@@ -85,12 +85,8 @@ def sweep(
         tried=[*twice, *(one for one in tried if one.sampling not in again)],
         versions=versions(),
     )
-    if made.best.judge is None:
-        raise OptionError(
-            f"no setting is judged, since fewer than half of the texts have {trial.words} words, or there are too few: "
-            f"raise --samples, or let the run write more than {now.max_length} tokens"
-        )
-    directory.save_sampling(made.chosen, f"chosen by arasuji sweep: AUROC {made.best.judge.auroc:.3f} ({reader})")
+    assert made.best.judge is not None  # else there was an error
+    directory.save_sampling(made.chosen, f"chosen by arasuji sweep: AUROC {made.best.judge.auroc:.3f}")
     return made
 
 
@@ -174,6 +170,11 @@ class _Trial:
             )
             for sampling, own, found in zip(grid, sets, figures[1:], strict=True)
         ]
+        if all(one.judge is None for one in tried):
+            raise OptionError(
+                f"no setting is judged, since fewer than half of the texts have {self.words} words, or there are too "
+                f"few: raise --samples, or let the run write more than {grid[0].max_length} tokens"
+            )
         texts = rounds * len(prompts)
         return Look(texts=texts, judged=beside, real=of_real, splits=Counter(self.splits[:beside])), tried
 

@@ -27,9 +27,14 @@ class Tried(Part):
         return self.figures.samples.judge
 
     @property
+    def too_much(self) -> bool:
+        """Whether the texts repeat or copy surely more than real ones do."""
+        return self.repeats or self.copies
+
+    @property
     def rank(self) -> tuple[bool, bool, float]:
-        """The best setting has the least: it is judged, neither repeats nor copies too much, and is told least."""
-        return self.judge is None, self.repeats or self.copies, self.judge.auroc if self.judge else 1.0
+        """The best setting has the least: it is judged, does not repeat or copy too much, and is told least."""
+        return self.judge is None, self.too_much, self.judge.auroc if self.judge else 1.0
 
 
 class Look(Part):
