@@ -555,7 +555,7 @@ def _(desk):
 
 @case("an unknown preset to show gets the nearest", "'lstm'")
 def _(desk):
-    return ["presets", "lstm"]
+    return ["presets", "lst"]
 
 
 @case("an unknown model to get gets the nearest", "'smollm2'", "'smollm2-135m'")

@@ -142,9 +142,9 @@ def _stream(documents: Documents, numbers: np.ndarray, config: TrainConfig, epoc
     length = size // rows
     left_out = documents.tokens[joined.places(np.arange(length * rows + 1, size + 1))]
     counted = length * rows - int(documents.fields[order].sum()) + int((left_out < 0).sum())
-    first = np.arange(rows)[:, None] * length
 
     def make(i: int) -> Batch:
+        first = np.arange(rows)[:, None] * length
         places = joined.places(first + np.arange(i * width, min((i + 1) * width, length) + 1))
         tokens = documents.tokens[places]
         inputs, targets = torch.from_numpy(ids_of(tokens[:, :-1])), torch.from_numpy(targets_of(tokens[:, 1:]))
