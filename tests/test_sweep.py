@@ -131,6 +131,7 @@ def test_the_page_says_the_finding_and_has_every_setting(swept):
     page = sweep_page(swept)
     assert f"{label(swept, swept.best.sampling)} are the hardest to tell" in page
     assert page.count("<svg") == 1
+    assert f"of the {sum(one.look == 2 for one in swept.tried) - 1} other settings of the second look" in page
     for one in swept.tried:
         assert label(swept, one.sampling) in page
 

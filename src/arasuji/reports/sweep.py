@@ -66,6 +66,9 @@ def verdict(found: Sweep) -> list[str]:
     else:
         past = f"With those that the run had before, {label(found, found.now)}, it is {share(before.judge.auroc)}"
         said.append(f"{past}." if found.shown_better else f"{past}: no difference is shown, since the intervals meet.")
+    others = [one.judge for one in found.tried if one.look == best.look and one is not best and one.judge]
+    met = sum(judge.auroc_low <= best.judge.auroc_high for judge in others)
+    said.append(f"Its interval meets those of {met:,} of the {len(others):,} other settings of the second look.")
     if best.too_much:
         said.append("With every setting of the second look, texts repeat or copy surely more than real ones do.")
     return said
