@@ -21,9 +21,7 @@ LEGEND = {
     "AUROC": "of a written text and a real one, how often the judge takes the right one for written; half is chance, "
     "and at the second look it has more texts to learn from",
     "95 %": "its interval",
-    "accuracy": "the share of the texts that it judges correctly",
     "pairs": "different pairs of words over all pairs (distinct-2)",
-    "self-BLEU": "how much the texts resemble each other",
     "repeats": "the share of a text's rows of four words that have stood in it before",
     "8-grams": "the share of all rows of eight words that stand in a training text",
     "copies": "the share of the texts with 13 words in a row from a training text",
@@ -120,11 +118,9 @@ def _row(name: str, look: int, figures: RealTexts, repeats: bool = False, copies
     return [
         name,
         look,
-        part(judge.auroc if judge else None),
-        f"{share(judge.auroc_low)} to {share(judge.auroc_high)}" if judge else NOTHING,
-        part(judge.accuracy if judge else None),
+        f"{judge.auroc:.3f}" if judge else NOTHING,
+        f"{judge.auroc_low:.3f} to {judge.auroc_high:.3f}" if judge else NOTHING,
         part(texts.distinct_2),
-        NOTHING if texts.self_bleu is None else f"{texts.self_bleu:.3f}",
         part(texts.repetition) + MORE * repeats,
         part(copied.share_8gram),
         part(copied.copying_texts) + MORE * copies,
