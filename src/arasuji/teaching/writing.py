@@ -124,7 +124,7 @@ def _lines(path: Path) -> tuple[list[Written], int]:
                 found.append(Written.model_validate_json(line))
                 size += len(line)
     except FileNotFoundError:
-        pass
+        pass  # it has written nothing yet
     except (OSError, ValueError) as error:
         raise RunError(f"{path} is damaged: delete it, and the teacher writes again") from error
     return found, size
