@@ -104,7 +104,7 @@ def test_a_wrong_option_is_named_with_what_would_be_right(preset, change, hint):
     ],
 )
 def test_a_setting_changes_its_option_and_no_other(changes, section, option, value):
-    before, after = api.experiment("lstm-small").model_dump(), api.experiment("lstm-small", changes).model_dump()
+    before, after = api.experiment("lstm").model_dump(), api.experiment("lstm", changes).model_dump()
     assert after[section][option] == value
     after[section].pop(option), before[section].pop(option, None)
     assert after == before

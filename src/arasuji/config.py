@@ -216,8 +216,8 @@ class Experiment(Strict):
     sampling: SamplingConfig = SamplingConfig.model_validate({})
     """How the model writes by default."""
     sizes: list[Size] = Field([], max_length=64)
-    """Of these a run of limited minutes has the one with the most tokens that it can read; a run without a limit, and
-    one with a setting of an option that a size decides, has none."""
+    """A run has the one with the most tokens that it can read in its minutes, steps and epochs; with a setting of an
+    option that a size decides, it has none."""
 
     def sized(self, size: Size) -> Experiment:
         """The experiment with the options of a size."""

@@ -1,4 +1,4 @@
-"""A run of limited minutes has the largest model that reads enough tokens in them."""
+"""A run has the largest model that reads enough tokens in its minutes and epochs."""
 
 from __future__ import annotations
 
@@ -56,9 +56,17 @@ def test_the_smallest_size_is_trained_where_none_has_the_time(preset, corpus, tm
     assert trained(tmp_path / "run").model["hidden"] == 16
 
 
-def test_a_run_without_a_limit_of_time_is_of_no_size(preset, corpus, tmp_path):
-    assert first(preset, corpus, tmp_path / "run", max_steps=3).notes == ()
-    assert (trained(tmp_path / "run").model["hidden"], trained(tmp_path / "run").train.weight_decay) == (32, 0.0)
+def test_a_run_without_a_limit_of_time_is_of_the_size_that_its_epochs_are_enough_for(preset, corpus, tmp_path):
+    assert len(first(preset, corpus, tmp_path / "run").notes) == 1
+    assert trained(tmp_path / "run").model["hidden"] == 16
+    preset.write_text(preset.read_text().replace("epochs = 2", f"epochs = {10**6}").replace(f"{10**12}", f"{10**8}"))
+    first(preset, corpus, tmp_path / "long")
+    assert trained(tmp_path / "long").model["hidden"] == 64
+
+
+def test_a_limit_of_steps_counts_as_few_tokens(preset, corpus, tmp_path):
+    first(preset, corpus, tmp_path / "run", max_steps=1)
+    assert trained(tmp_path / "run").model["hidden"] == 8
 
 
 @pytest.mark.parametrize("setting", ["hidden=24", "model.hidden=24", "weight_decay=0.1"])

@@ -52,9 +52,10 @@ class Run:
         name: str,
         settings: Sequence[str],
         lessons: Path | None = None,
+        max_steps: int | None = None,
         deadline: float | None = None,
     ) -> Run:
-        """Open a run to continue it as it was started, or prepare a new run, fitted to the time until `deadline`.
+        """Open a run to continue it as it was started, or prepare a new run, fitted to its limits.
         Nothing is written yet."""
         lessons = lessons or directory.path / LESSONS
         for folder in (directory.path / "tensorboard", lessons):
@@ -88,18 +89,14 @@ class Run:
         facts.base_files = origin.sums_of_base(base)
         if kept:
             origin.check_base(directory.path, kept, facts)
-        kind = tokenizers.kind(experiment.tokenizer.name)
         if kept and kept.tokens:
             tokenizer = directory.load_tokenizer(experiment.tokenizer.name)
         else:
-            options = checked(kind.Config, experiment.tokenizer.options, "tokenizer")
-            teacher = experiment.teaching.teacher
-            begins_from = weights_of(teacher) if teacher and experiment.tokenizer.name == tokenizers.PRUNED else base
-            tokenizer = kind.build(options, texts_read(corpus.train, experiment.document.format), begins_from)
+            tokenizer = _new_tokenizer(experiment, corpus, base)
         notes = origin.notes(kept, facts) if kept else ()
         with enough_memory(base or directory.path):
-            if experiment.sizes and deadline is not None and not kept:
-                experiment, note = fitted(experiment, corpus, tokenizer, base, deadline)
+            if experiment.sizes and not kept:
+                experiment, note = fitted(experiment, corpus, tokenizer, base, max_steps, deadline)
                 facts, notes = facts.model_copy(update={"experiment": experiment}), (note,)
             work = Work.build(experiment, corpus, tokenizer, base)
         facts.tokens = origin.sum_of_tokens(work.documents)
@@ -211,3 +208,11 @@ class Run:
             lower_bound=not self.work.tokenizer.lossless,
             notes=self.notes,
         )
+
+
+def _new_tokenizer(experiment: Experiment, corpus: Corpus, base: Path | None) -> tokenizers.Tokenizer:
+    """The tokenizer of an experiment, made for a corpus, or that of the base or of the teacher."""
+    kind, teacher = tokenizers.kind(experiment.tokenizer.name), experiment.teaching.teacher
+    options = checked(kind.Config, experiment.tokenizer.options, "tokenizer")
+    begins_from = weights_of(teacher) if teacher and experiment.tokenizer.name == tokenizers.PRUNED else base
+    return kind.build(options, texts_read(corpus.train, experiment.document.format), begins_from)

@@ -53,7 +53,7 @@ def train_events(
 
     def events() -> Iterator[TrainEvent]:
         nonlocal deadline
-        run = Run.open(RunDirectory(out), chosen, corpus, resume, name, settings, lessons, deadline)
+        run = Run.open(RunDirectory(out), chosen, corpus, resume, name, settings, lessons, max_steps, deadline)
         began = time.monotonic()
         if reason := (yield from run.taught(should_stop)):
             yield Stopped(reason, Progress())
