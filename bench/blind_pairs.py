@@ -4,7 +4,8 @@
     python bench/blind_pairs.py tell FOLDER ABBA...                  # for each pair the letter of the written text
 
 A pair is the beginning of a test text and two ways in which it goes on, that of the run and the real one, cut to the
-same number of words. They are texts of `arasuji compare RUN` with its defaults, and the judge is the one of its report.
+same number of words. They are texts of `arasuji compare RUN` with its defaults; the judge learns as that of its report does, from all that are
+long enough.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def write_pairs(run: str, corpus: Path, folder: Path, pairs: int) -> None:
 
     # The judge learns from all texts, and is asked of those whose group it has not learnt from.
     made = [cut for cuts in written.rounds(task.words) for cut in cuts]
-    real = [cut for cuts in task.pool.rounds(task.words) for cut in cuts][: len(made)]
+    real = [cut for cuts in task.pool.rounds(task.words) for cut in cuts][: max(len(made), len(task.real.groups))]
     texts, groups = [cut.text.strip() for cut in (*made, *real)], [cut.group for cut in (*made, *real)]
     rows, truth = rows_of(Reader(READER), texts), np.arange(len(texts)) < len(made)
     scores, _ = cross_judged(of_rows(rows), rows, truth, np.array(groups))

@@ -1,4 +1,4 @@
-"""A run has the largest model that reads enough tokens in its minutes and epochs."""
+"""A run has the largest model that reads enough tokens in its minutes, steps and epochs."""
 
 from __future__ import annotations
 

@@ -55,8 +55,8 @@ class Run:
         max_steps: int | None = None,
         deadline: float | None = None,
     ) -> Run:
-        """Open a run to continue it as it was started, or prepare a new run, fitted to its limits.
-        Nothing is written yet."""
+        """Open a run to continue it as it was started, or prepare a new run, fitted to its limits. Nothing is
+        written yet."""
         lessons = lessons or directory.path / LESSONS
         for folder in (directory.path / "tensorboard", lessons):
             if folder.is_symlink():
