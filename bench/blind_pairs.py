@@ -4,8 +4,8 @@
     python bench/blind_pairs.py tell FOLDER ABBA...                  # for each pair the letter of the written text
 
 A pair is the beginning of a test text and two ways in which it goes on, that of the run and the real one, cut to the
-same number of words. They are texts of `arasuji compare RUN` with its defaults; the judge learns as that of its report does, from all that are
-long enough.
+same number of words. They are texts of `arasuji compare RUN` with its defaults; the judge learns as that of its report
+does, from all that are long enough.
 """
 
 from __future__ import annotations
