@@ -1,4 +1,4 @@
-"""Whether the judge of texts agrees with a person: pairs of a written and a real text, told blind.
+"""Whether the judge of texts agrees with a reader: pairs of a written and a real text, told blind.
 
     python bench/blind_pairs.py ask RUN CORPUS FOLDER [--pairs 40]   # writes pairs.txt and key.json
     python bench/blind_pairs.py tell FOLDER ABBA...                  # for each pair the letter of the written text
@@ -72,11 +72,11 @@ def tell(folder: Path, answers: str) -> None:
     key = json.loads((folder / "key.json").read_text("utf-8"))
     if len(answers) != len(key) or set(answers) - set(LETTERS):
         raise SystemExit(f"{len(key)} letters are needed, each A or B")
-    person = [answer == pair["written"] for answer, pair in zip(answers, key, strict=True)]
+    reader = [answer == pair["written"] for answer, pair in zip(answers, key, strict=True)]
     judge = [pair["judge"] == pair["written"] for pair in key]
-    both_wrong = sum(not a and not b for a, b in zip(person, judge, strict=True))
-    print(f"{len(key)} pairs: the person is right in {sum(person)}, the judge in {sum(judge)}")
-    print(f"they agree in {sum(a == b for a, b in zip(person, judge, strict=True))}, both wrong in {both_wrong}")
+    both_wrong = sum(not a and not b for a, b in zip(reader, judge, strict=True))
+    print(f"{len(key)} pairs: the reader is right in {sum(reader)}, the judge in {sum(judge)}")
+    print(f"they agree in {sum(a == b for a, b in zip(reader, judge, strict=True))}, both wrong in {both_wrong}")
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tomllib
 from dataclasses import replace
 from importlib import resources
@@ -73,7 +74,7 @@ def test_every_setting_of_the_grid_is_tried_once_beside_the_one_that_the_run_had
     tried = [(one.sampling.temperature, one.sampling.top_p) for one in swept.tried]
     assert sorted(tried) == [(0.01, 1.0), (1.0, 0.9), (1.0, 1.0)]
     assert swept.before.sampling == swept.now
-    assert swept.before.look == 2
+    assert swept.before.stage == 2
 
 
 def test_a_setting_that_writes_one_text_again_and_again_is_told_from_real_texts_and_not_chosen(swept):
@@ -83,11 +84,11 @@ def test_a_setting_that_writes_one_text_again_and_again_is_told_from_real_texts_
 
 
 def test_the_second_look_has_four_times_as_many_texts_and_all_settings_of_a_look_are_judged_by_as_many(swept):
-    first, second = swept.looks
+    first, second = swept.stages
     assert 3 * first.texts <= second.texts <= 4 * SAMPLES
     for one in swept.tried:
         if one.judge:
-            assert one.judge.texts == pytest.approx(swept.looks[one.look - 1].judged, abs=1)
+            assert one.judge.texts == pytest.approx(swept.stages[one.stage - 1].judged, abs=1)
 
 
 def test_the_run_writes_with_the_chosen_settings_and_keeps_its_lengths(run, swept):
@@ -96,6 +97,14 @@ def test_the_run_writes_with_the_chosen_settings_and_keeps_its_lengths(run, swep
     assert sampling_of(str(run)) == api.load(run).sampling == swept.best.sampling
     assert swept.best.sampling.max_length == 200
     assert RunDirectory(run).facts.experiment.sampling == swept.now
+
+
+def test_settings_that_were_edited_before_a_sweep_and_tried_with_it_stay(run, reader, swept, tmp_path):
+    shutil.copytree(run, tmp_path / "edited")
+    (tmp_path / "edited/sampling.toml").write_text("no_repeat_ngram_size = 50\nmax_length = 199\ntop_p = 0.9\n")
+    again = api.sweep(tmp_path / "edited", ASKED, SAMPLES, reader=reader)
+    assert (again.best.sampling.no_repeat_ngram_size, again.best.sampling.max_length) == (50, 199)
+    assert sampling_of(str(tmp_path / "edited")) == again.best.sampling
 
 
 def test_the_same_sweep_again_opens_no_model_needs_no_test_split_and_finds_the_same(
@@ -131,7 +140,7 @@ def test_the_page_says_the_finding_and_has_every_setting(swept):
     page = sweep_page(swept)
     assert f"{label(swept, swept.best.sampling)} are the hardest to tell" in page
     assert page.count("<svg") == 1
-    assert f"of the {sum(one.look == 2 for one in swept.tried) - 1} other settings of the second look" in page
+    assert f"of the {sum(one.stage == 2 for one in swept.tried) - 1} other settings of the second stage" in page
     for one in swept.tried:
         assert label(swept, one.sampling) in page
 
@@ -159,10 +168,10 @@ def test_a_named_cut_is_tried_with_others_only_where_all_choices_have_both():
     ("setting", "said"),
     [
         ("temperature=0.1..1", "a grid has choices"),
-        ("max_length=10|20", "lengths stay"),
+        ("max_length=10|20", "does not change lengths"),
         ("temprature=1|2", "did you mean 'temperature'"),
         ("top_p=0.5|2", "top_p"),
-        ("top_p=0.5|", "none is empty"),
+        ("top_p=0.5|", "not be empty"),
     ],
 )
 def test_what_cannot_be_tried_is_refused_in_one_line_and_nothing_is_written(run, swept, setting, said):

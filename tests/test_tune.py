@@ -20,6 +20,9 @@ from arasuji import api
 from arasuji.cli import tune as command
 from arasuji.corpus import Corpus
 from arasuji.errors import OptionError, RunError, TrainingError
+from arasuji.runs import RunDirectory
+from arasuji.training.loop import Stepped
+from arasuji.tuning import TrialStarted
 from arasuji.tuning import search as loop
 from arasuji.tuning.preset import as_toml
 from arasuji.tuning.space import Choices, Range, read_space
@@ -102,6 +105,30 @@ def test_a_killed_search_goes_on_to_what_an_undisturbed_one_finds(searched, corp
     assert not [path for path in out.rglob("*") if path.name.startswith(".")]
 
 
+@pytest.mark.parametrize("number", [2, TRIALS - 1, TRIALS])
+def test_a_search_that_was_stopped_within_a_trial_goes_on_to_what_an_undisturbed_one_finds(
+    number, searched, corpus, tmp_path
+):
+    stop, trial = [], 0
+    limits = {"max_steps": STEPS, "should_stop": lambda: "enough" if stop else ""}
+    for event in api.tune_events("ngram", corpus, tmp_path, ASKED, TRIALS, **limits):
+        trial = event.number if isinstance(event, TrialStarted) else trial
+        if trial == number and isinstance(event, Stepped):
+            stop.append(event.step)
+    assert stop == [1]
+    found = api.tune("ngram", corpus, tmp_path, ASKED, TRIALS, max_steps=STEPS)
+    what = [[(t.number, t.values, t.state, t.bits_per_byte, t.steps) for t in s.trials] for s in (found, searched[1])]
+    assert what[0] == what[1]
+
+
+def test_the_best_preset_has_the_size_that_was_scored(corpus, tmp_path):
+    tiny = ["size=300", "embedding=16", "batch_size=4", "validation_documents=2", "epochs=1", "learning_rate=1e-3|2e-3"]
+    found = api.tune("lstm-ngram", corpus, tmp_path / "out", tiny, 2, max_steps=2)
+    best, kept = api.experiment(tmp_path / "out/best.toml"), RunDirectory(tmp_path / "out" / found.best.run)
+    assert not best.sizes
+    assert best == kept.facts.experiment
+
+
 def test_a_search_that_is_stopped_keeps_its_trial_for_later_and_more_trials_may_be_asked_for(corpus, tmp_path):
     def go(trials: int, stop: str = "", max_minutes: float | None = None) -> api.Search:
         limits = {"max_steps": STEPS, "max_minutes": max_minutes}
@@ -129,9 +156,9 @@ def test_two_searches_of_one_folder_are_refused(corpus, tmp_path):
     ("changed", "said"),
     [
         ({"settings": [*ASKED[1:], "discount=0.1..0.9"]}, "space"),
-        ({"max_steps": STEPS + 1}, f"max_steps {STEPS}, and this is {STEPS + 1}"),
-        ({"seed": 3}, "seed 0, and this is 3"),
-        ({"keep": True}, "keep false, and this is true"),
+        ({"max_steps": STEPS + 1}, f"max_steps = {STEPS}, and now it is {STEPS + 1}"),
+        ({"seed": 3}, "seed = 0, and now it is 3"),
+        ({"keep": True}, "keep = false, and now it is true"),
     ],
 )
 def test_a_search_is_not_continued_as_another_one(searched, corpus, changed, said):
@@ -170,7 +197,8 @@ def test_a_damaged_journal_another_folder_and_a_link_are_refused_and_left_alone(
         ("discount=0.1..inf", "a range goes from"),
         ("discount=0.1..x", "nothing is searched"),
         ("train.optimizer=adam|sgd", "'sgd'"),
-        ("train.optimizer=adam||adamw", "none is empty"),
+        ("train.optimizer=adam||adamw", "not be empty"),
+        ("teaching.teacher=one|another", "all trials have one teacher"),
         ("order=3", "nothing is searched"),
         ("validation_documents=2..9", "changes which texts are scored"),
         ("top_k=5|50", "changes how texts are written"),

@@ -275,7 +275,8 @@ def sweep(
     progress: Progress = lambda what, done, total: None,
 ) -> Sweep:
     """Try sampling settings with a run, and write those into RUN/sampling.toml with which its texts are hardest to tell
-    from real ones. It then writes with them wherever no others are asked for.
+    from real ones. `generate` then uses them wherever no others are given; `compare` has the same settings for all
+    models.
 
     `settings` change the grid (see `tuning.grid`): "key=a|b|c" are other choices, "key=value" is a single one; lengths
     stay those of the run. At a first look each setting continues `samples` beginnings of validation texts, and at a

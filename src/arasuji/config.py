@@ -182,7 +182,7 @@ class TeachingConfig(Strict):
     """The vectors of tokens begin as the teacher's, projected to the size of the model's (principal components)."""
     weight: float = Field(0.5, ge=0, le=1)
     """The weight of the teacher's distribution over the next token in the loss; the text's own token has the rest. 0:
-    the teacher is not asked."""
+    the teacher does not read the texts."""
     draws: int = Field(32, ge=1, le=1024)
     """Tokens that are drawn from the teacher's distribution at each place, and kept; 2 bytes each."""
     minutes: float = Field(60.0, ge=0, le=2**20)

@@ -44,7 +44,7 @@ def test_evaluate_says_which_texts_stood_before_and_counts_none_of_them(arasuji_
     assert arasuji_("evaluate", run, "--shots", 3, "--seed", 0, "--json").json == found
     other = arasuji_("evaluate", run, "--shots", 3, "--seed", 1, "--json").json
     assert other["shots"] == ids_of(corpus, 3, 1, tokenizer) != found["shots"]
-    assert "after 3 texts of the training split each" in arasuji_("evaluate", run, "--shots", 3).out
+    assert "each was scored after 3 texts of the training split" in arasuji_("evaluate", run, "--shots", 3).out
 
 
 def test_an_untuned_base_takes_its_shots_from_the_corpus_that_is_named(arasuji_, base, corpus, tmp_path):
@@ -65,7 +65,7 @@ def test_generate_resumes_with_the_same_shots_only(arasuji_, run, corpus, tmp_pa
     (shots,) = {str(json.loads(line)["shots"]) for line in whole.splitlines()}
     assert shots == str({"corpus": Corpus.load(corpus).hash, "ids": found})
     path.write_bytes(b"".join(whole.splitlines(keepends=True)[:1]))
-    assert "is of another shots" in arasuji_(*line, "--shots", 3, "--out", path, "--resume").complaint
+    assert "line 1 has another 'shots'" in arasuji_(*line, "--shots", 3, "--out", path, "--resume").complaint
     assert arasuji_(*line, "--shots", 4, "--out", path, "--resume").code == 0
     assert path.read_bytes() == whole
 
@@ -75,7 +75,7 @@ def test_generate_resumes_with_the_same_shots_only(arasuji_, run, corpus, tmp_pa
     [
         (["evaluate", "BASE", "--texts", "TEXTS", "--shots", "1"], "knows no corpus: say --corpus DIR"),
         (["generate", "BASE", "--shots", "1"], "knows no corpus: say --corpus DIR"),
-        (["generate", "RUN", "--corpus", "CORPUS"], "say how many"),
+        (["generate", "RUN", "--corpus", "CORPUS"], "add --shots K"),
         (["evaluate", "RUN", "--shots", "2", "--split", "train"], "say another --split"),
         (["evaluate", "RUN", "--shots", "9999"], "9999 shots cannot be drawn"),
         (["evaluate", "MINI", "--shots", "2"], "asked for: 2, shots that fit: 0,"),

@@ -71,6 +71,9 @@ def test_the_same_texts_give_the_same_figures(judged, long, real, reader):
 
 
 def test_too_few_texts_or_groups_are_not_judged(long, real, reader):
+    assert judge(Texts([], []), real, WORDS, reader) is None
+    assert judge(written(long[COUNT:]), Texts([], []), WORDS, reader) is None
+    assert judge(written(long[COUNT:]), real, WORDS, reader, 0) is None
     assert judge(written(long[:19]), real, WORDS, reader) is None
     assert judge(written([""] * COUNT), real, WORDS, reader) is None
     assert judge(Texts(long[COUNT:], ["one story"] * COUNT), real, WORDS, reader) is None

@@ -27,8 +27,12 @@ def family(request) -> str:
 def model(family, bpe, starter_texts):
     """A small model that has learnt a little, so that its scores are not all alike."""
     made = small_model(family, bpe)
-    learn(made, [bpe.encode(t)[:40] for t in starter_texts[:8]], bpe, steps=10)
+    learn(made, learnt_from(starter_texts, bpe), bpe, steps=10)
     return made.eval()
+
+
+def learnt_from(starter_texts, bpe):
+    return [bpe.encode(text)[:40] for text in starter_texts[:8]]
 
 
 def rows(documents, tokenizer):
@@ -216,8 +220,9 @@ def test_save_then_load_gives_the_same_logits(model, family, bpe, starter_texts,
     assert again.context_length == model.context_length
 
 
-def test_learned_tensors_restore_an_equal_model(model, family, bpe, starter_texts):
+def test_learned_tensors_restore_an_equal_model_that_has_begun(model, family, bpe, starter_texts):
     fresh = small_model(family, bpe).eval()
+    fresh.begin(Texts(learnt_from(starter_texts, bpe), bpe))
     fresh.restore({n: t.clone() for n, t in model.learned().items()})
     ids, targets = rows([bpe.encode(starter_texts[6])[:20]], bpe)
     with torch.no_grad():

@@ -300,4 +300,4 @@ def read_titles(page: str) -> list[str]:
 def test_a_model_that_copies_no_more_than_people_is_not_blamed(report):
     assert "copies most: up to 17 words in a row" in " ".join(verdict(report))
     report["real"]["originality"]["longest_words"] = 17
-    assert "No model copies more than people do: at most 17 words" in " ".join(verdict(report))
+    assert "No model has copied a longer passage than real texts share: at most 17 words" in " ".join(verdict(report))

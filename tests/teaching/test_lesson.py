@@ -8,6 +8,7 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_presets import small
 
 from arasuji import api
 from arasuji.corpus import Corpus
@@ -123,9 +124,10 @@ def test_a_run_that_is_killed_while_the_student_learns_goes_on_without_the_teach
     assert outcome(tmp_path / "run") == outcome(taught[0])
 
 
+@pytest.mark.parametrize("layout", ["stream", "documents"])
 @pytest.mark.parametrize("part", ALONE)
-def test_each_part_can_be_taught_alone(part, teacher, corpus, tmp_path):
-    events = list(events_of(teacher, corpus, tmp_path / "run", *ALONE[part]))
+def test_each_part_can_be_taught_alone(part, layout, teacher, corpus, tmp_path):
+    events = list(events_of(teacher, corpus, tmp_path / "run", *ALONE[part], f"layout={layout}"))
     stages = {event.stage for event in events if isinstance(event, Taught)}
     assert stages == {"distribution": {"reads"}, "texts": {"writes"}}.get(part, set())
     assert isinstance(events[-1], Stopped)
@@ -140,6 +142,16 @@ def test_the_lessons_of_one_run_serve_another_one(taught, teacher, corpus, tmp_p
 def test_another_teacher_is_not_taken_for_the_one_that_has_begun(taught, corpus):
     with pytest.raises(OptionError, match=r"teaching\.teacher"):
         next(events_of(taught[0], corpus, taught[0], resume=True))
+
+
+@pytest.mark.parametrize("part", ["vectors", "texts"])
+def test_the_lessons_of_another_teacher_are_refused_and_nothing_is_left(part, taught, teacher, corpus, tmp_path):
+    other = tmp_path / "other"
+    list(api.train_events(small("gpt2-mini"), corpus, other, max_steps=2))
+    shutil.copytree(taught[0] / "teacher", tmp_path / "run/teacher")
+    with pytest.raises(RunError, match="another version"):
+        list(events_of(other, corpus, tmp_path / "run", *ALONE[part]))
+    assert [path.name for path in (tmp_path / "run").iterdir() if path.name[0] != "."] == ["teacher"]
 
 
 @pytest.mark.parametrize("part", ["vectors", "distribution"])
@@ -157,6 +169,7 @@ def test_without_a_teacher_the_preset_says_what_it_needs(corpus, tmp_path):
 def test_a_student_of_another_format_is_refused_in_words(teacher, corpus, tmp_path):
     with pytest.raises(OptionError, match=r"document\.format"):
         list(events_of(teacher, corpus, tmp_path / "run", "document.format={title} | "))
+    assert not (tmp_path / "run").exists()
 
 
 def test_lessons_that_are_damaged_are_refused_in_words(teacher, corpus, tmp_path):

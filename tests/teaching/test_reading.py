@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -68,6 +70,7 @@ def test_a_file_that_was_cut_off_is_continued_to_the_same_bytes(cut, texts, base
     list(reading.read(teacher, base_ids, texts, COUNT, tmp_path / "whole"))
     whole = (tmp_path / "whole").read_bytes()
     (tmp_path / "draws").write_bytes(whole[:cut])
+    shutil.copyfile(tmp_path / "whole.sums", tmp_path / "draws.sums")
     first, *_ = reading.read(teacher, base_ids, texts, COUNT, tmp_path / "draws")
     assert (first > 0) == (cut > 1)
     assert (tmp_path / "draws").read_bytes() == whole
@@ -76,6 +79,21 @@ def test_a_file_that_was_cut_off_is_continued_to_the_same_bytes(cut, texts, base
 def test_what_was_read_is_not_read_again(texts, base_ids, teacher, tmp_path):
     list(reading.read(teacher, base_ids, texts, COUNT, tmp_path / "draws"))
     assert list(reading.read(None, base_ids, texts, COUNT, tmp_path / "draws")) == [len(texts)]
+
+
+def test_documents_that_have_changed_are_read_again_and_those_before_them_are_not(
+    bpe, starter_texts, base_ids, teacher, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(reading, "AT_ONCE", 2)
+
+    def of(*texts):
+        return Documents(documents_of([Record("", text) for text in texts], bpe, ""), bpe.end_id)
+
+    first, changed = of(*starter_texts[:6]), of(*starter_texts[:3], starter_texts[3][::-1], *starter_texts[4:8])
+    list(reading.read(teacher, base_ids, first, COUNT, tmp_path / "draws"))
+    assert list(reading.read(teacher, base_ids, changed, COUNT, tmp_path / "draws")) == [2, 4, 6, 8]
+    list(reading.read(teacher, base_ids, changed, COUNT, tmp_path / "fresh"))
+    assert (tmp_path / "draws").read_bytes() == (tmp_path / "fresh").read_bytes()
 
 
 def test_a_damaged_file_is_refused_in_words(texts, base_ids, tmp_path):

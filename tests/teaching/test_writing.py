@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -26,7 +27,7 @@ def train(corpus):
 
 def written(opened, train, path, texts=20, minutes=5.0):
     list(writing.write(opened, train, LONGEST, texts, minutes, path))
-    return writing.read_back(path)
+    return writing.read_back(path, texts, minutes)
 
 
 def test_text_number_n_is_what_the_teacher_writes_with_the_seed_n_and_nothing_left_out(opened, train, tmp_path):
@@ -56,6 +57,29 @@ def test_each_text_has_the_fields_of_a_training_text_where_the_teacher_reads_the
     finally:
         opened.format = ""
     assert [line.metadata for line in told] == [train[i].metadata for i in range(3)]
+
+
+def test_fields_that_leave_no_room_are_passed_over_and_the_texts_after_them_are_the_same(opened, train, tmp_path):
+    records = [replace(record, metadata={"title": "One"}) for record in train[:4]]
+    opened.format = "{title} | "
+    try:
+        told = written(opened, records, tmp_path / "told.jsonl", 6)
+        records[1] = replace(records[1], metadata={"title": "word " * opened.model.context_length})
+        again = written(opened, records, tmp_path / "again.jsonl", 6)
+    finally:
+        opened.format = ""
+    assert [line.dropped == "no room" for line in again] == [False, True, False, False, False, True]
+    assert [again[i].text for i in (0, 2, 3, 4)] == [told[i].text for i in (0, 2, 3, 4)]
+
+
+def test_fewer_texts_or_minutes_than_are_kept_are_the_first_of_them(opened, train, tmp_path):
+    path = tmp_path / "texts.jsonl"
+    lines = written(opened, train, path, 12)
+    assert writing.read_back(path, 5, 5.0) == lines[:5]
+    assert writing.read_back(path, 0, 5.0) == lines
+    assert writing.read_back(path, 0, 0) == []
+    path.write_text("".join(f'{{"text": "{n}", "seconds": {20 * n}}}\n' for n in range(12)))
+    assert [line.text for line in writing.read_back(path, 0, 1.0)] == ["0", "1", "2", "3"]
 
 
 def test_time_that_was_used_up_is_used_up_for_good(opened, train, tmp_path):

@@ -77,13 +77,39 @@ def test_restored_states_take_the_steps_that_the_old_ones_take(bpe):
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
 
 
+@pytest.mark.parametrize("config", [TrainConfig.model_validate({"optimizer": "adamw"}), MUON])
+def test_parameters_that_had_no_gradient_yet_are_restored_without_a_state(bpe, config):
+    """As the last cluster of an adaptive softmax, before one of its words was a target."""
+    model = small_model("lstm", bpe, cutoffs=[100, 300])
+    old = optimizers_of(model, config, bf16=False)
+    loss, _ = model(torch.tensor([[0, 5, 6]]), torch.tensor([[5, 6, 7]]))
+    loss.sum().backward()
+    for optimizer in old:
+        optimizer.step()
+    states = {i: state for i, state in enumerate(s for part in old for s in states_of(part)) if state}
+    assert 0 < len(states) < len([*model.parameters()])
+    again = copy.deepcopy(model)
+    new = optimizers_of(again, config, bf16=False)
+    restore_states(new, copy.deepcopy(states))
+    stepped(model, old)
+    stepped(again, new)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+
+
+def test_muon_takes_no_matrix_of_an_adaptive_softmax(bpe):
+    model = small_model("lstm", bpe, cutoffs=[100, 300])
+    muon, _ = optimizers_of(model, MUON, bf16=False)
+    taken = {id(parameter) for group in muon.param_groups for parameter in group["params"]}
+    assert taken == {id(p) for name, p in model.named_parameters() if p.ndim == 2 and name.startswith("lstm.")}
+
+
 def test_states_of_other_parameters_are_refused(bpe):
     model = small_model("lstm", bpe)
     optimizers = optimizers_of(model, MUON, bf16=False)
     stepped(model, optimizers)
     states = dict(enumerate(state for optimizer in optimizers for state in states_of(optimizer)))
     with pytest.raises(ValueError, match="not those of this model"):
-        restore_states(optimizers, {0: states[0]})
+        restore_states(optimizers, states | {len(states): states[0]})
     with pytest.raises(ValueError, match="do not fit"):
         restore_states(optimizers, states | {0: {"momentum": torch.zeros(2, 2)}})
     with pytest.raises(ValueError, match="do not fit"):

@@ -80,10 +80,10 @@ def evaluate(
     _show(score, str(texts) if texts else f"the {split} split of {corpus or trained.facts['corpus']['folder']}")
     if shots:
         print(
-            f"after {shots} texts of the training split each, {len(trained.shots.ids):,} tokens, which are not counted"
+            f"each was scored after {shots} texts of the training split: {len(trained.shots.ids):,} tokens, not counted"
         )
     if score.charge is None and not opened:
-        print("since the texts that the run was trained on are not at hand")
+        print("it is not charged since the texts that the run was trained on are not at hand")
 
 
 def _as_json(score: Score) -> dict[str, Any]:

@@ -40,10 +40,10 @@ def generate(
     temperature: Annotated[float | None, Option(help="0 always takes the most likely token")] = None,
     top_k: Annotated[int | None, Option(help="Draw among this number of most likely tokens; 0 is all")] = None,
     top_p: Annotated[
-        float | None, Option(help="Then among the fewest tokens whose probabilities add up to this")
+        float | None, Option(help="After top-k, keep the fewest tokens whose probabilities add up to this")
     ] = None,
     min_p: Annotated[
-        float | None, Option(help="Then among tokens with at least this share of the highest probability")
+        float | None, Option(help="After top-p, keep the tokens with at least this share of the highest probability")
     ] = None,
     repetition_penalty: Annotated[
         float | None, Option(help="Makes tokens that stand in the text already less likely; 1 is off")
@@ -58,7 +58,8 @@ def generate(
     shots: Shots = 0,
     corpus: Annotated[Path | None, Option(help="The corpus folder of --shots; default: that of the run")] = None,
     precision: Annotated[
-        Precision, Option(help="The number format of the weights; auto is int8 on a CPU, else bf16")
+        Precision,
+        Option(help="The number format of the weights; auto is int8 on a CPU, else bf16 or what the device has"),
     ] = "auto",
     out: Annotated[Path | None, Option(help="Append the texts to FILE.txt or FILE.jsonl")] = None,
     resume: Annotated[bool, Option("--resume", help="Continue where FILE.jsonl ends")] = False,
@@ -82,9 +83,9 @@ def generate(
         _check_resume(out)
     sampling = _sampling(run, {name: value for name, value in given.items() if value is not None})
     if n > 1 and sampling.certain:
-        say(f"note: with these settings chance has no say, so the {n} texts of a prompt are all the same")
+        say(f"note: with these settings nothing is drawn, so the {n} texts of a prompt are all the same")
     if corpus and not shots:
-        raise OptionError("--corpus is where --shots are drawn from: say how many")
+        raise OptionError("--corpus is used with --shots alone: add --shots K")
     with working(f"opening {run}"):
         from arasuji import api
 
@@ -196,7 +197,9 @@ def _prompts_in(path: Path) -> list[str]:
 
 def _check_resume(out: Path | None) -> None:
     if out is None or out.suffix != ".jsonl":
-        raise OptionError("--resume goes on in a file that says what each text is of: say --out FILE.jsonl")
+        raise OptionError(
+            "--resume needs a file that names the model and the settings of each text: use --out FILE.jsonl"
+        )
 
 
 class _Writer:
@@ -225,16 +228,16 @@ class _Writer:
                 try:
                     entry = json_.loads(line)
                     wanted = {"prompt": beginnings[count // n], "seed": seed + count, **self.of}
-                    other = next((f"another {key}" for key, value in wanted.items() if entry[key] != value), "")
+                    other = next((f"has another {key!r}" for key, value in wanted.items() if entry[key] != value), "")
                 except (ValueError, KeyError, TypeError, IndexError):
-                    other = "another call"
+                    other = "is of another call"
                 if other or not line.endswith(b"\n"):
                     break
                 count, whole = count + 1, whole + len(line)
             rest = file.seek(0, os.SEEK_END) - whole
             file.seek(whole)
             if b"\n" in file.read(rest):
-                raise OptionError(f"{self.path}, line {count + 1}, is of {other}: take another --out, or no --resume")
+                raise OptionError(f"{self.path}, line {count + 1} {other}: choose another --out, or do not --resume")
             file.truncate(whole)
         return count
 

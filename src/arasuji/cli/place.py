@@ -13,4 +13,5 @@ def check_place(path: Path) -> None:
     place = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
     fits = place.is_file() if place == path.absolute() else place.is_dir()
     if not fits or not os.access(place, os.W_OK):
-        raise StorageError(f"cannot write {path}: {place} is in the way, or may not be written")
+        reason = "may not be written" if fits else "is in the way"
+        raise StorageError(f"cannot write {path}: {place} {reason}; choose another place")

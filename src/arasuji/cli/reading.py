@@ -7,16 +7,17 @@ from typing import Annotated, Any, Literal
 from typer import Option
 
 TextColumn = Annotated[
-    str | None, Option(help="The column of the texts, where its name does not tell; a.b is what lies in another")
+    str | None, Option(help="The column of the texts, if it is not recognized; a.b is the field b inside the field a")
 ]
 TitleColumn = Annotated[str | None, Option(help="The column of the titles, or none")]
 GenreColumn = Annotated[str | None, Option(help="The column of the genres")]
-Delimiter = Annotated[str | None, Option(help="What parts the cells of a CSV, where it does not tell: ; | tab none")]
+Delimiter = Annotated[str | None, Option(help="The delimiter of a CSV file, if it is not recognized: ; | tab none")]
 Encoding = Annotated[str | None, Option(help="The encoding of the text files, such as cp1252 or shift_jis")]
 TextLayout = Annotated[
     Literal["lines", "blocks", "markers"] | None,
     Option(
-        help="What a text of a .txt file is, where the file does not tell: a line, a block between blank lines, ..."
+        help="What one text of a .txt file is, if it is not recognized: a line, a block between blank lines, or what "
+        "stands between markers"
     ),
 ]
 NoHeader = Annotated[bool, Option("--no-header", help="The first line of a table is a row; columns are 1, 2, 3")]

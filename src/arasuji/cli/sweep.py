@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 NOTE = (
-    "AUROC: of a written text and a real one, how often the judge takes the right one for written. The others are in "
-    "per cent: different pairs of words; rows of 4 words that came before in the same text; rows of 8 words that a "
-    "training text has; texts with such a row of 13 words; texts that the model ended."
+    "AUROC: how often the judge finds out which of two texts, one generated and one real, is generated; half is "
+    "chance. The others are in per cent: different pairs of words; 4 words in a row that have stood in the same text "
+    "before; 8 words in a row that stand in a training text; texts with 13 such words; texts that the model ended."
 )
 """What the columns of the table are."""
 
@@ -32,12 +32,12 @@ def sweep(
         Option(
             "--set",
             metavar="KEY=VALUES",
-            help="Other choices of a setting, as often as there are: 'KEY=A|B|C', in quotation marks for the shell; "
-            "KEY=VALUE is the same for all",
+            help="The choices of a setting, 'KEY=A|B|C' in quotation marks for the shell, or KEY=VALUE for all texts; "
+            "may be given several times",
         ),
     ] = None,
     samples: Annotated[
-        int, Option(min=40, help="The texts of each setting at the first look; at the second, four times as many")
+        int, Option(min=40, help="Texts of each setting in the first stage; four times as many in the second")
     ] = 100,
     seed: Annotated[
         int, Option(min=0, max=2**32 - 1, help="The seed of the first text; each further text has the next one")
@@ -51,8 +51,9 @@ def sweep(
 ) -> None:
     """Choose a run's sampling settings: those whose texts are hardest to tell from real ones.
 
-    All settings of a grid write texts; the best quarter write more, and the best one is written into RUN/sampling.toml,
-    which may be edited or deleted. After Ctrl-C the same command goes on. The test split is never read.
+    The run writes texts with all settings of a grid, and more with the best quarter of them. The best one is written
+    into RUN/sampling.toml, which may be edited or deleted. After Ctrl-C the same command continues. The test split is
+    never read.
     """
     if out:
         check_place(out)
@@ -81,15 +82,15 @@ def _show(found: Sweep, run: str) -> None:
     from arasuji.reports.sweep import REAL, RULE, label, verdict
 
     print(wrapped(" ".join(verdict(found))) + "\n")
-    for number, look in zip((2, 1), reversed(found.looks), strict=True):
-        tried = [one for one in found.tried if one.look == number]
+    for number, stage in zip((2, 1), reversed(found.stages), strict=True):
+        tried = [one for one in found.tried if one.stage == number]
         rows = [
-            _row(REAL, look.real),
+            _row(REAL, stage.real),
             *(_row(label(found, one.sampling), one.figures, one.repeats, one.copies) for one in tried),
         ]
         table(
-            f"Look {number}: {look.texts:,} texts of each setting, {look.judged:,} judged",
-            ["", "AUROC", "95 %", "pairs", "again", "by 8", "by 13", "ends"],
+            f"Stage {number}: {stage.texts:,} texts of each setting, {stage.judged:,} judged",
+            ["", "AUROC", "95 %", "pairs", "repeats", "8-grams", "copies", "ends"],
             rows,
         )
     print(wrapped(f"{NOTE} {RULE}"))

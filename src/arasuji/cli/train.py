@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +39,7 @@ def train(
         Option(
             min=0.05,
             max=A_YEAR,
-            help="Plan the run so that it ends within this number of minutes; a teacher's work comes before them",
+            help="Plan the run so that it ends within this number of minutes, not counting a teacher's work",
         ),
     ] = None,
     max_steps: Annotated[
@@ -57,17 +58,18 @@ def train(
         at = show(api.train_events(preset, corpus, out, max_minutes, max_steps, resume, stop, settings=set_ or []))
     if at is None or not processes.is_main():
         return
+    if json:
+        seconds = round(at.seconds, 1)
+        best = {"step": at.best_step, "bits_per_byte": at.best_bits} if at.best_step else None
+        show_json({"run": str(out), "steps": at.step, "tokens": at.tokens, "seconds": seconds, "best": best})
+        return
     if not at.best_step:
         print("next       the same command with --resume")
         return
-    best = {"step": at.best_step, "bits_per_byte": at.best_bits}
-    if json:
-        seconds = round(at.seconds, 1)
-        show_json({"run": str(out), "steps": at.step, "tokens": at.tokens, "seconds": seconds, "best": best})
-        return
+    run = shlex.quote(str(out))
     print(f"best       {at.best_bits:.3f} bits per byte on the validation split, at step {at.best_step:,}")
-    print(f"next       arasuji generate {out} 'After years'")
-    print(f"           arasuji evaluate {out}")
+    print(f"next       arasuji generate {run} 'After years'")
+    print(f"           arasuji evaluate {run}")
 
 
 @contextmanager

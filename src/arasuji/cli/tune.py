@@ -37,7 +37,7 @@ def tune(
         Option(
             "--set",
             metavar="KEY=VALUES",
-            help="An option to search, as often as there are: KEY=A..B is a range (whole numbers if A and B are whole; "
+            help="An option to search; may be given several times. KEY=A..B is a range (whole numbers if both are; "
             "logarithmic if A is above 0 and B at least 10 times A), 'KEY=A|B|C' are choices, in quotation marks for "
             "the shell. KEY=VALUE is the same in all trials",
         ),
@@ -77,7 +77,7 @@ def tune(
 
         limits = {"--trials": trials, "--minutes": minutes, "--max-steps": max_steps, "--seed": seed}
         words = ["arasuji", "tune", preset, "--corpus", corpus, *(word for one in set_ for word in ("--set", one))]
-        words += [word for name, value in limits.items() if value is not None for word in (name, f"{value:g}")]
+        words += [word for name, value in limits.items() if value is not None for word in (name, value)]
         versions = {name: version(name) for name in ("arasuji", "torch", "optuna")}
         page = tune_page(search, {"command": shlex.join(map(str, words)), "versions": versions})
         write_text(out / PAGE, page)

@@ -132,11 +132,8 @@ def _judged(own: Texts | None, task: Task, reader: Reader, count: int, progress:
     """How well `count` written texts, or as many real ones, are told from `count` real texts."""
     from arasuji.evaluation.judge import judge  # imports scikit-learn
 
-    first, further = (
-        Texts(task.pool.texts[start : start + count], task.pool.groups[start : start + count]) for start in (0, count)
-    )
-    real = first if own else further
-    return judge(own or first, real, task.words, reader, count, progress)
+    first, further = task.pool.part(0, count), task.pool.part(count, count)
+    return judge(own or further, first, task.words, reader, count, progress)
 
 
 def _part(progress: Progress, i: int, count: int) -> Progress:
@@ -173,7 +170,7 @@ def _model(
         samples=measures.model_copy(update={"finished": finished}),
         originality=originality,
         cost=Cost(
-            disk_bytes=sum(path.stat().st_size for path in weights_of(row.name).glob("*") if path.is_file()),
+            disk_bytes=sum(path.stat().st_size for path in weights_of(row.name).rglob("*") if path.is_file()),
             training_seconds=timed[-1]["seconds"] if timed else None,
             training_tokens=timed[-1]["tokens"] if timed else None,
             tokens_per_second_alone=answer.speed.alone,

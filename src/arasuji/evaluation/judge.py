@@ -50,14 +50,15 @@ def judge(
     progress: Progress = lambda what, done, total: None,
     shown: int = TELLING,
 ) -> Judged | None:
-    """How well written texts are told from real ones, and which `shown` of them give themselves away. None where too
-    few of a kind are long enough, or their groups are fewer than the folds.
+    """How well written texts are told from real ones, and which `shown` of them give themselves away. None where none
+    are given, too few of a kind are long enough, or their groups are fewer than the folds.
 
     All are cut to `words` words. As many are taken of each kind, of the written ones as many of each round, `most` in
     all. Give no real text twice, or it is learnt by heart. Texts of one group are never both learnt from and judged.
     """
     rounds, others = written.rounds(words), [cut for cuts in real.rounds(words) for cut in cuts]
-    each = min(least(written, words, 1) * len(rounds), len(others), most or len(others)) // len(rounds)
+    limit = len(others) if most is None else min(most, len(others))
+    each = min(least(written, words, 1) * len(rounds), limit) // max(1, len(rounds))
     half = each * len(rounds)
     cuts = [*(cut for cuts in rounds for cut in cuts[:each]), *others[:half]]
     owners = [cut.group for cut in cuts]

@@ -65,7 +65,7 @@ class Told(Part):
     """The lower end of the 95 % interval."""
     high: Share
     auroc: Share
-    """The share of the pairs of a written text and a real one of which it takes the right one for written."""
+    """How often it finds out which of two texts, one generated and one real, is generated."""
     auroc_low: Share
     auroc_high: Share
 

@@ -41,6 +41,10 @@ class Texts:
     def _placed(self) -> list[list[tuple[str, int, int]]]:
         return [placed_words(text) for text in self.texts]
 
+    def part(self, start: int, count: int) -> Texts:
+        """Some of the texts of one round."""
+        return Texts(self.texts[start : start + count], self.groups[start : start + count])
+
     @property
     def lengths(self) -> list[int]:
         """The number of words of each text."""
@@ -81,7 +85,7 @@ def measured(own: Texts, words: int, most: int) -> TextMeasures:
 def least(own: Texts, words: int, enough: int = FEWEST) -> int:
     """The number of texts that have `words` words, in the round that has the fewest; 0 where these are fewer than half
     or than `enough`: a figure of them would be that of the few good texts."""
-    fewest = min(map(len, own.rounds(words)))
+    fewest = min(map(len, own.rounds(words)), default=0)
     return fewest if fewest >= max(enough, len(own.groups) / 2) else 0
 
 

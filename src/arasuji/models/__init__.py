@@ -123,7 +123,8 @@ class LanguageModel(nn.Module, ABC):
         return None
 
     def begin(self, texts: TrainingTexts) -> None:
-        """Called before training, with the texts of the training split; what it changes is not part of `learned`."""
+        """Called once, before a run is trained or resumed, with the texts of the training split. What it changes need
+        not be part of `learned`."""
 
     def parameter_groups(self, train: TrainConfig) -> list[dict[str, Any]]:
         """Parameters for the optimizer; matrices decay, vectors (biases, norms) do not, as in nanoGPT."""

@@ -116,13 +116,10 @@ class Mixture(LanguageModel):
         return torch.logaddexp(neural.float() + math.log1p(-share), counted + math.log(share))
 
     def learned(self) -> dict[str, Tensor]:
-        return {f"lstm.{name}": tensor for name, tensor in self.lstm.learned().items()} | {
-            f"ngram.{name}": tensor for name, tensor in self.ngram.learned().items()
-        }
+        return self.lstm.learned()  # the n-gram model counts the same texts again when a run is resumed
 
     def restore(self, learned: dict[str, Tensor]) -> None:
-        for name, model in (("lstm", self.lstm), ("ngram", self.ngram)):
-            model.restore({key.removeprefix(f"{name}."): t for key, t in learned.items() if key.startswith(f"{name}.")})
+        self.lstm.restore(learned)
 
     def state_from(self, tensors: dict[str, Tensor]) -> MixtureState:
         return MixtureState(self.lstm.state_from(tensors), self.ngram.state_from(tensors))
@@ -135,7 +132,7 @@ class Mixture(LanguageModel):
         for name, model in (("lstm", self.lstm), ("ngram", self.ngram)):
             (folder / name).mkdir()
             model.save(folder / name)
-        _folder.save(folder, self.config, self.vocabulary_size, {"share": torch.tensor(self.config.share)})
+        _folder.save(folder, self.config, self.vocabulary_size, {})
 
 
 def _scores(model: LanguageModel, ids: Tensor, targets: Tensor, state: Any) -> tuple[Tensor, Any]:

@@ -98,7 +98,7 @@ def _likelihood(models: Models) -> Table:
         measures |= {
             "from 2025 on": (
                 lambda m: f"{m.recent.bits_per_byte:.3f}" if m.recent else NOTHING,
-                "Bits per byte of titles that a pretrained model cannot have met.",
+                "Bits per byte of titles that are later than SmolLM2 and GPT-2.",
             ),
             "their interval": (lambda m: interval(m.recent), "It is wider, since there are fewer of them."),
             "how many": (lambda m: count(m.recent.scored) if m.recent else NOTHING, "Titles from 2025 on."),
@@ -143,7 +143,7 @@ def _judges(reader: str, rows: Sequence[tuple[str, Judged]]) -> Table:
     measures: dict[str, Measure[Judged]] = {
         "accuracy": (lambda j: share(j.accuracy), "Of a judge that sees the reader's hidden states and its surprisal."),
         "95 % interval": (lambda j: f"{share(j.low)} to {share(j.high)}", "Of resamples by group."),
-        "AUROC": (area, "Of pairs of a written text and a real one, those of which it takes the right one for real."),
+        "AUROC": (area, "How often it finds out which of two texts, one generated and one real, is generated."),
         "without surprisal": (
             lambda j: share(j.without_surprisal.accuracy),
             "The accuracy of one that sees the hidden states alone: a model that was made from the reader surprises it "

@@ -12,18 +12,18 @@ from arasuji.tuning.swept import Sweep
 MORE = "*"
 """Stands at the figure of texts that surely repeat or copy more than real ones do."""
 RULE = (
-    "The best settings are those whose texts the judge tells least from real ones at the second look. Settings come "
-    "after these where texts repeat themselves, or copy 13 words in a row, surely more often than real ones do "
+    "The best settings are those whose texts are the hardest to tell from real ones in the second stage. Settings come "
+    "last whose texts repeat themselves, or copy 13 words in a row, more often than real ones do, beyond chance "
     f"({MORE})."
 )
 """How the best settings are found."""
 LEGEND = {
-    "AUROC": "of a written text and a real one, how often the judge takes the right one for written; half is chance, "
-    "and at the second look it has more texts to learn from",
+    "AUROC": "how often the judge finds out which of two texts, one generated and one real, is generated; half is "
+    "chance. In the second stage it has more texts to learn from",
     "95 %": "its interval",
     "pairs": "different pairs of words over all pairs (distinct-2)",
-    "repeats": "the share of a text's rows of four words that have stood in it before",
-    "8-grams": "the share of all rows of eight words that stand in a training text",
+    "repeats": "how many of a text's 4-grams have stood in it before",
+    "8-grams": "how many of all 8-grams of words stand in a training text",
     "copies": "the share of the texts with 13 words in a row from a training text",
     "ends": "the share of the texts that the model has ended",
     "words": "the median length",
@@ -52,31 +52,33 @@ def verdict(found: Sweep) -> list[str]:
     assert best.judge is not None  # else there is no sweep
     settings = ", ".join(f"{name} = {value:g}" for name, value in found.chosen.items())
     said = [
-        f"The texts of {found.run} are hardest to tell from real ones with {settings}: of a written text and a real "
-        f"one, the judge takes the right one for written in {share(best.judge.auroc)} of the cases, half being chance."
+        f"The texts of {found.run} are hardest to tell from real ones with {settings}: of two texts, one generated and "
+        f"one real, the judge finds out which is generated in {share(best.judge.auroc)} of the cases (half is chance)."
     ]
     if best is before:
-        said.append("The run had these settings before.")
+        said.append("The run had these settings already.")
     elif before.judge is None:
-        said.append("With the settings that the run had before, too few texts are long enough to be judged.")
+        said.append("With the run's previous settings, too few texts are long enough to be judged.")
     elif before.too_much and not best.too_much:
-        said.append("With those that the run had before, texts repeat or copy surely more than real ones do.")
+        said.append("With the run's previous settings, texts repeat or copy more than real ones do, beyond chance.")
     else:
-        past = f"With those that the run had before, {label(found, found.now)}, it is {share(before.judge.auroc)}"
-        said.append(f"{past}." if found.shown_better else f"{past}: no difference is shown, since the intervals meet.")
-    others = [one.judge for one in found.tried if one.look == best.look and one is not best and one.judge]
+        past = f"With the run's previous settings, {label(found, found.now)}, it is {share(before.judge.auroc)}"
+        said.append(f"{past}." if found.shown_better else f"{past}; the intervals meet, so no difference is shown.")
+    others = [one.judge for one in found.tried if one.stage == best.stage and one is not best and one.judge]
     met = sum(judge.auroc_low <= best.judge.auroc_high for judge in others)
-    said.append(f"Its interval meets those of {met:,} of the {len(others):,} other settings of the second look.")
+    said.append(f"The interval meets those of {met:,} of the {len(others):,} other settings of the second stage.")
     if best.too_much:
-        said.append("With every setting of the second look, texts repeat or copy surely more than real ones do.")
+        said.append(
+            "With every setting of the second stage, texts repeat or copy more than real ones do, beyond chance."
+        )
     return said
 
 
 def _plots(found: Sweep) -> list[Plot]:
-    """How surely the texts of the second look are told."""
-    judged = [(REAL, found.looks[1].real.samples.judge, svg.INK)]
+    """The AUROC of the settings of the second stage."""
+    judged = [(REAL, found.stages[1].real.samples.judge, svg.INK)]
     for one in found.tried:
-        if one.look == 2:
+        if one.stage == 2:
             colour = svg.MODEL if one is found.best else svg.BAR
             judged.append((label(found, one.sampling), one.judge, colour))
     rows = [(name, judge, colour) for name, judge, colour in judged if judge]
@@ -92,24 +94,24 @@ def _plots(found: Sweep) -> list[Plot]:
     figures: list[list[str | int]] = [
         [name, share(judge.auroc), share(judge.auroc_low), share(judge.auroc_high)] for name, judge, _ in rows
     ]
-    note = "How often the judge takes the right one of two texts for written; 50 % is chance."
+    note = "How often the judge finds out which of two texts is generated; 50 % is chance."
     return [Plot(title, note, drawn, Table("AUROC of the judge", ["settings", "AUROC", "from", "to"], figures))]
 
 
 def _tried(found: Sweep) -> Table:
-    """All settings, the best first; real texts of a look stand before its settings."""
+    """All settings, the best first; real texts of a stage stand before its settings."""
     rows = []
-    for number, look in ((2, found.looks[1]), (1, found.looks[0])):
-        rows.append(_row(REAL, number, look.real))
+    for number, stage in ((2, found.stages[1]), (1, found.stages[0])):
+        rows.append(_row(REAL, number, stage.real))
         rows += [
             _row(label(found, one.sampling), number, one.figures, one.repeats, one.copies)
             for one in found.tried
-            if one.look == number
+            if one.stage == number
         ]
-    return Table("All settings, the best first", ["settings", "look", *LEGEND], rows, legend=LEGEND)
+    return Table("All settings, the best first", ["settings", "stage", *LEGEND], rows, legend=LEGEND)
 
 
-def _row(name: str, look: int, figures: RealTexts, repeats: bool = False, copies: bool = False) -> list[str | int]:
+def _row(name: str, number: int, figures: RealTexts, repeats: bool = False, copies: bool = False) -> list[str | int]:
     def part(value: float | None) -> str:
         return NOTHING if value is None else share(value)
 
@@ -117,7 +119,7 @@ def _row(name: str, look: int, figures: RealTexts, repeats: bool = False, copies
     judge = texts.judge
     return [
         name,
-        look,
+        number,
         f"{judge.auroc:.3f}" if judge else NOTHING,
         f"{judge.auroc_low:.3f} to {judge.auroc_high:.3f}" if judge else NOTHING,
         part(texts.distinct_2),

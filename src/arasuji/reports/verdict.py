@@ -14,8 +14,8 @@ SHOTS = (
     "predicts or continues; it was not trained on them."
 )
 ONE_RUN = (
-    "The intervals say how far the choice of texts matters, not how another training run would come out: that a recipe "
-    "is better takes three seeds of each."
+    "The intervals say how far the choice of texts matters, not how another training run would come out: to show that "
+    "one recipe is better than another, train each with three seeds."
 )
 
 
@@ -100,8 +100,8 @@ def _copies(models: Sequence[ComparedModel], real: RealTexts) -> str:
     own = real.originality.longest_words
     if longest <= own:
         return (
-            f"No model copies more than people do: at most {longest} words in a row, those of {most.name}, where as "
-            f"many real texts that no model has seen share up to {own}."
+            f"No model has copied a longer passage than real texts share: at most {longest} words in a row, those of "
+            f"{most.name}, where as many real texts that no model has seen share up to {own}."
         )
     copying = share(most.originality.copying_texts)
     return (

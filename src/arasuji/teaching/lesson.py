@@ -69,11 +69,13 @@ class Lesson:
 
     def write(self, longest: int) -> Iterator[Taught]:
         """The teacher writes texts of at most `longest` tokens."""
-        config, path = self.config, self.folder / "texts.jsonl"
+        config, path = self.config, self._texts_path
+        if not self._mark_path.exists():
+            files.write_json(self._mark_path, self._mark)
         if writing.is_done(path, config.texts, config.minutes):
             return
         teacher = self._open(device.for_writing())
-        texts = len(writing.read_back(path))
+        texts = len(self._written)
         for line in writing.write(teacher, self.train, longest, config.texts, config.minutes, path):
             texts += 1
             share = max(line.seconds / 60 / config.minutes, texts / (config.texts or np.inf))
@@ -81,16 +83,13 @@ class Lesson:
 
     def texts(self) -> list[Record]:
         """What it has written and was not dropped."""
-        if not self.config.minutes:
-            return []
-        lines = writing.read_back(self.folder / "texts.jsonl")
-        return [Record("", line.text, metadata=line.metadata) for line in lines if not line.dropped]
+        return [Record("", line.text, metadata=line.metadata) for line in self._written if not line.dropped]
 
     def notes(self) -> tuple[str, ...]:
         """What a person should know about the texts, a sentence each."""
         if not self.config.minutes:
             return ()
-        counts = Counter(line.dropped for line in writing.read_back(self.folder / "texts.jsonl"))
+        counts = Counter(line.dropped for line in self._written)
         return (
             f"the teacher has written {counts.total():,} texts, of which {counts['copy']:,} are dropped as copies and "
             f"{counts['no end']:,} since they do not end",
@@ -109,14 +108,17 @@ class Lesson:
 
     def loss_at(self, places: Tensor) -> Loss:
         """The loss of targets with these places (B, T) in the documents that were read."""
-        found = torch.from_numpy(self._draws[places.flatten().numpy() - 1].astype(np.int64))
+        rows = (places.flatten().numpy() - 1).clip(max=len(self._draws) - 1)  # a pad may stand behind all documents
+        found = torch.from_numpy(self._draws[rows].astype(np.int64))
         return taught(found.to(device.here()), self.config.weight)
 
     def begin(self, student: LanguageModel, counts: np.ndarray) -> None:
-        """The student's vectors begin as the teacher's; counts (V,) is how often each token occurs."""
+        """The student's vectors begin as the teacher's; counts (V,) is how often each token occurs. Raises RunError or
+        OptionError where the teacher does not fit the student, or what is kept already."""
+        teacher = self._open("fp32")
         if not self.config.embeddings:
             return
-        vectors = self._open("fp32").model.vectors
+        vectors = teacher.model.vectors
         if student.vectors is None or vectors is None:
             raise OptionError(
                 "a model without vectors of tokens cannot begin with a teacher's: say --set teaching.embeddings=false"
@@ -131,23 +133,34 @@ class Lesson:
     @property
     def _draws_path(self) -> Path:
         """A file for each teacher, split, tokenizer and number of draws."""
-        of = json.dumps([self._mark(), self.tokens, self.config.draws, self._base_ids.tolist()])
+        of = json.dumps([self._mark, self.tokens, self.config.draws, self._base_ids.tolist()])
         return self.folder / f"draws-{hashlib.sha256(of.encode()).hexdigest()[:8]}.bin"
 
+    @property
+    def _texts_path(self) -> Path:
+        return self.folder / "texts.jsonl"
+
+    @property
+    def _written(self) -> list[writing.Written]:
+        return writing.read_back(self._texts_path, self.config.texts, self.config.minutes)
+
+    @property
+    def _mark_path(self) -> Path:
+        return self.folder / "teacher.json"
+
+    @property
     def _mark(self) -> dict[str, str]:
         """The checksums of the teacher's files, as they were when it was first asked."""
-        path = self.folder / "teacher.json"
-        if not path.exists():
-            files.write_json(path, mark_of(self.config.teacher))
-        return dict(files.read_json(path))
+        path = self._mark_path
+        return dict(files.read_json(path)) if path.exists() else mark_of(self.config.teacher)
 
     def _open(self, precision: device.Precision) -> TrainedModel:
         """The teacher. Raises RunError where it has changed, and OptionError where it reads texts in another way."""
         teacher = open_model(self.config.teacher, device.dtype(precision))
-        if mark_of(self.config.teacher) != self._mark():
+        if mark_of(self.config.teacher) != self._mark:
             raise RunError(
-                f"{self.folder} was written by another teacher than {self.config.teacher} is now; train into a new "
-                "folder, or delete this one"
+                f"{self.folder} was made by another version of {self.config.teacher}; train into a new folder, or "
+                "delete this one"
             )
         if teacher.format != self.format:
             raise OptionError(
@@ -155,6 +168,8 @@ class Lesson:
                 f"{json.dumps(teacher.format)}"
             )
         if self.shares_tokens and self._base_ids.max() >= teacher.tokenizer.vocabulary_size:
-            raise OptionError(f"the tokenizer was not cut from that of {self.config.teacher}")
+            raise OptionError(
+                f"the run's tokenizer was not made from that of {self.config.teacher}; train into a new folder"
+            )
         teacher.model.to(device.here())
         return teacher

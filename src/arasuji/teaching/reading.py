@@ -1,11 +1,13 @@
 """A teacher reads documents, and what it expects at each of their tokens is kept in a file.
 
-The file has a row of drawn tokens for each target, in the order of the documents, and nothing else. It grows as the
-teacher reads: what a killed process has left is continued.
+The file has a row of drawn tokens for each target, in the order of the documents, and nothing else. A file beside it
+has a checksum of every block of documents that were read. Both grow as the teacher reads: what a killed process has
+left is continued, and from the first document on that is another one, the teacher reads again.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,14 +17,16 @@ from torch import Tensor
 
 from arasuji.device import here
 from arasuji.errors import RunError
-from arasuji.files import append
+from arasuji.files import append, read_bytes
 from arasuji.models import IGNORED, LanguageModel, TrainingTexts
 from arasuji.padding import padded
 from arasuji.teaching.draws import drawn
 
 AT_ONCE = 64
-"""The draws of this many documents are written together. A file that ends between them is continued where it was
-written last, so that batches, and the rounding in them, are the same as in a file that was never cut off."""
+"""Documents in a block, whose draws are written together. So batches, and the rounding in them, are the same wherever
+the reading was stopped."""
+SUM_BYTES = 16
+"""The length of a checksum."""
 BATCH_TOKENS = 2048
 """The most tokens that are read at once, pads included."""
 LONGEST = 2**30
@@ -38,19 +42,41 @@ def read(teacher: LanguageModel, base_ids: np.ndarray, texts: TrainingTexts, cou
     """
     done = documents_in(path, texts, count, base_ids)
     yield done
-    while done < len(texts):
-        start = done - done % AT_ONCE
-        numbers = range(start, min(start + AT_ONCE, len(texts)))
-        found = _drawn(teacher, base_ids, texts, numbers, count).astype(_kind(base_ids))
-        append(path, found.tobytes(), at=int(texts.lengths[:start].sum()) * found[0].nbytes)
-        done = numbers.stop
-        yield done
+    for block, numbers in enumerate(_blocks(texts)):
+        if numbers.stop > done:
+            found = _drawn(teacher, base_ids, texts, numbers, count).astype(_kind(base_ids))
+            append(path, found.tobytes(), at=int(texts.lengths[: numbers.start].sum()) * found[0].nbytes)
+            append(_sums_of(path), _sum(texts, numbers), at=block * SUM_BYTES)
+            yield numbers.stop
 
 
 def documents_in(path: Path, texts: TrainingTexts, count: int, base_ids: np.ndarray) -> int:
-    """The number of documents whose draws are in the file."""
-    rows = path.stat().st_size // (count * _kind(base_ids).itemsize) if path.exists() else 0
-    return int(np.searchsorted(texts.lengths.cumsum(), rows, side="right"))
+    """The number of documents, from the first one on, whose draws are in the file."""
+    if not path.exists() or not _sums_of(path).exists():
+        return 0
+    rows = path.stat().st_size // (count * _kind(base_ids).itemsize)
+    sums, ends, done = read_bytes(_sums_of(path), 2**30), texts.lengths.cumsum(), 0
+    for block, numbers in enumerate(_blocks(texts)):
+        own = sums[block * SUM_BYTES : (block + 1) * SUM_BYTES]
+        if ends[numbers.stop - 1] > rows or own != _sum(texts, numbers):
+            break
+        done = numbers.stop
+    return done
+
+
+def _blocks(texts: TrainingTexts) -> list[range]:
+    """The numbers of the documents of each block."""
+    return [range(start, min(start + AT_ONCE, len(texts))) for start in range(0, len(texts), AT_ONCE)]
+
+
+def _sums_of(path: Path) -> Path:
+    return path.with_suffix(".sums")
+
+
+def _sum(texts: TrainingTexts, numbers: range) -> bytes:
+    """A checksum of the tokens of some documents."""
+    tokens = [part for number in numbers for part in texts.read(number, LONGEST)]
+    return hashlib.blake2b(np.concatenate(tokens).tobytes(), digest_size=SUM_BYTES).digest()
 
 
 def draws_in(path: Path, texts: TrainingTexts, count: int, base_ids: np.ndarray) -> np.ndarray:
@@ -61,7 +87,7 @@ def draws_in(path: Path, texts: TrainingTexts, count: int, base_ids: np.ndarray)
     except (OSError, ValueError) as error:
         raise RunError(f"{path} is damaged: delete it, and the teacher reads again") from error
     if found.max(initial=0) >= len(base_ids):
-        raise RunError(f"{path} is damaged, it holds tokens that there are not: delete it, and the teacher reads again")
+        raise RunError(f"{path} is damaged, it holds unknown tokens: delete it, and the teacher reads again")
     return found
 
 

@@ -18,9 +18,10 @@ from arasuji import files
 from arasuji.config import SamplingConfig
 from arasuji.corpus import Record
 from arasuji.corpus.index import numbered
-from arasuji.errors import RunError
+from arasuji.errors import PromptError, RunError
 from arasuji.evaluation.originality import copied
-from arasuji.generation.decode import Request, Sample, decode
+from arasuji.generation.decode import Request, Sample, beginning_of, decode
+from arasuji.generation.engine import check_length
 from arasuji.runs import TrainedModel
 
 COPY_WORDS = 13
@@ -39,7 +40,8 @@ class Written(BaseModel):
     """Empty where it was dropped."""
     metadata: dict[str, object] = {}
     """The fields of a training text that the teacher was told, if it reads fields."""
-    dropped: Literal["", "copy", "no end"] = ""
+    dropped: Literal["", "copy", "no end", "no room"] = ""
+    """Why it was dropped: it is a copy, it is empty or had not ended, or its fields leave no room for a text."""
     seconds: float = Field(allow_inf_nan=False)
     """For how long the teacher had written by then."""
 
@@ -48,10 +50,11 @@ def write(
     teacher: TrainedModel, train: Sequence[Record], longest: int, texts: int, minutes: float, path: Path
 ) -> Iterator[Written]:
     """Let the teacher write until there are `texts` (0: no limit) or `minutes` are over; yields what is new, before it
-    is kept. Texts that were begun are finished, so that long ones are not rarer than they should be; but a text that
-    has not ended after `longest` tokens is dropped, since the student must not learn to end there."""
+    is kept. A text that has not ended after `longest` tokens is dropped, since the student must not learn to end there.
+    Texts are kept in the order in which they were begun, so long ones are not rarer than they should be."""
     written, size = _lines(path)
     first, words = len(written), numbered(train)
+    reads = teacher.tokenizer, teacher.format
     began = time.monotonic() - (written[-1].seconds if written else 0)
 
     def fields(number: int) -> dict[str, object]:
@@ -59,9 +62,13 @@ def write(
 
     def requests() -> Iterator[Request]:
         for number in count(first):
-            if number == texts > 0 or time.monotonic() - began >= 60 * minutes:
+            if number == texts > 0:
                 return
-            yield Request("", number, fields(number))
+            try:
+                check_length(teacher.model, teacher.tokenizer, beginning_of("", fields(number), *reads))
+                yield Request("", number, fields(number))
+            except PromptError:
+                ready[number] = None
 
     def keep(some: list[Written]) -> None:
         nonlocal size
@@ -73,27 +80,29 @@ def write(
         size += len(content)
         some.clear()
 
-    ready: dict[int, Sample] = {}
+    ready: dict[int, Sample | None] = {}
+    """Texts that are finished, by their numbers; None where the fields leave no room."""
     waiting: list[Written] = []
     following = first
     settings = SamplingConfig.model_validate({"temperature": 1.0, "max_length": longest})
     try:
         for event in decode(teacher.model, teacher.tokenizer, requests(), settings, format=teacher.format):
             if isinstance(event, Sample):
-                ready[first + event.index] = event
+                ready[event.seed] = event
             while following in ready:
                 sample, seconds = ready.pop(following), round(time.monotonic() - began, 1)
-                whole = sample.finished and bool(sample.text)
-                waiting.append(
-                    Written(
-                        text=sample.text if whole else "",
-                        metadata=fields(following),
-                        dropped="" if whole else "no end",
-                        seconds=seconds,
-                    )
-                )
+                line = Written(metadata=fields(following), seconds=seconds)
+                if sample is None:
+                    line.dropped = "no room"
+                elif sample.finished and sample.text:
+                    line.text = sample.text
+                else:
+                    line.dropped = "no end"
+                waiting.append(line)
                 following += 1
                 yield waiting[-1]
+                if seconds >= 60 * minutes:
+                    return
             if len(waiting) >= AT_ONCE:
                 keep(waiting)
     finally:
@@ -108,9 +117,12 @@ def is_done(path: Path, texts: int, minutes: float) -> bool:
     return minutes == 0 or over or len(written) >= texts > 0
 
 
-def read_back(path: Path) -> list[Written]:
-    """All that it has written."""
-    return _lines(path)[0]
+def read_back(path: Path, texts: int, minutes: float) -> list[Written]:
+    """What it has written as the first `texts` (0: no limit) and within `minutes`: the file may hold more, for another
+    run."""
+    written = _lines(path)[0][: texts or None] if minutes else []
+    late = next((i for i, line in enumerate(written, 1) if line.seconds >= 60 * minutes), len(written))
+    return written[:late]
 
 
 def _lines(path: Path) -> tuple[list[Written], int]:

@@ -74,8 +74,9 @@ def optimizers_of(model: LanguageModel, config: TrainConfig, bf16: bool) -> list
 
 def _hidden_matrices(model: LanguageModel) -> set[int]:
     """The identities of all matrices but those of embeddings and of the output layer, whose rows stand for tokens."""
-    tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
-    matrices = [p for p in model.parameters() if p.ndim == 2 and model.vocabulary_size not in p.shape]
+    kinds = (nn.Embedding, nn.AdaptiveLogSoftmaxWithLoss)
+    tables = {id(p) for module in model.modules() if isinstance(module, kinds) for p in module.parameters()}
+    matrices = [p for p in model.parameters() if p.ndim == 2 and p.shape[0] != model.vocabulary_size]
     return {id(p) for p in matrices} - tables
 
 
@@ -92,16 +93,17 @@ def states_of(optimizer: torch.optim.Optimizer) -> list[dict[str, Tensor]]:
 
 
 def restore_states(optimizers: list[torch.optim.Optimizer], states: dict[int, dict[str, Tensor]]) -> None:
-    """Put back what `states_of` gave of all optimizers, whose parameters are numbered one after the other.
+    """Put back what `states_of` gave of all optimizers, whose parameters are numbered one after the other. A parameter
+    that has had no gradient yet, such as a cluster of rare words, has no state.
 
     Raises:
         ValueError: these are not the states of such parameters. Adam's fused loop checks no shapes.
     """
-    if states and states.keys() != set(range(sum(map(_count, optimizers)))):
+    if states.keys() - range(sum(map(_count, optimizers))):
         raise ValueError("the optimizer's moments are not those of this model")
     first = 0
     for optimizer in optimizers:
-        own = {i: states[first + i] for i in range(_count(optimizer)) if states}
+        own = {i: states[first + i] for i in range(_count(optimizer)) if first + i in states}
         _check(optimizer, own)
         optimizer.load_state_dict({**optimizer.state_dict(), "state": own})
         first += _count(optimizer)

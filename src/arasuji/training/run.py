@@ -125,16 +125,16 @@ class Run:
         batches are then those of the teacher. Returns why it was stopped, or "".
         """
         work, lesson = self.work, self.lesson
+        before = device.generators()  # what a teacher does must not change what is drawn in training
         if not self.saved:
+            if lesson:  # a teacher that does not fit is refused before anything is written
+                lesson.begin(work.model, work.documents.counts(work.tokenizer.vocabulary_size))
             self.directory.start(self.facts.experiment, self.facts.model_dump(exclude={"experiment"}))
             self.directory.save_tokenizer(work.tokenizer)
         if lesson is None:
             return ""
-        before = device.generators()  # what a teacher does must not change what is drawn in training
 
         def stages() -> Iterator[Taught]:
-            if not self.saved:
-                lesson.begin(work.model, work.documents.counts(work.tokenizer.vocabulary_size))
             yield from lesson.write(int(work.documents.lengths.max()))
             work.add(lesson.texts())
             yield from lesson.read(work.documents)

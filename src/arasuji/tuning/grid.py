@@ -42,7 +42,7 @@ def choices_of(settings: Iterable[str]) -> dict[str, list[Any]]:
             raise OptionError(f"--set {key}={searched.low}..{searched.high}: a grid has choices, such as '{key}=a|b|c'")
         named[key] = [value_of(choice) for choice in searched.choices]
     if lengths := [key for key in LENGTHS if key in named]:
-        raise OptionError(f"--set {lengths[0]}: texts of other lengths cannot be compared, and the run's lengths stay")
+        raise OptionError(f"--set {lengths[0]}: a sweep does not change lengths, leave it out")
     return GRID | named
 
 

@@ -9,8 +9,8 @@ from arasuji.config import Experiment
 
 
 def as_toml(experiment: Experiment, comment: str) -> str:
-    """The options that the experiment sets, below a line of comment. Defaults are left out, as in the presets."""
-    tables = experiment.model_dump(exclude_unset=True)
+    """The options of the experiment below a line of comment. Defaults are left out, as in the presets."""
+    tables = experiment.model_dump(exclude_defaults=True)
     lines = [f"# {' '.join(comment.split())}"]
     lines += [f"{name} = {_toml(value)}" for name, value in tables.items() if not isinstance(value, dict)]
     for name, table in tables.items():

@@ -153,23 +153,37 @@ class _Loop:
         def stop_trial() -> str:
             nonlocal asked
             asked = stop()
-            return asked or pruned
+            return pruned or asked
 
         steps, reported = 1, set()
+
+        def validated(step: int, bits: float) -> None:
+            nonlocal pruned
+            best = min(bits, found.bits_per_byte or math.inf)
+            if best != found.bits_per_byte:
+                found.bits_per_byte, found.best_step = best, step
+            tenth = 10 * step // steps  # what can be compared where trials have other numbers of steps
+            if tenth not in reported:
+                reported.add(tenth)
+                trial.report(best, tenth)
+                pruned = PRUNED if trial.should_prune() else ""
+
         try:
             for event in self._training(found, stop_trial):
                 yield event
                 if isinstance(event, Started):
                     steps = event.plan.steps
+                    for line in self._run(found).history():  # of a trial that is resumed
+                        found.steps, found.seconds = line["step"], line.get("seconds", found.seconds)
+                        if "bits_per_byte" in line:
+                            validated(line["step"], line["bits_per_byte"])
+                    if pruned:  # it was cut off just when it was to end
+                        found.reason = pruned
+                        break
                 elif isinstance(event, Stepped):
                     found.steps, found.seconds = event.step, event.seconds
                 elif isinstance(event, Validated):
-                    found.bits_per_byte = min(event.bits_per_byte, found.bits_per_byte or math.inf)
-                    tenth = 10 * event.step // steps  # what can be compared where trials have other numbers of steps
-                    if tenth not in reported:
-                        reported.add(tenth)
-                        trial.report(found.bits_per_byte, tenth)
-                        pruned = PRUNED if trial.should_prune() else ""
+                    validated(event.step, event.bits_per_byte)
                 elif isinstance(event, Stopped):
                     found.reason, at = event.reason, event.progress
                     found.steps, found.seconds = at.step, round(at.seconds, 3)
@@ -183,7 +197,7 @@ class _Loop:
         if found.reason == PRUNED:
             found.state = "pruned"
         yield self._end(trial, found)
-        return ""
+        return asked
 
     def _training(self, found: Trial, stop: Callable[[], str]) -> Iterator[TrainEvent]:
         settings = self.search.space.settings(found.values)
@@ -211,7 +225,7 @@ class _Loop:
         best = found is self.search.best
         if best:
             said = f"arasuji tune {self.search.preset}, trial {found.number}: {found.bits_per_byte:.4f} bits per byte"
-            chosen = self.experiment_of(self.search.space.settings(found.values))
+            chosen = self._run(found).facts.experiment  # in the size that it had
             files.write_text(self.out / BEST, as_toml(chosen, f"{said} of the validation split"))
         self._delete_weights()
         return TrialEnded(found, best)

@@ -87,7 +87,7 @@ def read_space(settings: Iterable[str]) -> Space:
         key, _, raw = setting.partition("=")
         key = key.strip()
         if key in keys:
-            raise OptionError(f"--set {key} is said twice")
+            raise OptionError(f"--set {key} is given twice: keep one")
         keys.add(key)
         found = _searched(setting, raw.strip())
         if found is None:
@@ -111,7 +111,7 @@ def _searched(setting: str, raw: str) -> Range | Choices | None:
         return None
     if not all(choices) or len(set(choices)) < len(choices):
         raise OptionError(
-            f"--set {setting}: choices differ and none is empty; one text with a bar needs quotation marks"
+            f"--set {setting}: choices must differ and not be empty; put a single value that holds | in quotation marks"
         )
     return Choices(choices=choices)
 
@@ -139,6 +139,8 @@ def _check_comparable(key: str, one: Experiment, other: Experiment) -> None:
         raise OptionError(f"--set {key} changes which texts are scored, so it cannot be searched: give it one value")
     if one.sampling != other.sampling:
         raise OptionError(f"--set {key} changes how texts are written, which the search does not measure")
+    if one.teaching.teacher != other.teaching.teacher:
+        raise OptionError(f"--set {key} cannot be searched, since all trials have one teacher: give it one value")
     if one.tokenizer != other.tokenizer and not tokenizers.is_lossless(one.tokenizer.name):
         raise OptionError(
             f"--set {key} changes what the tokenizer {one.tokenizer.name} leaves out, which only `evaluate` charges: "

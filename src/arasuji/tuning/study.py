@@ -72,7 +72,7 @@ def open_study(out: Path, search: Search, more: dict[str, Any]) -> optuna.Study:
     for name in kept:
         if kept[name] != asked.get(name):
             was, now = (shortened(json.dumps(of.get(name), ensure_ascii=False), 60) for of in (kept, asked))
-            raise RunError(f"{out} was started with {name} {was}, and this is {now}; search into a new folder")
+            raise RunError(f"{out} was started with {name} = {was}, and now it is {now}; search into a new folder")
     return study
 
 

@@ -3,8 +3,8 @@
     settings ──write (kept)──▶ texts ──judge──▶ the best quarter ──write more──▶ texts ──judge──▶ Sweep
 
 As in successive halving (Jamieson and Talwalkar 2016), most texts are written with the settings that may be the best.
-The second look is at new texts: the figures of the luckiest of many first looks would flatter it. Prompts and real
-texts are those of the validation split, since settings are chosen here; `compare` measures on the test split.
+The second stage writes new texts, since the figures of the luckiest settings of the first one would flatter them.
+Prompts and real texts are of the validation split: what is chosen on some texts must be measured on others.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from arasuji.evaluation.task import LEAST_WORDS, PROMPT_WORDS, pool_of, prompt_o
 from arasuji.evaluation.texts import Texts, copies, measured, most_of_all
 from arasuji.runs import RunDirectory, TrainedModel, mark_of, open_model, versions
 from arasuji.tuning.grid import grid_of
-from arasuji.tuning.swept import Look, Sweep, Tried
+from arasuji.tuning.swept import Stage, Sweep, Tried
 
 SECOND = 4
-"""One setting of this number is looked at twice, the second time with this many times as many texts."""
+"""One of this number of settings is in the second stage, which has this many times as many texts."""
 FEWEST_BEGUN = 10
 """The least number of validation texts that are begun: the judge learns from the texts of some of them and is asked of
 those of others."""
@@ -67,11 +67,11 @@ def sweep(
     grid = grid_of(now, choices)
     check_run(str(run), folder, corpus)
     trial = _Trial.of(str(run), folder, corpus, samples, seed, Reader(reader))
-    first, tried = trial.look(1, grid, progress)
+    first, tried = trial.stage(1, grid, progress)
     tried.sort(key=lambda one: one.rank)
     again = [one.sampling for one in tried[: max(2, math.ceil(len(tried) / SECOND))]]
     again += [now] * (now not in again)
-    second, twice = trial.look(2, again, progress)
+    second, twice = trial.stage(2, again, progress)
     twice.sort(key=lambda one: one.rank)
     made = Sweep(
         run=run.resolve().name,
@@ -81,12 +81,14 @@ def sweep(
         words=trial.words,
         choices=choices,
         now=now,
-        looks=(first, second),
+        stages=(first, second),
         tried=[*twice, *(one for one in tried if one.sampling not in again)],
         versions=versions(),
     )
     assert made.best.judge is not None  # else there was an error
-    directory.save_sampling(made.chosen, f"chosen by arasuji sweep: AUROC {made.best.judge.auroc:.3f}")
+    as_trained = directory.facts.experiment.sampling.model_dump()
+    changed = {name: value for name, value in made.best.sampling.model_dump().items() if value != as_trained[name]}
+    directory.save_sampling(made.chosen | changed, f"chosen by arasuji sweep: AUROC {made.best.judge.auroc:.3f}")
     return made
 
 
@@ -134,18 +136,18 @@ class _Trial:
             seed,
         )
 
-    def look(
-        self, which: Literal[1, 2], grid: Sequence[SamplingConfig], progress: Progress
-    ) -> tuple[Look, list[Tried]]:
+    def stage(
+        self, number: Literal[1, 2], grid: Sequence[SamplingConfig], progress: Progress
+    ) -> tuple[Stage, list[Tried]]:
         """Write with each setting, and judge what was written."""
-        asked = self.samples if which == 1 else SECOND * self.samples
+        asked = self.samples if number == 1 else SECOND * self.samples
         prompts = self.prompts[:asked]
         rounds = asked // len(prompts)
-        said = f"look {which} of 2, {len(grid)} settings"
+        said = f"stage {number} of 2, {len(grid)} settings"
         answers = []
         for i, sampling in enumerate(grid):
             part = _part(progress, f"{said}: writing", i, len(grid))
-            answers.append(self._written(sampling, prompts, rounds, self.seed + (which - 1) * self.samples, part))
+            answers.append(self._written(sampling, prompts, rounds, self.seed + (number - 1) * self.samples, part))
         groups = self.real.groups[:asked]
         real = Texts(self.real.texts[:asked], groups)
         sets = [Texts([one.text for one in answer], groups) for answer in answers]
@@ -163,7 +165,7 @@ class _Trial:
         tried = [
             Tried(
                 sampling=sampling,
-                look=which,
+                stage=number,
                 figures=found,
                 repeats=surely_more(_repetitions(own, self.words), _repetitions(real, self.words)),
                 copies=surely_more(_copying(found, own), _copying(of_real, real)),
@@ -176,7 +178,7 @@ class _Trial:
                 f"few: raise --samples, or let the run write more than {grid[0].max_length} tokens"
             )
         texts = rounds * len(prompts)
-        return Look(texts=texts, judged=beside, real=of_real, splits=Counter(self.splits[:beside])), tried
+        return Stage(texts=texts, judged=beside, real=of_real, splits=Counter(self.splits[:beside])), tried
 
     def _written(
         self,
@@ -213,12 +215,7 @@ class _Trial:
         """How well written texts, or further real ones, are told from `count` real texts."""
         from arasuji.evaluation.judge import judge  # imports scikit-learn
 
-        if not count:
-            return None
-        first, further = (
-            Texts(self.pool.texts[start : start + count], self.pool.groups[start : start + count])
-            for start in (0, count)
-        )
+        first, further = self.pool.part(0, count), self.pool.part(count, count)
         return judge(own or further, first, self.words, self.reader, count, progress, shown=0)
 
 

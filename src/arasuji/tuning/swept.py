@@ -13,8 +13,8 @@ class Tried(Part):
     """What a run writes with one setting."""
 
     sampling: SamplingConfig
-    look: Literal[1, 2]
-    """Which look the figures are of."""
+    stage: Literal[1, 2]
+    """Which stage the figures are of."""
     figures: RealTexts
     repeats: bool
     """Whether the texts surely repeat more of themselves than real texts do."""
@@ -37,8 +37,8 @@ class Tried(Part):
         return self.judge is None, self.too_much, self.judge.auroc if self.judge else 1.0
 
 
-class Look(Part):
-    """What was read at one look."""
+class Stage(Part):
+    """What was read in one stage."""
 
     texts: Count
     """The texts that each setting has written."""
@@ -51,7 +51,7 @@ class Look(Part):
 
 
 class Sweep(Part):
-    """The settings that were tried with a run, the best one first; those that were looked at twice come before all
+    """The settings that were tried with a run, the best one first; those of the second stage come before all
     others."""
 
     command: str = ""
@@ -67,7 +67,7 @@ class Sweep(Part):
     """The values that were tried of each setting."""
     now: SamplingConfig
     """The settings of the run before the sweep."""
-    looks: tuple[Look, Look]
+    stages: tuple[Stage, Stage]
     tried: list[Tried]
     versions: dict[str, str]
 
@@ -77,7 +77,7 @@ class Sweep(Part):
 
     @property
     def before(self) -> Tried:
-        """The settings of the run before the sweep, which are always looked at twice."""
+        """The settings of the run before the sweep, which are always in both stages."""
         return next(tried for tried in self.tried if tried.sampling == self.now)
 
     @property
