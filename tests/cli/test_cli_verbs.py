@@ -288,14 +288,14 @@ def test_writing_is_not_resumed_by_another_model_or_in_another_precision(arasuji
     words = ("generate", run, "A", "B", "--out", path)
     arasuji_(*words, "--precision", "fp32")
     before = path.read_bytes()
-    assert "another precision" in arasuji_(*words, "--precision", "int8", "--resume").complaint
+    assert "another 'precision'" in arasuji_(*words, "--precision", "int8", "--resume").complaint
     other = shutil.copytree(short_sighted, tmp_path / run.name)  # in a folder of the same name, to be written alike
     manifest = json.loads((run / "manifest.json").read_text())["experiment"]["sampling"]
     whole = json.loads((other / "manifest.json").read_text())
     whole["experiment"]["sampling"] = manifest
     (other / "manifest.json").write_text(json.dumps(whole))
     again = arasuji_("generate", other, "A", "B", "--out", path, "--precision", "fp32", "--resume")
-    assert "another weights" in again.complaint
+    assert "another 'weights'" in again.complaint
     assert path.read_bytes() == before
     assert "0 appended" in arasuji_(*words, "--precision", "fp32", "--resume").err
 
