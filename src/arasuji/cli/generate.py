@@ -59,7 +59,7 @@ def generate(
     corpus: Annotated[Path | None, Option(help="The corpus folder of --shots; default: that of the run")] = None,
     precision: Annotated[
         Precision,
-        Option(help="The number format of the weights; auto is int8 on a CPU, else bf16 or what the device has"),
+        Option(help="The number format of the weights; auto is int8 on a CPU, and bf16 or fp32 elsewhere"),
     ] = "auto",
     out: Annotated[Path | None, Option(help="Append the texts to FILE.txt or FILE.jsonl")] = None,
     resume: Annotated[bool, Option("--resume", help="Continue where FILE.jsonl ends")] = False,
