@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -50,7 +51,7 @@ def presets(
         "teaching": TeachingConfig,
     }
     for section, config in sections.items():
-        print(f"[{section}]  options for --set")
+        print(f"[{section}]  options for --set, with their values where the preset sets none")
         for option, field in config.model_fields.items():
             _describe(option, field)
     print("[experiment]")
@@ -81,7 +82,7 @@ def rules(
 
 def _describe(option: str, field: Any) -> None:
     described = textwrap.wrap(field.description or "", COLUMNS - 6)
-    print("\n      ".join([f"  {option} = {field.default!r}", *described]))
+    print("\n      ".join([f"  {option} = {json.dumps(field.default)}", *described]))
 
 
 @models.callback(invoke_without_command=True)
