@@ -33,6 +33,7 @@ __all__ = [
     "TuneEvent",
     "Validated",
     "Watched",
+    "average",
     "check_prompts",
     "compare",
     "evaluate",

@@ -52,6 +52,7 @@ from arasuji.inspection.examine import examine as inspect
 from arasuji.runs import RunDirectory, TrainedModel, is_run, open_model, own_corpus, settings_of
 from arasuji.teaching.lesson import Taught
 from arasuji.training import session
+from arasuji.training.average import average as average_runs
 from arasuji.training.events import Started, TrainEvent, Watched
 from arasuji.training.loop import Saved, Stepped, Stopped, Validated
 from arasuji.training.shown import show
@@ -86,6 +87,7 @@ __all__ = [
     "TuneEvent",
     "Validated",
     "Watched",
+    "average",
     "check_prompts",
     "compare",
     "evaluate",
@@ -195,6 +197,25 @@ def train(
     `generate`, `evaluate` and `compare`."""
     show(train_events(chosen, corpus, out, max_minutes, max_steps, resume, name=name, settings=settings))
     return RunDirectory(arguments.path(out))
+
+
+def average(runs: Iterable[AnyPath], out: AnyPath, corpus: Corpus | AnyPath | None = None) -> RunDirectory:
+    """Write a run whose best model has the mean of the weights of `runs` (a model soup; Wortsman et al. 2022): two or
+    more that were fine-tuned from one base on one corpus, by default that of the first one. With other seeds or options
+    each has learnt other things by heart, and their mean predicts unseen texts better than each of them.
+
+    It is scored as the first one was, on the validation split, and its metrics have one line: what all have cost.
+
+    Raises:
+        OptionError: the runs have no mean, since they have not the same base, tokens, fields and corpus.
+        RunError: `out` exists already, or a run has no best model.
+    """
+    folders = [arguments.path(run) for run in runs]
+    if corpus is None:
+        corpus = own_corpus(corpus_of_runs([str(run) for run in folders]))
+    elif not isinstance(corpus, Corpus):
+        corpus = Corpus.load(arguments.path(corpus))
+    return average_runs(folders, arguments.path(out), corpus)
 
 
 def tune_events(

@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from arasuji import arguments, processes
-from arasuji.cli import compare, demo, evaluate, generate, inspect, listing, prepare, sweep, train, tune
+from arasuji.cli import average, compare, demo, evaluate, generate, inspect, listing, prepare, sweep, train, tune
 from arasuji.cli.shown import show_streams
 from arasuji.errors import ArasujiError, out_of_memory
 from arasuji.speech import say, shown, silence, tell
@@ -47,6 +47,7 @@ for verb in (
     prepare.prepare,
     inspect.inspect,
     train.train,
+    average.average,
     tune.tune,
     sweep.sweep,
     generate.generate,

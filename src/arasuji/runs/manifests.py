@@ -38,6 +38,8 @@ class RunFacts(BaseModel):
     """The teacher as it was named; the experiment has the full path of its folder."""
     base_files: dict[str, str] = {}
     """SHA-256 of each file that the weights of the base are read from."""
+    averaged: list[str] = []
+    """The runs whose weights it is the mean of; empty for a run that was trained."""
     tokens: str = ""
     """SHA-256 of the training split as tokens; empty in earlier versions, which did not write the tokenizer either."""
     versions: dict[str, str] = {}

@@ -78,6 +78,8 @@ class Run:
             if not resume:
                 raise RunError(f"{directory.path} exists already; continue it with --resume, or say another --out")
             kept, saved = directory.facts, directory.load_last()
+            if kept.averaged:
+                raise RunError(f"{directory.path} is a mean of other runs, which is not trained: say another --out")
             facts = origin.continued(directory.path, kept, facts)
         if saved is None:
             kept = None  # there is no checkpoint yet, so the run starts again

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from arasuji import device, models, processes
-from arasuji.config import Experiment, checked
+from arasuji.config import Experiment, TrainConfig, checked
 from arasuji.corpus import Corpus, Record
 from arasuji.documents import documents_of
 from arasuji.errors import OptionError
@@ -32,6 +32,14 @@ PROBED_DOCUMENTS = 16
 """This many validation documents are scored before the run, to estimate the time of a validation."""
 PROBED_TOKENS = 5
 """The samples that are written before the run, to estimate the time of a validation, have this many tokens."""
+
+
+def scored_records(corpus: Corpus, train: TrainConfig) -> Sequence[Record]:
+    """The records of the validation split by which a run is scored."""
+    records: Sequence[Record] = corpus.validation
+    if 0 < train.validation_documents < len(records):
+        return random.Random(train.seed).sample(records, train.validation_documents)
+    return records
 
 
 @dataclass
@@ -77,10 +85,7 @@ class Work:
             )
         documents = Documents(documents_of(corpus.train, tokenizer, chosen.document.format), tokenizer.end_id)
         model.begin(documents)
-        records: Sequence[Record] = corpus.validation
-        if 0 < train.validation_documents < len(records):
-            records = random.Random(train.seed).sample(records, train.validation_documents)
-        work = cls(chosen, tokenizer, model, bf16, corpus.train, documents, records)
+        work = cls(chosen, tokenizer, model, bf16, corpus.train, documents, scored_records(corpus, train))
         work.batches_of(0)  # raises OptionError before anything is written
         return work
 
