@@ -300,15 +300,15 @@ def sweep(
     models.
 
     `settings` change the grid (see `tuning.grid`): "key=a|b|c" are other choices, "key=value" is a single one; lengths
-    stay those of the run. At a first look each setting continues `samples` beginnings of validation texts, and at a
-    second look the best quarter, and what the run had before, write four times as many new texts; text i of a look has
-    the same seed for all settings. `reader` is the base model by which texts are judged (`evaluation.judge`).
+    stay those of the run. In the first stage each setting continues `samples` beginnings of validation texts; in the
+    second one the best quarter, and the settings that the run had, write four times as many new texts. Text i of a
+    stage has the same seed for all settings. `reader` is the base model by which texts are judged (`evaluation.judge`).
 
-    The best setting is the one that the judge tells least from real texts (area under the ROC curve) of those that were
-    looked at twice. Settings come last whose texts surely repeat themselves more than real texts do, or surely more of
-    which copy 13 words in a row from the training split.
+    The best setting is the one of the second stage whose texts are the hardest to tell from real ones (the least area
+    under the ROC curve). Settings come last whose texts repeat themselves more than real ones do, or of whose texts
+    more hold 13 words in a row from the training split, beyond chance.
 
-    What was written and read is kept, so that the same call after a stop goes on.
+    What was written and read is kept, so that the same call after a stop continues.
 
     Raises:
         OptionError: settings that cannot be tried; texts that are too few or too short to be judged; a base model.

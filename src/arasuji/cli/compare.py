@@ -134,7 +134,7 @@ def _show_judges(report: Report) -> None:
             for name, found in judged
         ]
         count = min(found.texts for _, found in judged)
-        title = f"How surely they are told from real texts ({count:,} of each; 50 % is chance; read by {reader})"
+        title = f"How well a judge tells them from real texts ({count:,} of each; 50 % is chance; read by {reader})"
         print(wrapped(title))
         table("", ["texts", "accuracy", "95 %", "AUROC", "no surprisal", "words"], rows)
     if judges_of(report):

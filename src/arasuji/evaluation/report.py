@@ -95,7 +95,7 @@ class Judged(Told):
     without_surprisal: Told
     """The judge that sees the reader's hidden states alone, and not how much the texts surprise it."""
     telling: list[Telling]
-    """The texts that gave themselves away most surely, the surest first."""
+    """The texts that the judge was most certain were generated, the most certain first."""
 
 
 class TextMeasures(Part):

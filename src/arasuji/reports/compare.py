@@ -152,7 +152,7 @@ def _judges(reader: str, rows: Sequence[tuple[str, Judged]]) -> Table:
         "words": (lambda j: share(j.words_accuracy), "Of one that sees words and pairs of words alone."),
         "texts": (lambda j: count(j.texts), "Texts of each kind."),
     }
-    return _by_row(f"How surely they are told from real texts, read by {reader}", "texts of", rows, measures)
+    return _by_row(f"How well a judge tells them from real texts, read by {reader}", "texts of", rows, measures)
 
 
 def _variety(models: Models, real: RealTexts) -> Table:
@@ -257,7 +257,7 @@ def _costs(models: Models, meta: Meta) -> Table:
             "The most that the process held while writing, beyond Python and torch.",
         ),
         "quantization cost": (
-            lambda m: f"{100 * m.quantization_cost:+.2f} %".replace("-", "−"),
+            lambda m: f"{100 * m.quantization_cost:+z.2f} %".replace("-", "−"),
             f"More bits per byte with the weights that write ({meta.written_in}) than with those that score "
             f"({meta.scored_in}).",
         ),

@@ -10,7 +10,7 @@ from arasuji.reports.page import NOTHING, Plot, Table, render, share
 from arasuji.tuning.swept import Sweep
 
 MORE = "*"
-"""Stands at the figure of texts that surely repeat or copy more than real ones do."""
+"""Stands at the figure of texts that repeat or copy more than real ones do, beyond chance."""
 RULE = (
     "The best settings are those whose texts are the hardest to tell from real ones in the second stage. Settings come "
     "last whose texts repeat themselves, or copy 13 words in a row, more often than real ones do, beyond chance "

@@ -17,9 +17,9 @@ class Tried(Part):
     """Which stage the figures are of."""
     figures: RealTexts
     repeats: bool
-    """Whether the texts surely repeat more of themselves than real texts do."""
+    """Whether the texts repeat more of themselves than real texts do, beyond chance."""
     copies: bool
-    """Whether surely more of them have 13 words in a row from a training text than real ones do."""
+    """Whether more of them than of real texts have 13 words in a row from a training text, beyond chance."""
 
     @property
     def judge(self) -> Judged | None:
@@ -28,7 +28,7 @@ class Tried(Part):
 
     @property
     def too_much(self) -> bool:
-        """Whether the texts repeat or copy surely more than real ones do."""
+        """Whether the texts repeat or copy more than real ones do, beyond chance."""
         return self.repeats or self.copies
 
     @property
