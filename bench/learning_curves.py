@@ -34,7 +34,7 @@ SIZES = {
     "gpt2-mini": (1000,),
     "pretrained-lora": (100, 10_000),
 }
-BUDGETS = {"ngram": None, "lstm-small": 1_300_000, "gpt2-mini": 900_000, "pretrained-lora": 90_000}
+BUDGETS = {"ngram": None, "lstm-small": 6_500_000, "gpt2-mini": 5_000_000, "pretrained-lora": 350_000}
 """Tokens that are read at most: seven or eight minutes on two cores."""
 SETTINGS = {"lstm-small": ["validation_documents=100"], "gpt2-mini": ["validation_documents=60"]}
 SETTINGS["pretrained-lora"] = ["base=smollm2-135m", "validation_documents=40"]
