@@ -202,7 +202,7 @@ def train(
 def average(runs: Iterable[AnyPath], out: AnyPath, corpus: Corpus | AnyPath | None = None) -> RunDirectory:
     """Write a run whose best model has the mean of the weights of `runs` (a model soup; Wortsman et al. 2022): two or
     more that were fine-tuned from one base on one corpus, by default that of the first one. With other seeds or options
-    each has learnt other things by heart, and their mean predicts unseen texts better than each of them.
+    each has learnt other things by heart, and their mean often predicts unseen texts better.
 
     It is scored as the first one was, on the validation split, and its metrics have one line: what all have cost.
 

@@ -17,10 +17,9 @@ def average(
     corpus: Annotated[Path | None, Option(help="A corpus folder; default: that of the first run")] = None,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
-    """Average the weights of fine-tuned runs, which predicts better than each.
+    """Average the weights of fine-tuned runs, which often predicts better than each.
 
-    Train with other seeds first: --set seed=1, --set seed=2. Three short runs and their mean are better than one run
-    that reads the texts three times.
+    Train with other seeds first: --set seed=1, --set seed=2. The mean is scored on the validation split.
     """
     with working(f"averaging {len(runs)} runs"):
         from arasuji import api

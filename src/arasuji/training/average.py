@@ -1,7 +1,7 @@
 """The mean of the weights of several fine-tuned runs: a model soup (Wortsman et al. 2022, arXiv 2203.05482).
 
-Runs that were fine-tuned from one base lie close together, so the mean of their weights is a model too, and a better
-one than each of them: what one has learnt by heart, the others have not.
+Runs that were fine-tuned from one base lie close together, so the mean of their weights is a model too, and often
+a better one than each of them: what one has learnt by heart, the others have not.
 """
 
 from __future__ import annotations
