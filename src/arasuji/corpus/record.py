@@ -19,6 +19,11 @@ Progress = Callable[[str, int, int], None]
 """A function that is told what is being done, how much of it is done, and how much there is."""
 
 
+def part_of(progress: Progress, i: int, count: int, what: str = "") -> Progress:
+    """The progress of the i-th of `count` equal parts, which is said to be `what`, or else what the part says."""
+    return lambda said, done, total: progress(what or said, round(1000 * (i + done / max(1, total))), 1000 * count)
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One text. `metadata` holds title (str), genres (list[str]), year (int), type (str) and kept columns, where

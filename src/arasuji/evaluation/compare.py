@@ -20,6 +20,7 @@ from typing import Literal
 from arasuji import arguments, device, models
 from arasuji.corpus import Corpus, Progress
 from arasuji.corpus.index import training_words
+from arasuji.corpus.record import part_of
 from arasuji.errors import BaseModelError
 from arasuji.evaluation import bootstrap, calibration
 from arasuji.evaluation.answer import Answer, ScoredDocuments
@@ -31,7 +32,6 @@ from arasuji.evaluation.report import (
     ComparedModel,
     Cost,
     CurvePoint,
-    Judged,
     Likelihood,
     Meta,
     Originality,
@@ -75,6 +75,8 @@ def compare(
         RunError: a run of another corpus, or a model that cannot be examined.
         BaseModelError: a reader that is not on this machine, or cannot be opened.
     """
+    from arasuji.evaluation.judge import judge_from_pool  # imports scikit-learn
+
     names = arguments.names(names)
     folder = arguments.path(corpus) if corpus else corpus_of_runs(names)
     opened = Corpus.load(folder) if corpus else own_corpus(folder)
@@ -87,16 +89,16 @@ def compare(
     training = training_words(folder)
     parts = len(rows) + len(opened_readers) * (len(rows) + 1)
     answers = [
-        ask(row.name, replace(task.job, shots=row.shots), _part(progress, i, parts)) for i, row in enumerate(rows)
+        ask(row.name, replace(task.job, shots=row.shots), part_of(progress, i, parts)) for i, row in enumerate(rows)
     ]
     written = [Texts([sample.text for sample in answer.samples], task.real.groups) for answer, _ in answers]
     sets = [task.real, *written]
     most = most_of_all(sets, task.words)
     measures = [measured(own, task.words, most) for own in sets]
     beside = min(seeds * most_of_all(written, task.words, 1), len(task.pool.texts) // 2)
-    doing = (_part(progress, i, parts) for i in range(len(rows), parts))
+    doing = (part_of(progress, i, parts) for i in range(len(rows), parts))
     for own, of_set in zip([None, *written], measures, strict=True):
-        judges = [_judged(own, task, reader, beside, next(doing)) for reader in opened_readers]
+        judges = [judge_from_pool(own, task.pool, task.words, reader, beside, next(doing)) for reader in opened_readers]
         of_set.judge, *of_set.more_judges = judges or [None]
     originality = copies(sets, task.words, training)
     shown = iter(copied([text for own in written for text in own.texts[:SHOWN_SAMPLES]], training))
@@ -126,19 +128,6 @@ def _readers(names: Sequence[str]) -> tuple[list[Reader], str]:
         if names:
             raise
         return [], f"The texts are not judged, since {READER} is not on this machine: `arasuji models get {READER}`"
-
-
-def _judged(own: Texts | None, task: Task, reader: Reader, count: int, progress: Progress) -> Judged | None:
-    """How well `count` written texts, or as many real ones, are told from `count` real texts."""
-    from arasuji.evaluation.judge import judge  # imports scikit-learn
-
-    first, further = task.pool.part(0, count), task.pool.part(count, count)
-    return judge(own or further, first, task.words, reader, count, progress)
-
-
-def _part(progress: Progress, i: int, count: int) -> Progress:
-    """The progress of the i-th of several equal parts."""
-    return lambda what, done, total: progress(what, round(1000 * (i + done / max(1, total))), 1000 * count)
 
 
 def _model(

@@ -83,6 +83,21 @@ def judge(
     )
 
 
+def judge_from_pool(
+    written: Texts | None,
+    pool: Texts,
+    words: int,
+    reader: Reader,
+    count: int,
+    progress: Progress,
+    shown: int = TELLING,
+) -> Judged | None:
+    """How well at most `count` written texts, or else the second `count` of a pool of real ones, are told from the
+    first `count` of the pool. See `judge`."""
+    first, second = pool.part(0, count), pool.part(count, count)
+    return judge(written or second, first, words, reader, count, progress, shown)
+
+
 def rows_of(reader: Reader, texts: Sequence[str], progress: Progress = lambda what, done, total: None) -> np.ndarray:
     """A row for each text: hidden states, then numbers."""
     return np.hstack(reader.read(texts, progress))

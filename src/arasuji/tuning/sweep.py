@@ -23,6 +23,7 @@ from arasuji import device
 from arasuji.config import SamplingConfig
 from arasuji.corpus import Corpus, Progress
 from arasuji.corpus.index import TrainingWords, training_words
+from arasuji.corpus.record import part_of
 from arasuji.corpus.script import words_of
 from arasuji.errors import OptionError
 from arasuji.evaluation.answer import Written
@@ -31,7 +32,7 @@ from arasuji.evaluation.diversity import repetition
 from arasuji.evaluation.examine import continued
 from arasuji.evaluation.kept import kept
 from arasuji.evaluation.reader import Reader
-from arasuji.evaluation.report import Judged, RealTexts
+from arasuji.evaluation.report import RealTexts
 from arasuji.evaluation.rows import check_run
 from arasuji.evaluation.task import LEAST_WORDS, PROMPT_WORDS, pool_of, prompt_of, rest_of, shuffled, words_to_cut
 from arasuji.evaluation.texts import Texts, copies, measured, most_of_all
@@ -140,13 +141,15 @@ class _Trial:
         self, number: Literal[1, 2], grid: Sequence[SamplingConfig], progress: Progress
     ) -> tuple[Stage, list[Tried]]:
         """Write with each setting, and judge what was written."""
+        from arasuji.evaluation.judge import judge_from_pool  # imports scikit-learn
+
         asked = self.samples if number == 1 else SECOND * self.samples
         prompts = self.prompts[:asked]
         rounds = asked // len(prompts)
         said = f"stage {number} of 2, {len(grid)} settings"
         answers = []
         for i, sampling in enumerate(grid):
-            part = _part(progress, f"{said}: writing", i, len(grid))
+            part = part_of(progress, i, len(grid), f"{said}: writing")
             answers.append(self._written(sampling, prompts, rounds, self.seed + (number - 1) * self.samples, part))
         groups = self.real.groups[:asked]
         real = Texts(self.real.texts[:asked], groups)
@@ -155,9 +158,10 @@ class _Trial:
         beside = min(rounds * most_of_all(sets, self.words, 1), len(self.pool.texts) // 2)
         figures: list[RealTexts] = []
         for own, original in zip([real, *sets], copies([real, *sets], self.words, self.training), strict=True):
-            part = _part(progress, f"{said}: judging", len(figures), len(sets) + 1)
+            part = part_of(progress, len(figures), len(sets) + 1, f"{said}: judging")
             like = measured(own, self.words, most)
-            like.judge = self._judged(None if own is real else own, beside, part)
+            some = None if own is real else own
+            like.judge = judge_from_pool(some, self.pool, self.words, self.reader, beside, part, shown=0)
             figures.append(RealTexts(samples=like, originality=original))
         for answer, found in zip(answers, figures[1:], strict=True):
             found.samples.finished = statistics.fmean(one.finished for one in answer)
@@ -210,18 +214,6 @@ class _Trial:
         opened = open_model(self.run, device.dtype(device.for_writing()))
         opened.model.to(device.here())
         return opened
-
-    def _judged(self, own: Texts | None, count: int, progress: Progress) -> Judged | None:
-        """How well written texts, or further real ones, are told from `count` real texts."""
-        from arasuji.evaluation.judge import judge  # imports scikit-learn
-
-        first, further = self.pool.part(0, count), self.pool.part(count, count)
-        return judge(own or further, first, self.words, self.reader, count, progress, shown=0)
-
-
-def _part(progress: Progress, what: str, i: int, count: int) -> Progress:
-    """The progress of the i-th of several equal parts, which is said to be `what`."""
-    return lambda _, done, total: progress(what, round(1000 * (i + done / max(1, total))), 1000 * count)
 
 
 def _repetitions(own: Texts, words: int) -> list[float]:
