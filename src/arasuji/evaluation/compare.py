@@ -75,8 +75,6 @@ def compare(
         RunError: a run of another corpus, or a model that cannot be examined.
         BaseModelError: a reader that is not on this machine, or cannot be opened.
     """
-    from arasuji.evaluation.judge import judge_from_pool  # imports scikit-learn
-
     names = arguments.names(names)
     folder = arguments.path(corpus) if corpus else corpus_of_runs(names)
     opened = Corpus.load(folder) if corpus else own_corpus(folder)
@@ -96,6 +94,8 @@ def compare(
     most = most_of_all(sets, task.words)
     measures = [measured(own, task.words, most) for own in sets]
     beside = min(seeds * most_of_all(written, task.words, 1), len(task.pool.texts) // 2)
+    from arasuji.evaluation.judge import judge_from_pool  # imports scikit-learn
+
     doing = (part_of(progress, i, parts) for i in range(len(rows), parts))
     for own, of_set in zip([None, *written], measures, strict=True):
         judges = [judge_from_pool(own, task.pool, task.words, reader, beside, next(doing)) for reader in opened_readers]
