@@ -301,3 +301,27 @@ def test_a_teachers_distribution_can_stand_beside_the_targets(family, bpe, start
         student(ids, targets, None, loss)[0].sum().backward()
         most = max(float(p.grad.abs().max()) for group in groups for p in group["params"] if p.grad is not None)
         assert (most > 1e-3) == learns
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@torch.no_grad()
+def test_a_gpu_gives_the_numbers_of_the_cpu(model, bpe, starter_texts):
+    ids, targets = rows([bpe.encode(starter_texts[3])[:20], bpe.encode(starter_texts[4])[:20]], bpe)
+    lengths = torch.tensor([12, 12])
+
+    def by_all_ways(ids, targets, lengths):
+        def cross_entropy(scores, wanted, places):
+            assert scores.device == wanted.device == places.device == ids.device
+            return -scores.log_softmax(-1).gather(1, wanted[:, None])[:, 0]
+
+        scores, state = model.step(ids[:, :12], lengths)
+        swapped = state.select(torch.tensor([1, 0], device=ids.device))
+        nats, after = model(ids[:, 12:], targets[:, 12:], swapped)
+        carried = model.state_from({n: t.to(ids.device) for n, t in after.tensors().items()}) if after else None
+        following = model.step(ids[:, :1], torch.ones_like(lengths), carried)[0]
+        return scores, nats, model(ids, targets, None, cross_entropy)[0], following
+
+    expected = by_all_ways(ids, targets, lengths)
+    model.cuda()
+    found = by_all_ways(ids.cuda(), targets.cuda(), lengths.cuda())
+    torch.testing.assert_close([part.cpu() for part in found], list(expected), **CLOSE)

@@ -144,7 +144,7 @@ def _scores(model: LanguageModel, ids: Tensor, targets: Tensor, state: Any) -> t
         return cross_entropy(scores, wanted)
 
     _, state = model(ids, targets, state, kept)
-    return torch.cat(found) if found else torch.zeros(0, model.vocabulary_size), state
+    return torch.cat(found) if found else torch.zeros(0, model.vocabulary_size, device=ids.device), state
 
 
 def build(config: Config, tokenizer: Vocabulary, base: Path | None = None) -> Mixture:

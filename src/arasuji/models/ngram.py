@@ -36,12 +36,13 @@ class Config(BaseModel):
 
 @dataclass
 class NgramState:
-    """The last `order - 1` tokens of each row, (B, order - 1), filled with `NOTHING` on the left."""
+    """The last `order - 1` tokens of each row, (B, order - 1), filled with `NOTHING` on the left. It stays on the CPU,
+    as the counts do."""
 
     history: Tensor
 
     def select(self, rows: Tensor) -> Self:
-        return type(self)(self.history[rows])
+        return type(self)(self.history[rows.cpu()])
 
     def join(self, other: Self) -> Self:
         return type(self)(torch.cat([self.history, other.history]))
@@ -155,7 +156,7 @@ class Ngram(LanguageModel):
         losses = torch.zeros(targets.shape)
         if loss:
             scores, places = self._following(history[counted]).log().float(), counted.flatten().nonzero()[:, 0]
-            losses[counted] = loss(scores, targets[counted], places)
+            losses[counted] = loss(scores.to(place), targets[counted].to(place), places.to(place)).cpu()
         else:
             losses[counted] = -self.probabilities(history[counted], targets[counted]).log().float()
         if self.training:
@@ -219,7 +220,7 @@ class Ngram(LanguageModel):
         history = tensors["history"]
         if history.ndim != 2 or history.shape[1] != self.config.order - 1:
             raise OptionError("the checkpoint's state does not fit this model; were its options changed?")
-        return NgramState(history)
+        return NgramState(history.cpu())
 
     def size(self) -> dict[str, int]:
         ngrams = sum(len(keys) for keys in self.keys)
