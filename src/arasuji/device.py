@@ -180,6 +180,12 @@ def tune_memory() -> None:
         libc.mallopt(top_pad, 2**26)
 
 
+def wait() -> None:
+    """Wait until the accelerator has computed all that it was asked for; a CPU always has."""
+    if here().type in ("cuda", "mps"):
+        getattr(torch, here().type).synchronize()
+
+
 def release() -> None:
     """Return the accelerator's cached memory; on a CPU there is none."""
     if torch.cuda.is_available():

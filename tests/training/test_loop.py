@@ -13,6 +13,7 @@ from arasuji import api
 from arasuji.config import TrainConfig
 from arasuji.documents import Document
 from arasuji.runs import RunDirectory
+from arasuji.training import plan as plans
 from arasuji.training.batches import Batch, epoch_batches
 from arasuji.training.documents import Documents
 from arasuji.training.loop import Saved, Stepped, Stopped, Trainer, Validated
@@ -129,18 +130,26 @@ def test_asked_to_stop_it_saves_first_and_then_scores(bpe, starter_texts):
 
 
 def test_planning_changes_neither_the_model_nor_the_generators(bpe, starter_texts):
-    for family in ("ngram", "lstm", "transformer"):
+    for family, optimizer in (("ngram", "adamw"), ("lstm", "adamw"), ("transformer", "muon")):
         model = small_model(family, bpe).train()
-        batches = epoch_batches(documents(bpe, starter_texts), config(), 0, bpe.pad_id)
+        chosen = config(optimizer=optimizer, weight_decay=0.1)
+        batches = epoch_batches(documents(bpe, starter_texts), chosen, 0, bpe.pad_id)
         before = {n: t.clone() for n, t in model.learned().items()}
         torch.manual_seed(5)
-        make_plan(model, batches, config(), False, 0.1, None, None)
+        make_plan(model, batches, chosen, False, 0.1, None, None)
         drawn = torch.rand(1)
         torch.manual_seed(5)
         assert torch.equal(drawn, torch.rand(1))
         for name, tensor in model.learned().items():
             assert torch.equal(tensor, before[name])
         assert all(p.grad is None for p in model.parameters())
+
+
+def test_a_plan_counts_the_time_of_the_optimizer(bpe, starter_texts, monkeypatch):
+    monkeypatch.setattr(plans, "update", lambda *arguments, **options: time.sleep(0.02))
+    batches = epoch_batches(documents(bpe, starter_texts), config(), 0, bpe.pad_id)
+    plan = make_plan(small_model("lstm", bpe), batches, config(), False, 0.0, None, None)
+    assert plan.seconds > 0.02 * plan.steps
 
 
 def test_the_estimate_holds_what_saving_the_best_model_takes(corpus, tmp_path, monkeypatch):

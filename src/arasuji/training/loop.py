@@ -28,7 +28,7 @@ from arasuji.errors import RunError, TrainingError
 from arasuji.models import LanguageModel, Loss
 from arasuji.training.batches import Batch
 from arasuji.training.gradient import add_gradient, add_processes
-from arasuji.training.optimizers import optimizers_of, restore_states, states_of
+from arasuji.training.optimizers import optimizers_of, restore_states, states_of, update
 from arasuji.training.plan import Plan
 from arasuji.training.schedule import Plateau, learning_rate
 
@@ -233,13 +233,7 @@ class Trainer:
             raise TrainingError(
                 f"the loss is not a number at step {at.step + 1}: lower learning_rate, or set clip_norm"
             )
-        if self.optimizers and self.config.clip_norm:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.step()
-            optimizer.zero_grad()
+        update(self.model, self.optimizers, self.config, rate)
         at.step += 1
         at.seconds = time.perf_counter() - self._began
         at.batch += len(batches)

@@ -72,6 +72,17 @@ def optimizers_of(model: LanguageModel, config: TrainConfig, bf16: bool) -> list
     return found + ([kind(groups, lr=config.learning_rate, fused=True)] if groups else [])
 
 
+def update(model: LanguageModel, optimizers: list[torch.optim.Optimizer], config: TrainConfig, rate: float) -> None:
+    """Clip the gradients, move the parameters at the learning rate `rate`, and forget the gradients."""
+    if optimizers and config.clip_norm:
+        nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
+        optimizer.zero_grad()
+
+
 def _hidden_matrices(model: LanguageModel) -> set[int]:
     """The identities of all matrices but those of embeddings and of the output layer, whose rows stand for tokens."""
     kinds = (nn.Embedding, nn.AdaptiveLogSoftmaxWithLoss)

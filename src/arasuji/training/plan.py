@@ -1,4 +1,4 @@
-"""Plans a run: its steps and validations, from the time that a few of its batches take before it starts."""
+"""Plans a run: its steps and validations, from the time that a few of its steps take before it starts."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from pydantic import TypeAdapter
 
 from arasuji import processes
 from arasuji.config import TrainConfig
-from arasuji.device import generators, peak_memory, set_generators
+from arasuji.device import generators, peak_memory, set_generators, wait
 from arasuji.models import LanguageModel, Loss
 from arasuji.runs import as_written
 from arasuji.training.batches import Batch, Epoch
 from arasuji.training.gradient import add_gradient, add_processes
+from arasuji.training.optimizers import optimizers_of, update
 
 PROBES = 4
-"""This many batches, spread over an epoch, are timed. The first one is read once more before, as a warm-up."""
+"""A step is timed with this many batches, spread over an epoch, and before with the first one, as a warm-up."""
 RESERVE = 0.06
 """This share of `--max-minutes` is kept for checkpoints and for what the timed batches do not show."""
 FEWEST_VALIDATIONS = 4
@@ -42,7 +43,7 @@ class Plan:
     seconds: float
     """The estimated time of the whole run, with its validations and the saving of best models."""
     memory: int
-    """The estimated peak in bytes: that of the timed batches, and Adam's two moments of every trained parameter."""
+    """The estimated peak in bytes: that of the timed steps."""
 
 
 def make_plan(
@@ -55,19 +56,19 @@ def make_plan(
     deadline: float | None,
     loss_of: Callable[[Batch], Loss] | None = None,
 ) -> Plan:
-    """Make a plan from the time that a few batches take, forwards and backwards. No step is taken: the model and the
-    generators stay as they were.
+    """Make a plan from the time that a few steps take. Their learning rate is zero, and their optimizer is forgotten:
+    the model and the generators stay as they were.
 
     `validation_seconds` is what one validation is expected to take, with the saving of the model as the best so far;
     `deadline`, on the clock of `time.monotonic`, is when the run must be over.
     """
     per_epoch = -(-len(batches) // config.accumulate)
     tokens = batches.counted
-    trained = _token_seconds(model, batches, bf16, loss_of)
+    token_seconds, update_seconds = _seconds(model, batches, config, bf16, loss_of)
     steps = per_epoch * config.epochs
     if max_steps is not None:
         steps = min(steps, max_steps)
-    step_seconds = trained * tokens / per_epoch
+    step_seconds = token_seconds * tokens / per_epoch + update_seconds
     every = -(-per_epoch // config.validations)
     few = FEWEST_VALIDATIONS
     if deadline is not None:
@@ -79,7 +80,7 @@ def make_plan(
         steps = max(1, min(steps, possible))
     every = max(1, min(every, -(-steps // few)))
     seconds = steps * step_seconds + -(-steps // every) * validation_seconds
-    return _main_says(Plan(steps, per_epoch, every, tokens, seconds, peak_memory() + 8 * model.size()["trained"]))
+    return _main_says(Plan(steps, per_epoch, every, tokens, seconds, peak_memory()))
 
 
 def _main_says(plan: Plan) -> Plan:
@@ -101,26 +102,34 @@ def kept_plan(last: Path, state: dict[str, Any], batches: Epoch, config: TrainCo
     return plan if max_steps is None else replace(plan, steps=min(max_steps, per_epoch * config.epochs))
 
 
-def _token_seconds(model: LanguageModel, batches: Epoch, bf16: bool, loss_of: Callable[[Batch], Loss] | None) -> float:
-    """The seconds that a step takes for each counted target."""
+def _seconds(
+    model: LanguageModel,
+    batches: Epoch,
+    config: TrainConfig,
+    bf16: bool,
+    loss_of: Callable[[Batch], Loss] | None,
+) -> tuple[float, float]:
+    """The seconds that each counted target takes, forwards and backwards, and those of a step's update: Muon's takes
+    up to half as long as a step's targets."""
     before = generators()
-    by_reading = not any(
-        True for _ in model.parameters()
-    )  # such a model learns in `forward`, and must forget these batches
-    learned = {n: t.clone() for n, t in model.learned().items()} if by_reading else {}
+    optimizers = optimizers_of(model, config, bf16)
+    # A model without optimizers learns in `forward`, and must forget these batches.
+    learned = {} if optimizers else {n: t.clone() for n, t in model.learned().items()}
     chosen = [batches[i * len(batches) // PROBES] for i in range(min(PROBES, len(batches)))]
-    seconds = counted = 0.0
+    reading = updating = counted = 0.0
     for probe, batch in enumerate([chosen[0], *chosen]):
         began = time.perf_counter()
         nats, _ = add_gradient(model, batch, batch.counted, bf16, loss_of=loss_of)
         add_processes(model, nats)
-        float(nats)  # waits for an accelerator to be done
+        wait()
+        read = time.perf_counter()
+        update(model, optimizers, config, rate=0.0)  # takes as long as any, and moves nothing
+        wait()
         if probe:
-            seconds += time.perf_counter() - began
+            reading += read - began
+            updating += time.perf_counter() - read
             counted += batch.counted
-        for parameter in model.parameters():
-            parameter.grad = None
-    if by_reading:
+    if not optimizers:
         model.restore(learned)
     set_generators(before)
-    return seconds / max(1, counted)
+    return reading / max(1, counted), updating / len(chosen)
