@@ -109,8 +109,8 @@ def _seconds(
     bf16: bool,
     loss_of: Callable[[Batch], Loss] | None,
 ) -> tuple[float, float]:
-    """The seconds that each counted target takes, forwards and backwards, and those of a step's update: a tenth of a step
-    or more, where few targets move many parameters, and with Muon."""
+    """The seconds that each counted target takes, forwards and backwards, and those of a step's update: a tenth of a
+    step or more, where few targets move many parameters, and with Muon."""
     before = generators()
     optimizers = optimizers_of(model, config, bf16)
     # A model without optimizers learns in `forward`, and must forget these batches.
