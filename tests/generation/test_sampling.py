@@ -296,6 +296,14 @@ def test_a_row_is_drawn_by_its_own_numbers_alone():
     assert torch.equal(torch.random.get_rng_state(), before)  # the global generator is not touched
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_gpu_draws_what_the_cpu_draws():
+    scores = scores_of(5, 50_000)
+    own = draw(scores.cuda(), numbers(range(ROWS)))
+    assert own.is_cuda
+    assert torch.equal(own.cpu(), draw(scores, numbers(range(ROWS))))
+
+
 def test_numbers_drawn_ahead_are_those_drawn_one_by_one():
     own, alone = numbers([7])[0], torch.Generator().manual_seed(7)
     for _ in range(200):

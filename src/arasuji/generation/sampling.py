@@ -140,6 +140,10 @@ def draw(scores: Tensor, numbers: Sequence[Iterator[float]]) -> Tensor:
 
     The inverse of the cumulative distribution at the number: what a row draws does not depend on the others.
     """
-    cumulative = scores.softmax(-1).cumsum(-1, dtype=torch.float64).cpu()
-    target = torch.tensor([next(own) for own in numbers], dtype=torch.float64)[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, target, right=True)[:, 0].clamp(max=scores.shape[-1] - 1).to(scores.device)
+    shares = scores.softmax(-1)
+    if shares.device.type == "mps":  # it has no float64
+        shares = shares.cpu()
+    cumulative = shares.cumsum(-1, dtype=torch.float64)  # stays on a GPU: 8 bytes a token are much to copy
+    own = torch.tensor([next(row) for row in numbers], dtype=torch.float64, device=cumulative.device)
+    places = torch.searchsorted(cumulative, own[:, None] * cumulative[:, -1:], right=True)[:, 0]
+    return places.clamp(max=scores.shape[-1] - 1).to(scores.device)
