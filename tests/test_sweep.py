@@ -9,16 +9,18 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from arasuji import api
 from arasuji.cli import sweep as command
 from arasuji.config import SamplingConfig
 from arasuji.corpus import Corpus
 from arasuji.errors import OptionError, RunError
-from arasuji.reports.sweep import label, sweep_page
+from arasuji.reports.sweep import label, sweep_page, verdict
 from arasuji.runs import RunDirectory, sampling_of
 from arasuji.tuning.grid import choices_of, grid_of
-from arasuji.tuning.sweep import surely_more, sweep
+from arasuji.tuning.sweep import copies_more, repeats_more, sweep
 
 ASKED = ["temperature=0.01|1", "top_k=0", "top_p=1", "min_p=0"]
 SAMPLES = 40
@@ -189,6 +191,25 @@ def test_a_base_model_and_too_few_texts_are_refused(run, reader):
         api.sweep(run, samples=39)
 
 
+def test_too_few_groups_for_a_judge_are_refused_before_anything_is_written(run, corpus, reader):
+    loaded = Corpus.load(corpus)
+    one = [replace(record, group="a series") for record in loaded.validation]
+    with pytest.raises(OptionError, match="are of 1 groups"):
+        sweep(run, corpus, replace(loaded, validation=one), choices_of(ASKED), 40, 0, str(reader), lambda *_: None)
+
+
+def test_intervals_meet_only_where_neither_lies_below_the_other(swept):
+    def with_judge(low, high, stage=2, **more):
+        tried = swept.best.model_copy(deep=True, update={"stage": stage, **more})
+        tried.figures.samples.judge = tried.judge.model_copy(update={"auroc_low": low, "auroc_high": high})
+        return tried
+
+    best = with_judge(0.6, 0.7, sampling=swept.now)
+    others = [with_judge(0.4, 0.5, copies=True), with_judge(0.55, 0.65), with_judge(0.8, 0.9)]
+    said = " ".join(verdict(swept.model_copy(update={"tried": [best, *others]})))
+    assert "meets those of 1 of the 3 other settings" in said
+
+
 def test_settings_may_be_edited_and_those_that_are_none_are_one_line(run, swept, tmp_path):
     file, before = run / "sampling.toml", (run / "sampling.toml").read_text()
     try:
@@ -217,8 +238,22 @@ def test_settings_may_be_edited_and_those_that_are_none_are_one_line(run, swept,
         file.write_text(before)
 
 
-def test_a_mean_is_surely_more_only_beyond_chance():
-    assert not surely_more([0.0] * 399 + [1.0], [0.0] * 400)
-    assert surely_more([0.0] * 390 + [1.0] * 10, [0.0] * 400)
-    assert not surely_more([1.0], [0.0])
-    assert not surely_more([0.0] * 50, [0.1, 0.2] * 25)
+def test_repetition_is_more_than_that_of_real_texts_only_beyond_chance():
+    assert not repeats_more([0.0] * 399 + [1.0], [0.0] * 400)
+    assert repeats_more([0.0] * 390 + [1.0] * 10, [0.0] * 400)
+    assert not repeats_more([1.0] * 5, [0.0] * 400)
+    assert not repeats_more([0.0] * 50, [0.1, 0.2] * 25)
+    assert not repeats_more([0.0] * 50, [0.0] * 50)
+
+
+def test_copies_are_more_than_those_of_real_texts_only_beyond_chance():
+    assert copies_more(7, 100, 3, 600)
+    assert not copies_more(1, 400, 0, 400)
+    assert not copies_more(5, 96, 0, 16)  # none of few real ones says little
+    assert not copies_more(0, 400, 4, 400)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_equal_shares_of_copies_are_never_more(own, times):
+    assert not copies_more(own, 60, own * times, 60 * times)

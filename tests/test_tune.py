@@ -13,6 +13,7 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,10 +22,13 @@ from arasuji.cli import tune as command
 from arasuji.corpus import Corpus
 from arasuji.errors import OptionError, RunError, TrainingError
 from arasuji.runs import RunDirectory
+from arasuji.teaching.lesson import Taught
 from arasuji.training.loop import Stepped
+from arasuji.training.work import Work
 from arasuji.tuning import TrialStarted
 from arasuji.tuning import search as loop
 from arasuji.tuning.preset import as_toml
+from arasuji.tuning.shown import show
 from arasuji.tuning.space import Choices, Range, read_space
 from arasuji.tuning.study import COMPLETE_FIRST
 
@@ -234,6 +238,37 @@ def test_a_trial_that_cannot_be_trained_is_kept_as_failed_and_the_search_ends_wh
     assert "were not tried" in found.ended
     with pytest.raises(TrainingError, match="batch_size"):
         api.tune("lstm-small", corpus, tmp_path / "b", [*small, "batch_size=999999998|999999999"], 1)
+
+
+def test_a_trial_whose_model_finds_no_memory_has_failed_and_the_search_goes_on(corpus, tmp_path, monkeypatch):
+    build = Work.build
+
+    def built(chosen, *others):
+        if chosen.model["hidden"] == 9:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return build(chosen, *others)
+
+    monkeypatch.setattr(Work, "build", built)
+    small = ["size=300", "embedding=8", "tie_weights=false", "train.max_length=8", "sampling.max_length=2"]
+    found = api.tune("lstm-small", corpus, tmp_path / "a", [*small, "hidden=8|9"], 2, max_steps=1)
+    assert {trial.values["hidden"]: trial.state for trial in found.trials} == {"8": "complete", "9": "failed"}
+    assert "memory" in next(trial.reason for trial in found.trials if trial.state == "failed")
+
+
+def test_the_best_preset_is_written_again_where_a_kill_has_left_none(searched, corpus, tmp_path):
+    out = tmp_path / "copy"
+    shutil.copytree(searched[0], out)
+    before = (out / "best.toml").read_text("utf-8")
+    for left in ("", "# of an earlier trial"):
+        (out / "best.toml").write_text(left)
+        api.tune("ngram", corpus, out, ASKED, TRIALS, max_steps=STEPS)
+        assert (out / "best.toml").read_text("utf-8") == before
+
+
+def test_what_a_teacher_does_for_a_trial_is_shown(searched, capsys, monkeypatch):
+    monkeypatch.setattr("arasuji.training.shown.PLAIN_SECONDS", 0)
+    show([TrialStarted(1, 1, {}), *(Taught("reads", done, done / 100) for done in (0, 50, 100)), searched[1]])
+    assert "teacher reads  50 texts, 50%" in capsys.readouterr().err
 
 
 def test_a_search_is_shown_in_80_columns_as_json_and_on_a_page(searched, corpus, capsys):

@@ -300,9 +300,10 @@ def sweep(
     models.
 
     `settings` change the grid (see `tuning.grid`): "key=a|b|c" are other choices, "key=value" is a single one; lengths
-    stay those of the run. In the first stage each setting continues `samples` beginnings of validation texts; in the
-    second one the best quarter, and the settings that the run had, write four times as many new texts. Text i of a
-    stage has the same seed for all settings. `reader` is the base model by which texts are judged (`evaluation.judge`).
+    stay those of the run. In the first stage each setting continues about `samples` beginnings of validation texts
+    (where there are fewer, all of them as many times as comes nearest); in the second one the best quarter, and the
+    settings that the run had, write four times as many new texts. Text i of a stage has the same seed for all settings.
+    `reader` is the base model by which texts are judged (`evaluation.judge`).
 
     The best setting is the one of the second stage whose texts are the hardest to tell from real ones (the least area
     under the ROC curve). Settings come last whose texts repeat themselves more than real ones do, or of whose texts

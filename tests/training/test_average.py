@@ -59,6 +59,16 @@ def test_it_is_a_run_that_writes_and_is_scored_and_costs_what_all_have_cost(runs
     assert made.facts.averaged == [str(run) for run in runs[:2]]
 
 
+def test_a_run_without_its_log_costs_nothing_that_is_known(runs, tmp_path):
+    shutil.copytree(runs[0], tmp_path / "run")
+    (tmp_path / "run" / "metrics.jsonl").unlink()
+    (line,) = api.average([tmp_path / "run", runs[1]], tmp_path / "mean").history()
+    last = RunDirectory(runs[1]).history()[-1]
+    assert (line["step"], line["tokens"]) == (last["step"], last["tokens"])
+    RunDirectory(tmp_path / "run").log(tmp_path / "run" / "metrics.jsonl", {"step": STEPS, "bits_per_byte": 2.0})
+    assert api.average([tmp_path / "run", runs[1]], tmp_path / "other").history()[0]["tokens"] == last["tokens"]
+
+
 def test_a_mean_is_not_trained_further(runs, corpus, base, tmp_path):
     api.average(runs[:2], tmp_path / "mean")
     with pytest.raises(RunError, match="a mean of other runs"):

@@ -37,7 +37,11 @@ def sweep(
         ),
     ] = None,
     samples: Annotated[
-        int, Option(min=40, help="Texts of each setting in the first stage; four times as many in the second")
+        int,
+        Option(
+            min=40,
+            help="About how many texts of each setting the first stage has; the second one has four times as many",
+        ),
     ] = 100,
     seed: Annotated[
         int, Option(min=0, max=2**32 - 1, help="The seed of the first text; each further text has the next one")

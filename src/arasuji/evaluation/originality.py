@@ -13,9 +13,10 @@ from arasuji.corpus.index import TrainingWords
 from arasuji.corpus.script import placed_words
 from arasuji.corpus.shingles import shingles
 
-SIZES = (4, 8, 13)
-"""The sizes of the shingles whose share is measured; 13 words in a row are hardly ever chance (Brown et al. 2020,
-appendix C)."""
+COPY_WORDS = 13
+"""So many words in a row are hardly ever chance (Brown et al. 2020, appendix C)."""
+SIZES = (4, 8, COPY_WORDS)
+"""The sizes of the shingles whose share is measured."""
 MARKED = 8
 """The least number of words in a row that is marked as copied."""
 NEAREST = 3

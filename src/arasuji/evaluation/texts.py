@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from arasuji.corpus.index import TrainingWords
 from arasuji.corpus.script import placed_words
 from arasuji.evaluation.diversity import Words, distinct, repetition, self_bleu
-from arasuji.evaluation.originality import SIZES, Copied, copied
+from arasuji.evaluation.originality import COPY_WORDS, SIZES, Copied, copied
 from arasuji.evaluation.report import Originality, TextMeasures
 
 FEWEST = 20
@@ -122,7 +122,7 @@ def _longest(longest: Sequence[int], prompts: int) -> dict[str, Any]:
     return {
         "longest_words": statistics.median_high(each),
         "longest_words_range": (min(each), max(each)),
-        "copying_texts": statistics.fmean(words >= max(SIZES) for words in longest),
+        "copying_texts": statistics.fmean(words >= COPY_WORDS for words in longest),
     }
 
 

@@ -65,7 +65,8 @@ def verdict(found: Sweep) -> list[str]:
         past = f"With the run's previous settings, {label(found, found.now)}, it is {share(before.judge.auroc)}"
         said.append(f"{past}." if found.shown_better else f"{past}; the intervals meet, so no difference is shown.")
     others = [one.judge for one in found.tried if one.stage == best.stage and one is not best and one.judge]
-    met = sum(judge.auroc_low <= best.judge.auroc_high for judge in others)
+    low, high = best.judge.auroc_low, best.judge.auroc_high
+    met = sum(judge.auroc_low <= high and low <= judge.auroc_high for judge in others)
     said.append(f"The interval meets those of {met:,} of the {len(others):,} other settings of the second stage.")
     if best.too_much:
         said.append(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from arasuji.evaluation.originality import COPY_WORDS
 from arasuji.evaluation.report import ComparedModel, Pair, RealTexts, Report
 from arasuji.reports.page import share
 
-COPIED = 13
-"""The number of words in a row that are hardly ever chance."""
 SHOTS = (
     "A model with shots has this number of texts of the training split in its context, before each text that it "
     "predicts or continues; it was not trained on them."
@@ -86,7 +85,9 @@ def _judged(models: Sequence[ComparedModel], real: RealTexts) -> list[str]:
 def _unjudged(models: Sequence[ComparedModel], without_judge: str) -> list[str]:
     short = [m for m in models if m.samples.long_enough < 0.5]
     if len(short) < len(models) and all(m.samples.judge is None for m in models if m not in short):
-        return [without_judge or "The texts are too few for a judge to tell them from real ones."]
+        return [
+            without_judge or "The texts are too few, or of too few groups, for a judge to tell them from real ones."
+        ]
     return [
         f"Only {share(m.samples.long_enough)} of the texts of {m.name} are long enough to be judged." for m in short
     ]
@@ -95,8 +96,8 @@ def _unjudged(models: Sequence[ComparedModel], without_judge: str) -> list[str]:
 def _copies(models: Sequence[ComparedModel], real: RealTexts) -> str:
     most = max(models, key=lambda model: model.originality.longest_words)
     longest = most.originality.longest_words
-    if longest < COPIED:
-        return f"No model copies from its training texts: none has written {COPIED} words in a row from there."
+    if longest < COPY_WORDS:
+        return f"No model copies from its training texts: none has written {COPY_WORDS} words in a row from there."
     own = real.originality.longest_words
     if longest <= own:
         return (
@@ -105,6 +106,6 @@ def _copies(models: Sequence[ComparedModel], real: RealTexts) -> str:
         )
     copying = share(most.originality.copying_texts)
     return (
-        f"{most.name} copies most: up to {longest} words in a row, and {COPIED} or more in {copying} of its texts; "
+        f"{most.name} copies most: up to {longest} words in a row, and {COPY_WORDS} or more in {copying} of its texts; "
         f"as many real texts that no model has seen share up to {own}."
     )

@@ -19,14 +19,11 @@ from arasuji.config import SamplingConfig
 from arasuji.corpus import Record
 from arasuji.corpus.index import numbered
 from arasuji.errors import PromptError, RunError
-from arasuji.evaluation.originality import copied
+from arasuji.evaluation.originality import COPY_WORDS, copied
 from arasuji.generation.decode import Request, Sample, beginning_of, decode
 from arasuji.generation.engine import check_length
 from arasuji.runs import TrainedModel
 
-COPY_WORDS = 13
-"""A text with so many words in a row from one training text is dropped: it is hardly ever chance (Brown et al. 2020,
-appendix C), and the student reads that text anyway."""
 AT_ONCE = 500
 """Copies are looked for in this many texts at once, since each time the training split is read; then they are kept."""
 
@@ -41,7 +38,8 @@ class Written(BaseModel):
     metadata: dict[str, object] = {}
     """The fields of a training text that the teacher was told, if it reads fields."""
     dropped: Literal["", "copy", "no end", "no room"] = ""
-    """Why it was dropped: it is a copy, it is empty or had not ended, or its fields leave no room for a text."""
+    """Why it was dropped: it has `COPY_WORDS` words in a row from one training text, which the student reads anyway; it
+    is empty or had not ended; or its fields leave no room for a text."""
     seconds: float = Field(allow_inf_nan=False)
     """For how long the teacher had written by then."""
 

@@ -44,8 +44,9 @@ def average(runs: Sequence[Path], out: Path, corpus: Corpus) -> RunDirectory:
         records = scored_records(corpus, first.experiment.train)
         with device.autocast(device.dtype("auto") == torch.bfloat16):
             found = score(trained.model, trained.tokenizer, records, format=trained.format)
-        ends = [directory.history()[-1:] for directory in directories]
-        cost = {key: sum(line[key] for (line,) in ends if line) for key in ("step", "tokens", "seconds")}
+        stepped = [[line for line in directory.history() if "tokens" in line][-1:] for directory in directories]
+        ends = [line for last in stepped for line in last]  # a run without its log costs nothing that is known
+        cost = {key: sum(line[key] for line in ends) for key in ("step", "tokens", "seconds")}
         facts = first.model_copy(
             update={"name": f"{first.name}, mean of {len(runs)}", "averaged": list(map(str, runs))}
         )

@@ -109,7 +109,7 @@ class _Loop:
             return self.should_stop() or (TIME_OVER if time.monotonic() > end - session.STOP_SECONDS else "")
 
         search.trials = ended_trials(self.study)
-        self._delete_weights()
+        self._keep_best()
         while not search.ended:
             if len(search.trials) >= self.limits.trials:
                 search.ended = "the last trial"
@@ -188,8 +188,8 @@ class _Loop:
                     found.reason, at = event.reason, event.progress
                     found.steps, found.seconds = at.step, round(at.seconds, 3)
                     found.best_step, found.bits_per_byte = at.best_step, at.best_bits
-        except (TrainingError, OptionError, RuntimeError, MemoryError) as error:
-            if isinstance(error, RuntimeError | MemoryError) and not out_of_memory(error):
+        except (TrainingError, OptionError, RunError, RuntimeError, MemoryError) as error:
+            if isinstance(error, RunError | RuntimeError | MemoryError) and not out_of_memory(error):
                 raise
             found.reason, found.state = first_line(error), "failed"
         if asked and found.reason == asked:
@@ -222,16 +222,17 @@ class _Loop:
         else:  # a trial that failed is to the sampler one that was pruned: it looks elsewhere
             self.study.tell(trial, state=TrialState.PRUNED)
         self.search.trials.append(found)
-        best = found is self.search.best
-        if best:
-            said = f"arasuji tune {self.search.preset}, trial {found.number}: {found.bits_per_byte:.4f} bits per byte"
-            chosen = self._run(found).facts.experiment  # in the size that it had
-            files.write_text(self.out / BEST, as_toml(chosen, f"{said} of the validation split"))
-        self._delete_weights()
-        return TrialEnded(found, best)
+        self._keep_best()
+        return TrialEnded(found, found is self.search.best)
 
-    def _delete_weights(self) -> None:
-        best = self.search.best
+    def _keep_best(self) -> None:
+        """Write the preset of the best trial where it is not there yet, and delete the weights of the others."""
+        best, path = self.search.best, self.out / BEST
+        if best:
+            said = f"arasuji tune {self.search.preset}, trial {best.number}: {best.bits_per_byte:.4f} bits per byte"
+            if not path.exists() or said not in files.read_bytes(path).decode("utf-8", "replace"):
+                chosen = self._run(best).facts.experiment  # in the size that it had
+                files.write_text(path, as_toml(chosen, f"{said} of the validation split"))
         for ended in self.search.trials:
             if ended is not best and not self.keep:
                 self._run(ended).delete_weights()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from arasuji.speech import duration, say
+from arasuji.teaching.lesson import Taught
 from arasuji.training.events import Started
 from arasuji.training.loop import Stepped
 from arasuji.training.shown import ProgressLine
@@ -24,6 +25,8 @@ def show(events: Iterable[TuneEvent]) -> Search:
             line.total = event.plan.steps
             if event.resumed_step:
                 line.say(f"            resumed at step {event.resumed_step:,}")
+        elif isinstance(event, Taught):
+            line.teacher(event)
         elif isinstance(event, Stepped):
             line.step(event)
         elif isinstance(event, TrialEnded):

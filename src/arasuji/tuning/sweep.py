@@ -35,7 +35,7 @@ from arasuji.evaluation.reader import Reader
 from arasuji.evaluation.report import RealTexts
 from arasuji.evaluation.rows import check_run
 from arasuji.evaluation.task import LEAST_WORDS, PROMPT_WORDS, pool_of, prompt_of, rest_of, shuffled, words_to_cut
-from arasuji.evaluation.texts import Texts, copies, measured, most_of_all
+from arasuji.evaluation.texts import FEWEST, Texts, copies, measured, most_of_all
 from arasuji.runs import RunDirectory, TrainedModel, mark_of, open_model, versions
 from arasuji.tuning.grid import grid_of
 from arasuji.tuning.swept import Stage, Sweep, Tried
@@ -43,10 +43,9 @@ from arasuji.tuning.swept import Stage, Sweep, Tried
 SECOND = 4
 """One of this number of settings is in the second stage, which has this many times as many texts."""
 FEWEST_BEGUN = 10
-"""The least number of validation texts that are begun: the judge learns from the texts of some of them and is asked of
-those of others."""
-SURELY = 1.96
-"""A mean is surely higher than another where it is so by this many standard errors of their difference."""
+"""The least number of validation texts that are begun."""
+CHANCE = 0.025
+"""A figure is above that of real texts where it would be as high by chance in fewer cases than this."""
 
 
 def sweep(
@@ -114,11 +113,18 @@ class _Trial:
 
     @staticmethod
     def of(run: str, folder: Path, corpus: Corpus, samples: int, seed: int, reader: Reader) -> _Trial:
+        from arasuji.evaluation.judge import FOLDS  # imports scikit-learn
+
         records = [r for r in shuffled(corpus.validation, seed) if len(words_of(rest_of(r))) >= LEAST_WORDS]
         if len(records) < FEWEST_BEGUN:
             raise OptionError(
                 f"{len(records)} validation texts of {folder} have {PROMPT_WORDS + LEAST_WORDS} words or more, and "
                 f"{FEWEST_BEGUN} are needed: take a larger corpus"
+            )
+        if (groups := len({record.group for record in records[:samples]})) < FOLDS:
+            raise OptionError(
+                f"the validation texts of {folder} are of {groups} groups, such as the seasons of a series, and "
+                f"{FOLDS} are needed: take a larger corpus"
             )
         words = words_to_cut([rest_of(record) for record in records])
         splits = {"validation": records, "train": shuffled(corpus.train, seed)}
@@ -145,12 +151,12 @@ class _Trial:
 
         asked = self.samples if number == 1 else SECOND * self.samples
         prompts = self.prompts[:asked]
-        rounds = asked // len(prompts)
+        rounds = round(asked / len(prompts))
         said = f"stage {number} of 2, {len(grid)} settings"
         answers = []
         for i, sampling in enumerate(grid):
             part = part_of(progress, i, len(grid), f"{said}: writing")
-            answers.append(self._written(sampling, prompts, rounds, self.seed + (number - 1) * self.samples, part))
+            answers.append(self._written(sampling, prompts, rounds, self.seed + (number - 1) * 2 * self.samples, part))
         groups = self.real.groups[:asked]
         real = Texts(self.real.texts[:asked], groups)
         sets = [Texts([one.text for one in answer], groups) for answer in answers]
@@ -171,8 +177,8 @@ class _Trial:
                 sampling=sampling,
                 stage=number,
                 figures=found,
-                repeats=surely_more(_repetitions(own, self.words), _repetitions(real, self.words)),
-                copies=surely_more(_copying(found, own), _copying(of_real, real)),
+                repeats=repeats_more(_repetitions(own, self.words), _repetitions(real, self.words)),
+                copies=copies_more(_copying(found, own), len(own.texts), _copying(of_real, real), len(real.texts)),
             )
             for sampling, own, found in zip(grid, sets, figures[1:], strict=True)
         ]
@@ -217,18 +223,31 @@ class _Trial:
 
 
 def _repetitions(own: Texts, words: int) -> list[float]:
-    return [repetition(cut.words) for cuts in own.rounds(words) for cut in cuts]
+    """The repetition of the texts of each group, on average: texts of one group are not independent of each other."""
+    of_group: dict[str, list[float]] = {}
+    for cuts in own.rounds(words):
+        for cut in cuts:
+            of_group.setdefault(cut.group, []).append(repetition(cut.words))
+    return [statistics.fmean(some) for some in of_group.values()]
 
 
-def _copying(figures: RealTexts, own: Texts) -> list[float]:
-    """1 for each text that has many words in a row from a training text, 0 for each other one."""
-    many = round(figures.originality.copying_texts * len(own.texts))
-    return [1.0] * many + [0.0] * (len(own.texts) - many)
+def _copying(figures: RealTexts, own: Texts) -> int:
+    """How many texts have many words in a row from a training text."""
+    return round(figures.originality.copying_texts * len(own.texts))
 
 
-def surely_more(own: Sequence[float], real: Sequence[float]) -> bool:
-    """Whether the mean of `own` is above that of `real` beyond chance (Welch 1947); not known of fewer than two."""
-    if min(len(own), len(real)) < 2:
+def repeats_more(own: Sequence[float], real: Sequence[float]) -> bool:
+    """Whether repetition is higher than that of real texts beyond chance, by the test of Mann and Whitney (1947), which
+    does not ask how it is spread. False of fewer than `FEWEST` figures."""
+    from scipy.stats import mannwhitneyu  # slow to import
+
+    if min(len(own), len(real)) < FEWEST or not any(own):
         return False
-    error = math.sqrt(sum(statistics.variance(some) / len(some) for some in (own, real)))
-    return statistics.fmean(own) - statistics.fmean(real) > SURELY * error
+    return bool(mannwhitneyu(own, real, alternative="greater").pvalue < CHANCE)
+
+
+def copies_more(own: int, texts: int, real: int, real_texts: int) -> bool:
+    """Whether `own` of `texts` are more than `real` of `real_texts` beyond chance, by Fisher's exact test (1922)."""
+    from scipy.stats import fisher_exact  # slow to import
+
+    return bool(fisher_exact([[own, texts - own], [real, real_texts - real]], alternative="greater").pvalue < CHANCE)
