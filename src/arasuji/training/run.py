@@ -71,18 +71,7 @@ class Run:
             asked_teacher=chosen.teaching.teacher,
             versions=versions(),
         )
-
-        # A run is continued with what it was started with (`kept`).
-        kept = saved = None
-        if not directory.is_new:
-            if not resume:
-                raise RunError(f"{directory.path} exists already; continue it with --resume, or say another --out")
-            kept, saved = directory.facts, directory.load_last()
-            if kept.averaged:
-                raise RunError(f"{directory.path} is a mean of other runs, which is not trained: say another --out")
-            facts = origin.continued(directory.path, kept, facts)
-        if saved is None:
-            kept = None  # there is no checkpoint yet, so the run starts again
+        kept, saved, facts = _continued(directory, facts, resume)
         experiment = facts.experiment
 
         # The base, the tokenizer and the model.
@@ -111,15 +100,8 @@ class Run:
         if not processes.alike([int(corpus.hash[:12], 16), step]):
             raise RunError("the processes do not see the same corpus and run folder: put both on a disk that all share")
         lesson = None
-        if experiment.teaching.teacher:
-            lesson = Lesson(
-                folder=lessons,
-                config=experiment.teaching,
-                train=corpus.train,
-                tokenizer=tokenizer,
-                format=experiment.document.format,
-                tokens=facts.tokens,
-            )
+        if (config := experiment.teaching).teacher:
+            lesson = Lesson(lessons, config, corpus.train, tokenizer, experiment.document.format, facts.tokens)
         return cls(directory, RunLog(directory), facts, work, saved, lesson, notes)
 
     def taught(self, should_stop: Callable[[], str]) -> Generator[Taught, None, str]:
@@ -210,6 +192,21 @@ class Run:
             lower_bound=not self.work.tokenizer.lossless,
             notes=self.notes,
         )
+
+
+def _continued(
+    directory: RunDirectory, facts: RunFacts, resume: bool
+) -> tuple[RunFacts | None, Checkpoint | None, RunFacts]:
+    """What a run was started with, its checkpoint, and the facts that it has from now on. The first two are None of a
+    new run, and of one that has no checkpoint yet, which starts again."""
+    if directory.is_new:
+        return None, None, facts
+    if not resume:
+        raise RunError(f"{directory.path} exists already; continue it with --resume, or say another --out")
+    kept, saved = directory.facts, directory.load_last()
+    if kept.averaged:
+        raise RunError(f"{directory.path} is a mean of other runs, which is not trained: say another --out")
+    return kept if saved else None, saved, origin.continued(directory.path, kept, facts)
 
 
 def _new_tokenizer(experiment: Experiment, corpus: Corpus, base: Path | None) -> tokenizers.Tokenizer:
