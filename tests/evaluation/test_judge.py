@@ -12,7 +12,7 @@ from disturbed import foreign_sentence, shuffled_words
 from arasuji import bases
 from arasuji.corpus.script import words_of
 from arasuji.evaluation.bootstrap import area_interval
-from arasuji.evaluation.judge import FOLDS, cross_judged, judge, of_rows, of_words, told
+from arasuji.evaluation.judge import FOLDS, accuracy_of, cross_judged, judge, of_rows, of_words
 from arasuji.evaluation.reader import NUMBERS, Reader
 from arasuji.evaluation.texts import Texts
 
@@ -95,7 +95,7 @@ def test_labels_at_random_are_a_coin():
         mixed = np.random.default_rng(seed).permutation(truth)
         null.append(np.mean((cross_judged(of_rows(made), made, mixed, groups)[0] > 0) == mixed))
     assert 0.47 < np.mean(null) < 0.53
-    assert told(cross_judged(of_rows(made), made, truth, groups)[0], truth, groups).low > 0.85
+    assert accuracy_of(cross_judged(of_rows(made), made, truth, groups)[0], truth, groups).low > 0.85
 
 
 def test_texts_of_one_group_are_never_learnt_from_and_judged():
@@ -105,8 +105,8 @@ def test_texts_of_one_group_are_never_learnt_from_and_judged():
     texts = np.array([stories[i % 10] for i in range(100)] + [stories[10 + i % 10] for i in range(100)], object)
     truth = np.arange(200) < 100
     together, alone = np.array([str(i % 10) for i in range(200)]), np.array([str(i) for i in range(200)])
-    assert told(cross_judged(of_words(), texts, truth, together)[0], truth, together).accuracy < 0.75
-    assert told(cross_judged(of_words(), texts, truth, alone)[0], truth, alone).accuracy == 1
+    assert accuracy_of(cross_judged(of_words(), texts, truth, together)[0], truth, together).accuracy < 0.75
+    assert accuracy_of(cross_judged(of_words(), texts, truth, alone)[0], truth, alone).accuracy == 1
 
 
 def test_a_text_is_judged_by_one_that_has_not_met_it():

@@ -25,7 +25,7 @@ from arasuji.corpus import Progress
 from arasuji.corpus.script import words_of
 from arasuji.evaluation import bootstrap
 from arasuji.evaluation.reader import NUMBERS, Reader
-from arasuji.evaluation.report import Judged, Telling, Told
+from arasuji.evaluation.report import Accuracy, Judged, Telling
 from arasuji.evaluation.sentences import sentences
 from arasuji.evaluation.texts import FEWEST, Texts, least
 
@@ -50,8 +50,8 @@ def judge(
     progress: Progress = lambda what, done, total: None,
     shown: int = TELLING,
 ) -> Judged | None:
-    """How well written texts are told from real ones, and which `shown` of them give themselves away. None where none
-    are given, too few of a kind are long enough, or their groups are fewer than the folds.
+    """How well written texts are distinguished from real ones, and which `shown` of them give themselves away. None
+    where none are given, too few of a kind are long enough, or their groups are fewer than the folds.
 
     All are cut to `words` words. As many are taken of each kind, of the written ones as many of each round, `most` in
     all. Give no real text twice, or it is learnt by heart. Texts of one group are never both learnt from and judged.
@@ -69,16 +69,16 @@ def judge(
     scores, judges = cross_judged(of_rows(rows), rows, truth, groups)
     by_hidden, _ = cross_judged(of_rows(rows, surprisal=False), rows, truth, groups)
     by_words, _ = cross_judged(of_words(), np.array(texts, object), truth, groups)
-    in_words = told(by_words, truth, groups)
+    in_words = accuracy_of(by_words, truth, groups)
     surest = (-scores[:half]).argsort(kind="stable")[:shown].tolist()
     return Judged(
-        **dict(told(scores, truth, groups)),
+        **dict(accuracy_of(scores, truth, groups)),
         reader=reader.name,
         texts=half,
         words_accuracy=in_words.accuracy,
         words_low=in_words.low,
         words_high=in_words.high,
-        without_surprisal=told(by_hidden, truth, groups),
+        without_surprisal=accuracy_of(by_hidden, truth, groups),
         telling=list(_telling([texts[i] for i in surest], scores[surest], [judges[i] for i in surest], reader)),
     )
 
@@ -137,12 +137,12 @@ def cross_judged(
     return scores, judges
 
 
-def told(scores: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> Told:
-    """How well the log-odds tell what is true, with 95 % intervals by group."""
+def accuracy_of(scores: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> Accuracy:
+    """The accuracy of judgements by their log-odds, with 95 % intervals by group."""
     correct, owners = ((scores > 0) == truth).astype(float).tolist(), groups.tolist()
     low, high = bootstrap.interval(correct, [1.0] * len(correct), owners) or (0.0, 1.0)
     area_low, area_high = bootstrap.area_interval(scores.tolist(), truth.tolist(), owners) or (0.0, 1.0)
-    return Told(
+    return Accuracy(
         accuracy=float(np.mean(correct)),
         low=low,
         high=high,

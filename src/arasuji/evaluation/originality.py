@@ -14,7 +14,8 @@ from arasuji.corpus.script import placed_words
 from arasuji.corpus.shingles import shingles
 
 COPY_WORDS = 13
-"""So many words in a row are hardly ever chance (Brown et al. 2020, appendix C)."""
+"""A sequence of this many words that stands in a training text is hardly ever there by chance (Brown et al. 2020,
+appendix C)."""
 SIZES = (4, 8, COPY_WORDS)
 """The sizes of the shingles whose share is measured."""
 MARKED = 8

@@ -56,8 +56,8 @@ class Likelihood(Part):
     tokens_per_byte: Figure
 
 
-class Told(Part):
-    """How well a judge tells written texts from real ones; 0.5 is chance."""
+class Accuracy(Part):
+    """How well a judge distinguishes written texts from real ones; 0.5 is chance."""
 
     accuracy: Share
     """The share of the texts that it judges correctly."""
@@ -81,8 +81,8 @@ class Telling(Part):
     end: Count
 
 
-class Judged(Told):
-    """How well written texts are told from real ones by what a pretrained model sees in them."""
+class Judged(Accuracy):
+    """How well a judge distinguishes written texts from real ones by what a pretrained model sees in them."""
 
     reader: str
     """The name of this model."""
@@ -92,7 +92,7 @@ class Judged(Told):
     """The accuracy of a judge that sees words and pairs of words alone."""
     words_low: Share
     words_high: Share
-    without_surprisal: Told
+    without_surprisal: Accuracy
     """The judge that sees the reader's hidden states alone, and not how much the texts surprise it."""
     telling: list[Telling]
     """The texts that the judge was most certain were generated, the most certain first."""

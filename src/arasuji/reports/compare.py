@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from arasuji.evaluation.report import ComparedModel, Judged, Likelihood, Meta, Pair, RealTexts, Report, Told
+from arasuji.evaluation.report import Accuracy, ComparedModel, Judged, Likelihood, Meta, Pair, RealTexts, Report
 from arasuji.reports import compare_plots, svg
 from arasuji.reports.compare_plots import REAL, Models
 from arasuji.reports.page import NOTHING, Table, brief, count, duration, render, share
@@ -137,8 +137,8 @@ def judges_of(report: Report) -> list[tuple[str, list[tuple[str, Judged]]]]:
 
 
 def _judges(reader: str, rows: Sequence[tuple[str, Judged]]) -> Table:
-    def area(told: Told) -> str:
-        return f"{told.auroc:.2f} ({told.auroc_low:.2f} to {told.auroc_high:.2f})"
+    def area(found: Accuracy) -> str:
+        return f"{found.auroc:.2f} ({found.auroc_low:.2f} to {found.auroc_high:.2f})"
 
     measures: dict[str, Measure[Judged]] = {
         "accuracy": (lambda j: share(j.accuracy), "Of a judge that sees the reader's hidden states and its surprisal."),

@@ -1,4 +1,4 @@
-"""Which documents an epoch reads: all of the corpus, and so many of the teacher's as there is room for."""
+"""Which documents an epoch reads: all of the corpus, and as many of the teacher's as there is room for."""
 
 from __future__ import annotations
 

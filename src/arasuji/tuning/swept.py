@@ -23,7 +23,7 @@ class Tried(Part):
 
     @property
     def judge(self) -> Judged | None:
-        """How well the texts are told from real ones; None where too few are long enough."""
+        """How well the texts are distinguished from real ones; None where too few are long enough."""
         return self.figures.samples.judge
 
     @property
@@ -33,7 +33,8 @@ class Tried(Part):
 
     @property
     def rank(self) -> tuple[bool, bool, float]:
-        """The best setting has the least: it is judged, does not repeat or copy too much, and is told least."""
+        """The best setting has the least: it is judged, does not repeat or copy too much, and is the hardest to
+        distinguish from real texts."""
         return self.judge is None, self.too_much, self.judge.auroc if self.judge else 1.0
 
 

@@ -58,7 +58,7 @@ def element(context: Any, builder: Any, kind: Any, array: Any, indices: list[Any
 def _numbers(
     context: Any, builder: Any, kind: Any, array: Any, place: list[Any], bits: int, part: int, size: int
 ) -> Any:
-    """Load `size` numbers from the start of a block, or from its `part`-th stretch of so many."""
+    """Load `size` numbers from the start of a block, or from its `part`-th stretch of this size."""
     at = element(context, builder, kind, array, [*place, ir.Constant(ir.IntType(64), part * size)])
     return builder.load(builder.bitcast(at, ir.VectorType(ir.IntType(bits), size).as_pointer()), align=1)
 
