@@ -198,6 +198,17 @@ def test_too_few_groups_for_a_judge_are_refused_before_anything_is_written(run, 
         sweep(run, corpus, replace(loaded, validation=one), choices_of(ASKED), 40, 0, str(reader), lambda *_: None)
 
 
+def test_a_higher_temperature_is_chosen_with_the_advice_to_read_some_texts(swept):
+    def said(now, best):
+        other = swept.model_copy(deep=True, update={"now": swept.now.model_copy(update={"temperature": now})})
+        other.best.sampling = other.best.sampling.model_copy(update={"temperature": best})
+        before = other.tried[1].model_copy(update={"sampling": other.now, "stage": 2})
+        return " ".join(verdict(other.model_copy(update={"tried": [other.best, before]})))
+
+    assert "Read some" in said(0.8, 1.0)
+    assert "Read some" not in said(1.0, 0.8)
+
+
 def test_intervals_meet_only_where_neither_lies_below_the_other(swept):
     def with_judge(low, high, stage=2, **more):
         tried = swept.best.model_copy(deep=True, update={"stage": stage, **more})

@@ -68,6 +68,11 @@ def verdict(found: Sweep) -> list[str]:
     low, high = best.judge.auroc_low, best.judge.auroc_high
     met = sum(judge.auroc_low <= high and low <= judge.auroc_high for judge in others)
     said.append(f"The interval meets those of {met:,} of the {len(others):,} other settings of the second stage.")
+    if best.sampling.temperature > found.now.temperature:
+        said.append(
+            "What is hard to tell is not always good to read: at a higher temperature texts are varied as real ones are, "
+            "but their sentences often do not belong together. Read some before you keep the setting."
+        )
     if best.too_much:
         said.append(
             "With every setting of the second stage, texts repeat or copy more than real ones do, beyond chance."
