@@ -70,8 +70,8 @@ def verdict(found: Sweep) -> list[str]:
     said.append(f"The interval meets those of {met:,} of the {len(others):,} other settings of the second stage.")
     if best.sampling.temperature > found.now.temperature:
         said.append(
-            "What is hard to tell is not always good to read: at a higher temperature texts are varied as real ones are, "
-            "but their sentences often do not belong together. Read some before you keep the setting."
+            "What is hard to tell is not always good to read: at a higher temperature texts vary as real ones do, "
+            "and their sentences often do not belong together. Read some before you keep the setting."
         )
     if best.too_much:
         said.append(
