@@ -102,7 +102,6 @@ class Reader:
 
     @cached_property
     def _opened(self) -> TrainedModel:
-        device.tune_memory()
         opened = open_model(self.name, device.dtype("auto"))
         opened.model.to(device.here()).eval()
         return opened
