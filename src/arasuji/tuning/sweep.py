@@ -123,8 +123,8 @@ class _Trial:
             )
         if (groups := len({record.group for record in records[:samples]})) < FOLDS:
             raise OptionError(
-                f"the validation texts of {folder} are of {groups} groups, such as the seasons of a series, and "
-                f"{FOLDS} are needed: take a larger corpus"
+                f"{FOLDS} groups of validation texts, such as the seasons of a series, are needed, and {folder} has "
+                f"{groups}: take a larger corpus"
             )
         words = words_to_cut([rest_of(record) for record in records])
         splits = {"validation": records, "train": shuffled(corpus.train, seed)}
