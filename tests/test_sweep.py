@@ -194,7 +194,7 @@ def test_a_base_model_and_too_few_texts_are_refused(run, reader):
 def test_too_few_groups_for_a_judge_are_refused_before_anything_is_written(run, corpus, reader):
     loaded = Corpus.load(corpus)
     one = [replace(record, group="a series") for record in loaded.validation]
-    with pytest.raises(OptionError, match="groups of validation texts .* has 1"):
+    with pytest.raises(OptionError, match=r"groups of validation texts.* has 1:"):
         sweep(run, corpus, replace(loaded, validation=one), choices_of(ASKED), 40, 0, str(reader), lambda *_: None)
 
 
