@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from conftest import small_model
 
-from arasuji.corpus.index import TrainingWords
-from arasuji.corpus.script import words_of
+from arasuji.corpus import Record
+from arasuji.corpus.index import numbered
+from arasuji.corpus.suffixes import Suffixes, sorted_suffixes
 from arasuji.models import IGNORED, LanguageModel
 
 TEXTS = ["The old keeper lights the lamp.", "", "🌊", "A letter arrives from the sea, and nobody reads it. " * 2, "So."]
@@ -47,8 +47,5 @@ class Uniform(LanguageModel):
         raise AssertionError("scoring only prices")
 
 
-def training_of(*texts: str) -> TrainingWords:
-    number_of: dict[str, int] = {}
-    rows = [[number_of.setdefault(word, len(number_of)) for word in words_of(text)] for text in texts]
-    starts = np.cumsum([0, *map(len, rows)])
-    return TrainingWords(number_of, np.array([number for row in rows for number in row], np.int32), starts)
+def training_of(*texts: str) -> Suffixes:
+    return sorted_suffixes(numbered([Record("", text) for text in texts]))

@@ -147,7 +147,7 @@ def test_calibration_reads_no_more_than_the_context_holds(bpe, record):
         assert predicted == min(room, len(document.text_ids))
 
 
-def test_fields_that_cannot_be_sampleend_their_own_text_alone(words_model, bpe):
+def test_fields_that_cannot_be_told_end_their_own_text_alone(words_model, bpe):
     fields = [{"title": "\udcff"}, {"title": "The Keeper"}, {"genres": [1, 2]}]
     requests = [Request("After", 1, one) for one in fields]
     written = decode(words_model, bpe, requests, SamplingConfig(max_length=5), format=FORMAT)
@@ -172,16 +172,19 @@ def test_a_score_counts_the_text_after_its_fields(family, bpe, record):
     assert predicted == len(bpe.encode(record.text))
 
 
-def test_a_run_is_samplethe_fields_when_it_learns_when_it_is_scored_and_when_it_writes(tmp_path, corpus):
+def test_a_run_is_told_the_fields_when_it_learns_when_it_is_scored_and_when_it_writes(tmp_path, corpus):
     settings = ["document.format={title}: ", "size=400", "epochs=1", "validation_documents=0"]
     run = api.train(api.experiment("ngram", settings), corpus, tmp_path / "run")
     trained = api.load(run)
     assert trained.format == "{title}: "
-    assert run.manifest["experiment"]["document"] == {"format": "{title}: "}
+    assert run.manifest["experiment"]["document"]["format"] == "{title}: "
     found = api.evaluate(run, corpus.validation)
     assert found.bits_per_byte == pytest.approx(trained.facts["bits_per_byte"])  # as training has validated it
     record = corpus.validation[0]
-    (sample,) = api.generate(trained, "", seed=1, sampling=SamplingConfig(max_length=20), fields=record.metadata)
+    fields = {"title": record.metadata["title"]}
+    (sample,) = api.generate(
+        trained, "", seed=1, sampling=SamplingConfig(max_length=20), fields=fields, longest_copy=None
+    )
     requests = [Request("", 1, fields) for fields in (record.metadata, {"title": "?"})]
     config = SamplingConfig(max_length=20)
     one, other = decode(trained.model, trained.tokenizer, requests, config, format=trained.format)

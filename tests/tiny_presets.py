@@ -18,6 +18,7 @@ TINY = {
     "lstm-article-fast": ("embedding=16", "hidden=16", "layers=2", "batch_size=4", "train.max_length=20",
                           "cutoffs=[100,2000]"),
     "lstm-small": ("size=400", "embedding=16", "hidden=16", "batch_size=4", "accumulate=2", "train.max_length=40"),
+    "lstm-control": ("size=400", "embedding=16", "hidden=16", "batch_size=48", "train.max_length=200"),
     "lstm": ("size=400", "embedding=12", "hidden=16", "batch_size=4", "train.max_length=20"),
     "lstm-ngram": ("size=400", "embedding=16", "hidden=16", "batch_size=4", "train.max_length=20"),
     "gpt2-mini": ("size=400", "layers=1", "heads=2", "width=16", "context_length=64", "batch_size=4",
@@ -25,12 +26,14 @@ TINY = {
     "lora": ("size=400", "layers=1", "heads=2", "width=16", "context_length=64", "batch_size=4",
              "train.max_length=40", "lora_rank=4", "lora_dropout=0.1"),
 }  # fmt: skip
-"""A carried state, an adaptive softmax, accumulated gradients, every dropout, a mixture, Muon, adapters."""
+"""A carried state, an adaptive softmax, accumulated gradients, every dropout, a mixture, Muon, adapters; with
+`lstm-control`, other fields in each of several epochs."""
 EXACT = {
     "ngram": (),
     "lstm-article": ("dropout=0",),
     "lstm-article-fast": ("dropout=0",),
     "lstm-small": ("dropout=0", "layer_dropout=0"),
+    "lstm-control": ("dropout=0", "layer_dropout=0"),
     "lstm": ("dropout=0", "layer_dropout=0", "input_dropout=0", "embedding_dropout=0", "recurrent_dropout=0"),
     "lstm-ngram": ("dropout=0", "layer_dropout=0"),
     "gpt2-mini": ("dropout=0",),

@@ -15,6 +15,7 @@ __all__ = [
     "Inspection",
     "Piece",
     "Record",
+    "Redrawn",
     "RunDirectory",
     "Sample",
     "Saved",

@@ -39,17 +39,21 @@ from arasuji.config import (
     override,
 )
 from arasuji.corpus import Corpus, Progress, Record, prepare
-from arasuji.errors import OptionError, PromptError
+from arasuji.corpus.suffixes import suffixes_of
+from arasuji.documents import fields_of
+from arasuji.errors import CorpusError, OptionError, PromptError
 from arasuji.evaluation.charge import Charge
 from arasuji.evaluation.compare import READER, compare
 from arasuji.evaluation.rows import corpus_of_runs
 from arasuji.evaluation.score import Score, score
 from arasuji.evaluation.texts import FEWEST
-from arasuji.generation.decode import Piece, Request, Sample, beginning_of, decode
+from arasuji.generation.decode import Piece, Redrawn, Request, Sample, beginning_of, decode
 from arasuji.generation.engine import check_length
+from arasuji.generation.guard import CopyGuard, copies_of
 from arasuji.inspection import Inspection
 from arasuji.inspection.examine import examine as inspect
-from arasuji.runs import RunDirectory, TrainedModel, is_run, open_model, own_corpus, settings_of
+from arasuji.runs import RunDirectory, TrainedModel, corpus_of, is_run, open_model, own_corpus, settings_of, told
+from arasuji.speech import say
 from arasuji.teaching.lesson import Taught
 from arasuji.training import session
 from arasuji.training.average import average as average_runs
@@ -69,6 +73,7 @@ __all__ = [
     "Inspection",
     "Piece",
     "Record",
+    "Redrawn",
     "RunDirectory",
     "Sample",
     "Saved",
@@ -115,6 +120,9 @@ PROMPTS = (
     "A young man",
 )
 """The article's prompts."""
+LONGEST_COPY, REDRAW = 8, 3
+"""The defaults of `write`: the most words in a row that may stand in a training text, and how many times a text that is
+very near to one is drawn again."""
 
 
 def experiment(preset: AnyPath, settings: Iterable[str] | str = ()) -> Experiment:
@@ -338,6 +346,8 @@ def load(name: AnyPath, precision: device.Precision | None = None) -> TrainedMod
     return trained
 
 
+Prompts = str | Mapping[str, Any] | Iterable[str | Mapping[str, Any]]
+"""The beginnings of texts, or a single one; a mapping has fields beside its "prompt"."""
 Model = TrainedModel | AnyPath
 """An opened model, the folder of a run, or the name of a base model."""
 
@@ -348,54 +358,126 @@ def _opened(model: Model) -> TrainedModel:
 
 def write(
     trained: Model,
-    prompts: Iterable[str] | str,
+    prompts: Prompts,
     n: int = 1,
     seed: int = 0,
     sampling: SamplingConfig | None = None,
     pieces: bool = False,
     skip: int = 0,
     fields: Mapping[str, Any] = MappingProxyType({}),
-) -> Iterator[Piece | Sample]:
-    """Write `n` texts for each prompt, events as they come: text i of the call is seeded with `seed + i`. `fields` is
-    what the model is told of all these texts, such as {"title": "...", "genres": [...]}, if it was trained with them.
+    longest_copy: int | None = LONGEST_COPY,
+    redraw: int = REDRAW,
+    corpus: AnyPath | None = None,
+    any_genre: bool = False,
+) -> Iterator[Piece | Redrawn | Sample]:
+    """Write `n` texts for each prompt, events as they come: text i of the call is seeded with `seed + i`.
+
+    `fields` is what the model is told of all these texts, such as {"title": "...", "genres": [...]}, if it was trained
+    with them; a prompt that is a mapping has fields of its own, and its beginning under "prompt". A genre that no
+    training text has is refused, unless `any_genre`.
+
+    No more than `longest_copy` words stand in a row in the training split of `corpus`, by default that of the run, but
+    for what a prompt holds and what 10 training texts have; case and punctuation do not count. With None any number
+    may, and copies are looked for only where `corpus` is named. A text that is very near to a training text all the
+    same is drawn again, at most `redraw` times (see `decode.TOO_NEAR`). `Sample.copied` says what stands there. It is
+    None for a base model without a corpus, and where the corpus of a run is gone, which is said on stderr.
 
     The first `skip` texts are left out, and the others are what they would be. Prompts are taken as there is room.
 
     Raises:
         PromptError: a prompt cannot be continued. All other texts are written first.
+        OptionError: the model cannot be told a field, or its value; a number is out of range.
     """
     if n < 1 or skip < 0 or not 0 <= seed < 2**63:
         raise OptionError(f"n {n}, seed {seed}, skip {skip}: at least 1 text, a seed and texts to skip from 0 on")
+    if redraw < 0 or (longest_copy is not None and longest_copy < 1):
+        raise OptionError(f"longest_copy {longest_copy}, redraw {redraw}: at least 1 word, or None; 0 times or more")
     trained = _opened(trained)
-    beginnings = (prompt for prompt in arguments.texts(prompts) for _ in range(n))
-    requests = islice((Request(prompt, seed + i, fields) for i, prompt in enumerate(beginnings)), skip, None)
-    settings = sampling or trained.sampling
-    return decode(trained.model, trained.tokenizer, requests, settings, pieces, trained.format, trained.shots)
+    beginnings = (asked for asked in _asked(trained, prompts, fields, any_genre) for _ in range(n))
+    requests = (Request(prompt, seed + i, own) for i, (prompt, own) in enumerate(beginnings))
+    looked_for = longest_copy is not None or corpus is not None
+    folder = corpus_of_copies(trained, corpus) if looked_for else None
+    training = suffixes_of(folder) if folder else None
+    guards = []
+    if longest_copy is not None and training is not None:
+        guards.append(CopyGuard(copies_of(training, trained.tokenizer, longest_copy)))
+    return decode(
+        trained.model,
+        trained.tokenizer,
+        islice(requests, skip, None),
+        sampling or trained.sampling,
+        pieces,
+        trained.format,
+        trained.shots,
+        guards,
+        training,
+        redraw if guards else 0,
+    )
+
+
+def corpus_of_copies(trained: TrainedModel, corpus: AnyPath | None = None) -> Path | None:
+    """The folder of the corpus in which the copies of a model are looked for: by default that of its run. None for a
+    base model; and where the corpus of the run is gone, or is another one by now, which is said on stderr."""
+    if corpus is not None:
+        return arguments.path(corpus)
+    known = corpus_of(trained.source) if trained.source else {}
+    if not known.get("folder"):
+        return None
+    folder = Path(known["folder"])
+    try:
+        if own_corpus(folder).hash != known["hash"]:
+            raise CorpusError(f"{folder} is not the corpus that {trained.name} was trained on any more")
+    except CorpusError as error:
+        say(f"note: copies of training texts are neither kept out nor found: {error}")
+        return None
+    return folder
+
+
+def _asked(
+    trained: TrainedModel, prompts: Prompts, fields: Mapping[str, Any], any_genre: bool
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The beginning of each text, and what the model is told of it."""
+    known = trained.fields or {name: {} for name in fields_of(trained.format)}  # earlier runs do not know the values
+    for prompt in [prompts] if isinstance(prompts, str | Mapping) else prompts:
+        own = {"prompt": "", **prompt} if isinstance(prompt, Mapping) else {"prompt": prompt}
+        beginning = own.pop("prompt")
+        yield beginning, told(trained.name, known, {**fields, **own}, any_genre)
 
 
 def check_prompts(
-    trained: TrainedModel, prompts: Iterable[str] | str, fields: Mapping[str, Any] = MappingProxyType({})
-) -> None:
-    """Raise PromptError for the first prompt that the model cannot continue, before anything is written."""
-    for prompt in arguments.texts(prompts):
-        document = beginning_of(prompt, fields, trained.tokenizer, trained.format, trained.shots)
+    trained: TrainedModel,
+    prompts: Prompts,
+    fields: Mapping[str, Any] = MappingProxyType({}),
+    any_genre: bool = False,
+) -> list[tuple[str, dict[str, Any]]]:
+    """The beginning of each prompt, with what the model is told. Raises what `write` would raise of one of them, before
+    anything is written."""
+    asked = list(_asked(trained, prompts, fields, any_genre))
+    for prompt, own in asked:
+        document = beginning_of(prompt, own, trained.tokenizer, trained.format, trained.shots)
         check_length(trained.model, trained.tokenizer, document)
+    return asked
 
 
 def generate(
     trained: Model,
-    prompts: Iterable[str] | str = "",
+    prompts: Prompts = "",
     n: int = 1,
     seed: int = 0,
     sampling: SamplingConfig | None = None,
     skip: int = 0,
     fields: Mapping[str, Any] = MappingProxyType({}),
+    longest_copy: int | None = LONGEST_COPY,
+    redraw: int = REDRAW,
+    corpus: AnyPath | None = None,
+    any_genre: bool = False,
 ) -> Iterator[Sample]:
     """`write`, whole samples only, in the order of the prompts."""
     ready: dict[int, Sample] = {}
     following = 0
     try:
-        for event in write(trained, prompts, n, seed, sampling, skip=skip, fields=fields):
+        more = longest_copy, redraw, corpus, any_genre
+        for event in write(trained, prompts, n, seed, sampling, False, skip, fields, *more):
             if isinstance(event, Sample):
                 ready[event.index] = event
             while following in ready:

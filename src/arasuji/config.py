@@ -152,6 +152,11 @@ class DocumentConfig(Strict):
     format: str = Field("", max_length=1000)
     """What stands before each text, read and never predicted: fields in braces (title, genres, year, type, kept
     columns), such as "{title} | {genres} | ". Empty: nothing."""
+    left_out: float = Field(0.0, ge=0, le=1)
+    """In training, each field of a text is left empty with this probability, in every epoch anew: so a model learns to
+    do with some of them."""
+    all_left_out: float = Field(0.0, ge=0, le=1)
+    """All fields of a text are left empty with this probability: so a model learns to do without."""
 
     @field_validator("format")
     @classmethod
@@ -160,6 +165,11 @@ class DocumentConfig(Strict):
             if name is not None and (not name or spec or conversion):
                 raise ValueError(f"{format!r}: a field is a name in braces, such as {{title}}")
         return format
+
+    @property
+    def varies(self) -> bool:
+        """Whether the fields of a text are other ones in every epoch."""
+        return bool(self.format) and max(self.left_out, self.all_left_out) > 0
 
 
 class Size(Strict):

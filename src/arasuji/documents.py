@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import tee
 from string import Formatter
 from typing import Any
@@ -12,6 +13,9 @@ from typing import Any
 from arasuji.corpus import Record
 from arasuji.errors import OptionError, nearest
 from arasuji.tokenizers import Tokenizer
+
+MOST_VALUES, TEXTS_PER_VALUE = 1000, 3
+"""A field has one of a few values where there are at most 1,000 different ones, each in 3 texts or more on average."""
 
 
 @dataclass(frozen=True)
@@ -127,16 +131,45 @@ def records_of(texts: Iterable[str | Record]) -> list[Record]:
     return [text if isinstance(text, Record) else Record("", text) for text in texts]
 
 
+def with_fields_left_out(
+    records: Iterable[Record], format: str, left_out: float, all_left_out: float, seed: int
+) -> Iterator[Record]:
+    """The records, in each of which some fields of the format are left out, or all of them, with these probabilities
+    (see `DocumentConfig`), as the seed decides."""
+    chance, names = random.Random(seed), fields_of(format)
+    for record in records:
+        nothing = chance.random() < all_left_out
+        without = {name for name in names if chance.random() < left_out or nothing}
+        metadata = {name: value for name, value in record.metadata.items() if name not in without}
+        yield replace(record, metadata=metadata)
+
+
+def values_of(records: Iterable[Record], format: str) -> dict[str, dict[str, int]]:
+    """The fields of a format that have one of a few values, such as genres, with the number of texts that have each;
+    the values of another field, such as a title, are not counted."""
+    counts: dict[str, Counter[str]] = {name: Counter() for name in fields_of(format)}
+    for record in records:
+        for name, count in counts.items():
+            count.update(set(map(str, _several(record.metadata.get(name)))))
+    return {
+        name: dict(count.most_common()) if len(count) <= min(MOST_VALUES, count.total() / TEXTS_PER_VALUE) else {}
+        for name, count in counts.items()
+    }
+
+
+def _several(value: Any) -> list[Any]:
+    """The values of a field, which may have several, or none."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
 def fields_of(format: str) -> list[str]:
     """The names of the fields that a format holds."""
-    return [name for _, name, _, _ in Formatter().parse(format) if name]
+    return list(dict.fromkeys(name for _, name, _, _ in Formatter().parse(format) if name))
 
 
 def prefix_of(format: str, metadata: Mapping[str, Any]) -> str:
     """A format with the fields of a record in their places. A field that the record lacks is empty."""
     parts = []
     for literal, name, _, _ in Formatter().parse(format):
-        value = metadata.get(name) if name else None
-        several = map(str, value) if isinstance(value, list) else [] if value is None else [str(value)]
-        parts += [literal, ", ".join(several)]
+        parts += [literal, ", ".join(map(str, _several(metadata.get(name) if name else None)))]
     return "".join(parts)

@@ -124,4 +124,11 @@ def test_a_real_bash_completes_with_the_script_that_is_shown(home):
     """
     done = subprocess.run(["bash", "-c", script], env=home, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.split() == ["lstm-article", "lstm-article-fast", "lstm-distilled", "lstm-ngram", "lstm-small"]
+    assert done.stdout.split() == [
+        "lstm-article",
+        "lstm-article-fast",
+        "lstm-control",
+        "lstm-distilled",
+        "lstm-ngram",
+        "lstm-small",
+    ]

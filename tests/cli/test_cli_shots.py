@@ -75,7 +75,6 @@ def test_generate_resumes_with_the_same_shots_only(arasuji_, run, corpus, tmp_pa
     [
         (["evaluate", "BASE", "--texts", "TEXTS", "--shots", "1"], "knows no corpus: say --corpus DIR"),
         (["generate", "BASE", "--shots", "1"], "knows no corpus: say --corpus DIR"),
-        (["generate", "RUN", "--corpus", "CORPUS"], "add --shots K"),
         (["evaluate", "RUN", "--shots", "2", "--split", "train"], "say another --split"),
         (["evaluate", "RUN", "--shots", "9999"], "9999 shots cannot be drawn"),
         (["evaluate", "MINI", "--shots", "2"], "asked for: 2, shots that fit: 0,"),

@@ -18,7 +18,7 @@ KEYS = {
     "train": {"run", "steps", "tokens", "seconds", "best"},
     "evaluate": {"bits_per_byte", "low", "high", "documents", "bytes", "tokens", "charge", "shots"},
 }
-SAMPLE = {"prompt", "completion", "text", "tokens", "finished", "seed"}
+SAMPLE = {"prompt", "completion", "text", "tokens", "finished", "seed", "redrawn", "copied", "nearest", "fields"}
 
 
 # Help
@@ -252,7 +252,9 @@ def test_out_jsonl_appends_lines_that_carry_model_settings_and_seed(arasuji_, ru
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     assert [line["seed"] for line in lines] == [5, 6, 0]
     assert [{key: line[key] for key in SAMPLE} for line in lines[:2]] == found
-    assert all(line.keys() == SAMPLE | {"model", "weights", "precision", "settings", "shots"} for line in lines)
+    assert all(
+        line.keys() == SAMPLE | {"model", "weights", "precision", "settings", "shots", "copying"} for line in lines
+    )
     assert all(line["model"] == run.name for line in lines)
     assert [line["settings"]["top_k"] for line in lines] == [9, 9, 0]
 

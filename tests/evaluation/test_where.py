@@ -88,7 +88,7 @@ def test_a_uniform_model_costs_the_same_everywhere():
 
 def test_the_bits_of_words_are_by_how_often_training_had_them(bpe):
     text = "The sea, the zorblax!"
-    training = training_of(*["the sea"] * 12, "the lamp")
+    training = training_of(*["the sea"] * 12, "the lamp").words
     scored = score(Uniform(9), bpe, [text])
     bits = bits_of_characters(scored, bpe, [text])
     found = {least: (paid, words) for least, paid, words in by_frequency(bits, [text], training)}

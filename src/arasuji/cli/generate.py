@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option
 
+from arasuji.cli.copied import Copies
+from arasuji.cli.fields import AnyGenre, Field, Genre, Title, Type, Year, asked_fields
 from arasuji.cli.place import check_place
 from arasuji.cli.shots import Shots, with_shots
 from arasuji.cli.terminal import Flowing, show_json, working
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
     from arasuji.config import SamplingConfig
     from arasuji.corpus import Corpus
 
-KEYS = ("prompt", "completion", "text", "tokens", "finished", "seed")
-"""The fields of a sample that are written into a JSONL file and printed by --json."""
+KEYS = ("prompt", "completion", "text", "tokens", "finished", "seed", "redrawn")
+"""The fields of a sample that are written into a JSONL file and printed by --json, before what is copied."""
 Precision = Literal["auto", "fp32", "bf16", "int8"]
 
 
@@ -33,7 +35,16 @@ def generate(
         list[str] | None,
         Argument(metavar="[PROMPT]...", help="The beginnings of texts; none given is one empty prompt"),
     ] = None,
-    prompts_file: Annotated[Path | None, Option(help="A file with one prompt on each line")] = None,
+    prompts_file: Annotated[
+        Path | None,
+        Option(help='A file with a prompt on each line; in FILE.jsonl an object, {"prompt": ..., "title": ...}'),
+    ] = None,
+    title: Title = None,
+    genre: Genre = None,
+    year: Year = None,
+    type: Type = None,
+    field: Field = None,
+    any_genre: AnyGenre = False,
     n: Annotated[int, Option("-n", min=1, help="Texts for each prompt")] = 1,
     min_length: Annotated[int | None, Option(help="The least number of new tokens before a text may end")] = None,
     max_length: Annotated[int | None, Option(help="The largest number of new tokens")] = None,
@@ -55,8 +66,17 @@ def generate(
         int | None, Option(help="The number of texts that beam search continues at once; it gives the best one")
     ] = None,
     seed: Annotated[int, Option(min=0, max=2**32 - 1, help="Text i, counted from 0, is drawn with seed + i")] = 0,
+    longest_copy: Annotated[
+        int, Option(min=1, metavar="WORDS", help="No more words in a row stand in a training text")
+    ] = 8,
+    allow_copying: Annotated[bool, Option("--allow-copying", help="Any number of words may")] = False,
+    redraw: Annotated[
+        int, Option(min=0, metavar="TIMES", help="Draw a text again that is very near to a training text all the same")
+    ] = 3,
     shots: Shots = 0,
-    corpus: Annotated[Path | None, Option(help="The corpus folder of --shots; default: that of the run")] = None,
+    corpus: Annotated[
+        Path | None, Option(help="The corpus folder of --shots and of what is no copy; default: that of the run")
+    ] = None,
     precision: Annotated[
         Precision,
         Option(help="The number format of the weights; auto is int8 on a CPU, and bf16 or fp32 elsewhere"),
@@ -78,32 +98,41 @@ def generate(
         "num_beams": num_beams,
     }
     beginnings = [*(prompts or []), *(_prompts_in(prompts_file) if prompts_file else [])] or [""]
+    fields = asked_fields(title, genre, year, type, field)
     writer = _Writer(out) if out else None
     if resume:
         _check_resume(out)
     sampling = _sampling(run, {name: value for name, value in given.items() if value is not None})
     if n > 1 and sampling.certain:
         say(f"note: with these settings nothing is drawn, so the {n} texts of a prompt are all the same")
-    if corpus and not shots:
-        raise OptionError("--corpus is used with --shots alone: add --shots K")
     with working(f"opening {run}"):
         from arasuji import api
+        from arasuji.corpus import Corpus
 
         opened = _corpus(run, corpus) if shots else None
         trained = with_shots(api.load(run, None if precision == "auto" else precision), opened, shots, seed)
-    api.check_prompts(trained, beginnings)
+    asked = api.check_prompts(trained, beginnings, fields, any_genre)
+    folder = api.corpus_of_copies(trained, corpus)
+    known = Corpus.load(folder) if folder else None
+    most = longest_copy if known and not allow_copying else None
     if writer and writer.path.suffix == ".jsonl":
         writer.of = _origin(trained, sampling, opened)
-    done = writer.written(beginnings, n, seed) if writer and resume else 0
-    samples, count = [], 0
-    for sample in _written(api, trained, beginnings, n, seed, sampling, done, silent=json, kept=writer is not None):
+        writer.of["copying"] = {"corpus": known.hash, "longest": most, "redraw": redraw} if known else {}
+    done = writer.written(asked, n, seed) if writer and resume else 0
+    samples, count, copies = [], 0, Copies(known.train if known else [])
+    settings = {"n": n, "seed": seed, "sampling": sampling, "fields": fields, "any_genre": any_genre}
+    settings |= {"longest_copy": most, "redraw": redraw, "corpus": folder}
+    for sample in _written(api, trained, beginnings, settings, done, silent=json, kept=writer is not None):
+        content = {key: getattr(sample, key) for key in KEYS} | copies.of(sample)
+        content["fields"] = dict(sample.fields)
         count += 1
         if writer:
-            writer.add(sample)
+            writer.add(content)
         if json:
-            samples.append({key: getattr(sample, key) for key in KEYS})
+            samples.append(content)
     if json:
         show_json({"samples": samples, "shots": [record.id for record in trained.shots.records]})
+    copies.tell()
     if out:
         say(f"{count} appended to {out}")
 
@@ -150,14 +179,15 @@ def _sampling(run: str, given: dict[str, Any]) -> SamplingConfig:
 
 
 def _written(
-    api: Any, trained: Any, beginnings: list[str], n: int, seed: int, sampling: Any, done: int, silent: bool, kept: bool
+    api: Any, trained: Any, beginnings: list[Any], settings: dict[str, Any], done: int, silent: bool, kept: bool
 ) -> Iterator[Any]:
     """Yield the samples after the first `done`, and print each unless `silent`. A single text is printed on a terminal
     while it is written. After stdout is closed (`| head`), only samples that are `kept` in a file are still written."""
-    if len(beginnings) * n == 1 and not done and sampling.num_beams == 1 and sys.stdout.isatty() and not silent:
-        yield _stream(api, trained, beginnings[0], seed, sampling)
+    alone = len(beginnings) * settings["n"] == 1 and not done
+    if alone and settings["sampling"].num_beams == 1 and sys.stdout.isatty() and not silent:
+        yield _stream(api, trained, beginnings[0], settings)
         return
-    for sample in api.generate(trained, beginnings, n, seed, sampling, done):
+    for sample in api.generate(trained, beginnings, skip=done, **settings):
         if not silent:
             try:
                 flow = Flowing()
@@ -170,29 +200,52 @@ def _written(
         yield sample
 
 
-def _stream(api: Any, trained: Any, prompt: str, seed: int, sampling: Any) -> Any:
+def _stream(api: Any, trained: Any, prompt: str | dict[str, Any], settings: dict[str, Any]) -> Any:
     """Write one text, and print it on the terminal while it is written."""
     from arasuji.generation.decode import as_text
 
     flow = Flowing()
-    flow.add(as_text(prompt))
-    for event in api.write(trained, [prompt], 1, seed, sampling, pieces=True):
+    beginning = as_text(prompt if isinstance(prompt, str) else prompt.get("prompt", ""))
+    flow.add(beginning)
+    for event in api.write(trained, [prompt], pieces=True, **settings):
         if isinstance(event, api.Sample):
             flow.end()
             return event
-        flow.add(event.text)
+        if isinstance(event, api.Redrawn):
+            flow.end()
+            say(f"this one is very near to a training text ({event.copied.containment:.0%}), so it is drawn again:")
+            flow.add(beginning)
+        else:
+            flow.add(event.text)
     raise AssertionError("a text always ends in a sample")
 
 
-def _prompts_in(path: Path) -> list[str]:
+def _prompts_in(path: Path) -> list[str | dict[str, Any]]:
+    """The prompts of a file: its lines, or those of a .jsonl file as JSON objects."""
     try:
         lines = path.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"cannot read the prompts in {path}: {error}") from error
-    prompts = [line for line in lines if line.strip()]
+    prompts: list[str | dict[str, Any]] = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            prompts.append(_object(line, path, number) if path.suffix == ".jsonl" else line)
     if not prompts:
         raise SourceError(f"{path} holds no prompts: write one a line")
     return prompts
+
+
+def _object(line: str, path: Path, number: int) -> dict[str, Any]:
+    """A line of a .jsonl file with prompts."""
+    from arasuji.files import parse_json
+
+    try:
+        found = parse_json(line.encode())
+    except ValueError as error:
+        raise SourceError(f"{path}, line {number} is not JSON: {error}") from error
+    if not isinstance(found, dict) or not isinstance(found.get("prompt", ""), str):
+        raise SourceError(f'{path}, line {number}: an object with a "prompt" that is a text is wanted, and fields')
+    return found
 
 
 def _check_resume(out: Path | None) -> None:
@@ -213,7 +266,7 @@ class _Writer:
         self.of: dict[str, Any] = {}
         """The model and the settings of all texts (see `_origin`)."""
 
-    def written(self, beginnings: list[str], n: int, seed: int) -> int:
+    def written(self, asked: list[tuple[str, dict[str, Any]]], n: int, seed: int) -> int:
         """The number of samples of this call in the file. An incomplete last line is deleted.
 
         Raises OptionError where the file has lines of another call.
@@ -227,7 +280,8 @@ class _Writer:
             for line in file:
                 try:
                     entry = json_.loads(line)
-                    wanted = {"prompt": beginnings[count // n], "seed": seed + count, **self.of}
+                    prompt, fields = asked[count // n]
+                    wanted = {"prompt": prompt, "fields": fields, "seed": seed + count, **self.of}
                     other = next((f"has another {key!r}" for key, value in wanted.items() if entry[key] != value), "")
                 except (ValueError, KeyError, TypeError, IndexError):
                     other = "is of another call"
@@ -241,14 +295,13 @@ class _Writer:
             file.truncate(whole)
         return count
 
-    def add(self, sample: Any) -> None:
+    def add(self, sample: dict[str, Any]) -> None:
         from arasuji.files import disk_errors
 
         if self.path.suffix == ".txt":
-            line = sample.text + "\n\n"
+            line = sample["text"] + "\n\n"
         else:
-            content = {key: getattr(sample, key) for key in KEYS} | self.of
-            line = json_.dumps(content, ensure_ascii=False) + "\n"
+            line = json_.dumps(sample | self.of, ensure_ascii=False) + "\n"
         with disk_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab", buffering=0) as file:

@@ -15,6 +15,7 @@ from arasuji.cli.terminal import COLUMNS, table, working
 from arasuji.errors import ArasujiError, RunError
 from arasuji.speech import say, size
 
+RUN_COLUMNS, DAMAGED = ["run", "preset", "corpus", "bits per byte", "size"], "damaged"
 AT_LEAST = ">= "
 """This mark stands before a score that is a lower bound."""
 
@@ -111,8 +112,13 @@ def get_model(name: Annotated[str, Argument(help="A name of the list, or OWNER/N
     print(folder)
 
 
-def runs(folder: Annotated[Path, Argument(metavar="[DIR]", help="The folder of the runs")] = Path("runs")) -> None:
-    """List the runs in a folder, with their best scores."""
+def runs(
+    folder: Annotated[Path, Argument(metavar="[DIR]", help="The folder of the runs, or one run")] = Path("runs"),
+) -> None:
+    """List the runs in a folder, with their best scores; of a single run, also what it can be told of a text."""
+    if row := _run_row(folder) if folder.is_dir() else None:
+        _show_run(folder, row)
+        return
     if not folder.is_dir():
         raise RunError(f"no folder {folder}: train with --out {folder}/NAME first")
     rows = [row for path in sorted(folder.iterdir()) if (row := _run_row(path))]
@@ -120,11 +126,28 @@ def runs(folder: Annotated[Path, Argument(metavar="[DIR]", help="The folder of t
         raise RunError(f"no runs in {folder}: train with --out {folder}/NAME first")
     # Scores that are exact come first, the best one at the top; lower bounds follow, then runs without a score.
     rows.sort(key=lambda row: (row.score is None, row.lower_bound, row.score, row.cells[0]))
-    table("", ["run", "preset", "corpus", "bits per byte", "size"], [row.cells for row in rows], left=3)
+    table("", RUN_COLUMNS, [row.cells for row in rows], left=3)
     print("bits per byte of `best` on the validation split")
     if any(row.lower_bound for row in rows):
         print(f"{AT_LEAST}is a lower bound: what its tokenizer throws away is charged by `evaluate`")
     print(f"next       arasuji evaluate {folder}/NAME")
+
+
+def _show_run(path: Path, row: _Row) -> None:
+    """One run, and the fields that it can be told."""
+    from arasuji.runs import RunDirectory
+
+    table("", RUN_COLUMNS, [row.cells], left=3)
+    fields = RunDirectory(path).facts.fields if row.cells[1] != DAMAGED else {}
+    for name, values in fields.items():
+        several = ", ".join(f"{value} ({texts:,})" for value, texts in values.items())
+        lines = textwrap.wrap(several or "anything", COLUMNS - 11, break_on_hyphens=False)
+        print("\n           ".join([f"{name:<10} {lines[0]}", *lines[1:]]))
+    if fields:
+        option = "--genre NAME" if "genres" in fields else f"--field {next(iter(fields))}=VALUE"
+        print(f"next       arasuji generate {path} {option}")
+    else:
+        print(f"next       arasuji generate {path} 'After years'")
 
 
 class _Row(NamedTuple):
@@ -155,6 +178,6 @@ def _run_row(path: Path) -> _Row | None:
     except OSError:
         return None
     except (ArasujiError, ValueError, KeyError, TypeError):
-        score, about = None, ["damaged", "-", "-"]
+        score, about = None, [DAMAGED, "-", "-"]
     cells = [path.name, *about, size(sum(f.stat().st_size for f in path.rglob("*") if f.is_file()))]
     return _Row(cells, score, lower_bound)

@@ -16,6 +16,8 @@ SPLITS = ("train", "validation", "test")
 """The parts of a corpus; each is one JSONL file of its folder."""
 INDEX = "index"
 """The folder, inside a corpus, that keeps the training split as numbers once somebody has asked what is copied."""
+SUFFIXES = "suffixes"
+"""The folder that keeps the order of all suffixes of the training split, once a text is written without copies."""
 KIND = "arasuji corpus"
 """The manifest of a corpus folder says that it is of this kind."""
 

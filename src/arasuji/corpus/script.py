@@ -31,6 +31,17 @@ def words_of(text: str) -> list[str]:
     return (_ASCII_WORD if lower.isascii() else _word()).findall(lower)
 
 
+def is_unspaced(word: str) -> bool:
+    """Whether a word of `words_of` is a character of a script without spaces."""
+    return bool(_UNSPACED.match(word))
+
+
+def is_open(text: str) -> bool:
+    """Whether a text ends within a word, which letters that follow would make longer."""
+    last = text[-1:]
+    return bool(_word().fullmatch(last)) and not _UNSPACED.match(last)
+
+
 def placed_words(text: str) -> list[tuple[str, int, int]]:
     """The words of `words_of`, each with its first character and the one after its last."""
     found = (_ASCII_WORD if text.isascii() else _word()).finditer(text)

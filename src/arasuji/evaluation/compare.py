@@ -19,14 +19,14 @@ from typing import Literal
 
 from arasuji import arguments, device, models
 from arasuji.corpus import Corpus, Progress
-from arasuji.corpus.index import training_words
+from arasuji.corpus.originality import Copied, copied
 from arasuji.corpus.record import part_of
+from arasuji.corpus.suffixes import suffixes_of
 from arasuji.errors import BaseModelError
 from arasuji.evaluation import bootstrap, calibration
 from arasuji.evaluation.answer import Answer, ScoredDocuments
 from arasuji.evaluation.ask import ask, machine
 from arasuji.evaluation.examine import FEW
-from arasuji.evaluation.originality import Copied, copied
 from arasuji.evaluation.reader import Reader
 from arasuji.evaluation.report import (
     ComparedModel,
@@ -84,7 +84,7 @@ def compare(
     opened_readers, without_judge = _readers(arguments.names(readers))
     task = task_of(folder, opened, samples, seeds, documents, seed)
     progress("reading the training split", 0, 1)
-    training = training_words(folder)
+    training = suffixes_of(folder)
     parts = len(rows) + len(opened_readers) * (len(rows) + 1)
     answers = [
         ask(row.name, replace(task.job, shots=row.shots), part_of(progress, i, parts)) for i, row in enumerate(rows)
@@ -101,10 +101,9 @@ def compare(
         judges = [judge_from_pool(own, task.pool, task.words, reader, beside, next(doing)) for reader in opened_readers]
         of_set.judge, *of_set.more_judges = judges or [None]
     originality = copies(sets, task.words, training)
-    shown = iter(copied([text for own in written for text in own.texts[:SHOWN_SAMPLES]], training))
     compared = [
-        _model(row, answer, from_cache, like, copying, [next(shown) for _ in answer.sample_tokens])
-        for row, (answer, from_cache), like, copying in zip(rows, answers, measures[1:], originality[1:], strict=True)
+        _model(row, *answer, like, copying, [copied(text, training) for text in own.texts[:SHOWN_SAMPLES]])
+        for row, answer, own, like, copying in zip(rows, answers, written, measures[1:], originality[1:], strict=True)
     ]
     asked = {"samples": samples, "seeds": seeds, "documents": documents, "seed": seed, "shots": counts}
     asked["readers"] = [reader.name for reader in opened_readers]

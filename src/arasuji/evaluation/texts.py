@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from arasuji.corpus.index import TrainingWords
+from arasuji.corpus.originality import COPY_WORDS, SIZES, Copied, copied
 from arasuji.corpus.script import placed_words
+from arasuji.corpus.suffixes import Suffixes
 from arasuji.evaluation.diversity import Words, distinct, repetition, self_bleu
-from arasuji.evaluation.originality import COPY_WORDS, SIZES, Copied, copied
 from arasuji.evaluation.report import Originality, TextMeasures
 
 FEWEST = 20
@@ -102,18 +102,17 @@ def _varied(texts: Sequence[Words]) -> dict[str, float]:
     }
 
 
-def copies(sets: Sequence[Texts], words: int, training: TrainingWords) -> list[Originality]:
+def copies(sets: Sequence[Texts], words: int, training: Suffixes) -> list[Originality]:
     """How much of each set stands word for word in the training split: the most words in a row, of whole texts, and
     shares of texts that are cut to `words` words, which are None where too few are long enough."""
-    whole = [text for own in sets for text in own.texts]
-    cut = [[cut.text for cuts in own.rounds(words) for cut in cuts] for own in sets]
-    found = iter(copied([*whole, *(text for texts in cut for text in texts)], training))
-    longest = [[next(found).longest for _ in own.texts] for own in sets]
-    shares = [[next(found) for _ in texts] for texts in cut]
-    return [
-        Originality(**_longest(of_set, len(own.groups)), **_shares(some if len(some) >= len(own.texts) / 2 else []))
-        for own, of_set, some in zip(sets, longest, shares, strict=True)
-    ]
+    found = []
+    for own in sets:
+        longest = [copied(text, training).longest for text in own.texts]
+        cut = [cut.text for cuts in own.rounds(words) for cut in cuts]
+        enough = cut if len(cut) >= len(own.texts) / 2 else []
+        shares = _shares([copied(text, training) for text in enough])
+        found.append(Originality(**_longest(longest, len(own.groups)), **shares))
+    return found
 
 
 def _longest(longest: Sequence[int], prompts: int) -> dict[str, Any]:

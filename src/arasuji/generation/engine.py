@@ -278,9 +278,11 @@ class Engine:
             scores[branching] = scores[branching].log_softmax(-1)
         scores.index_fill_(-1, self._tensor(list(self.tokenizer.never_written)), NEVER)
         for text in self._active:
+            new = len(text.rows[0])
             for row, processors in zip(rows[text.id], text.processors, strict=True):
                 for processor in processors:
-                    processor(scores[row], len(text.rows[0]))
+                    if not processor.changes_nothing(new):
+                        processor(scores[row], new)
         return scores
 
     def _with_finished(self, tokens: list[Token]) -> list[Event]:

@@ -23,9 +23,14 @@ class Processor(ABC):
     def read(self, token: int) -> None:
         """Take note of the row's next token: those of its prompt first, then each one that was written."""
 
+    def changes_nothing(self, new: int) -> bool:
+        """Whether the scores of the next token stay as they are, which is known without them: it is not called then.
+        `new` tokens have been written after the prompt."""
+        return False
+
     @abstractmethod
     def __call__(self, scores: Tensor, new: int) -> None:
-        """Write over the scores (V,) of the next token; `new` tokens have been written after the prompt."""
+        """Write over the scores (V,) of the next token."""
 
     @abstractmethod
     def fork(self) -> Self:
@@ -40,6 +45,9 @@ class MinimumLength(Processor):
 
     def read(self, token: int) -> None:
         pass
+
+    def changes_nothing(self, new: int) -> bool:
+        return new >= self.length
 
     def __call__(self, scores: Tensor, new: int) -> None:
         if new < self.length:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from arasuji.evaluation.originality import COPY_WORDS
+from arasuji.corpus.originality import COPY_WORDS
 from arasuji.evaluation.report import ComparedModel, Pair, RealTexts, Report
 from arasuji.reports.page import share
 

@@ -12,13 +12,14 @@
 
 `tokenizer`, `best` and `last` are sealed folders (see `folders`): a half-written one is never opened. `directory` reads
 and writes a run, `opening` opens a model, `int8_cache` keeps its 8-bit form, `names` says which run or
-base model a name means.
+base model a name means, `told` checks what a run is told.
 """
 
 from arasuji.runs.directory import LESSONS, RunDirectory
 from arasuji.runs.manifests import CorpusFacts, RunFacts, best_of, versions
 from arasuji.runs.names import (
     corpus_of,
+    format_of,
     is_run,
     mark_of,
     marks_of,
@@ -29,6 +30,7 @@ from arasuji.runs.names import (
     weights_of,
 )
 from arasuji.runs.opening import TrainedModel, as_written, enough_memory
+from arasuji.runs.told import told
 
 __all__ = [
     "LESSONS",
@@ -40,6 +42,7 @@ __all__ = [
     "best_of",
     "corpus_of",
     "enough_memory",
+    "format_of",
     "is_run",
     "mark_of",
     "marks_of",
@@ -47,6 +50,7 @@ __all__ = [
     "own_corpus",
     "sampling_of",
     "settings_of",
+    "told",
     "versions",
     "weights_of",
 ]

@@ -193,7 +193,8 @@ class RunDirectory:
             folder, facts = self._verified_best()
         with as_written(folder):
             model, tokenizer = open_pair(facts["family"], facts["tokenizer"], folder, precision, place)
-        experiment = RunFacts(**manifest).experiment
+        run = RunFacts(**manifest)
+        experiment = run.experiment
         return TrainedModel(
             name=self.path.name,
             model=model,
@@ -201,6 +202,7 @@ class RunDirectory:
             sampling=self._sampling(experiment),
             facts={**facts, "corpus": manifest["corpus"]},
             format=experiment.document.format,
+            fields=run.fields,
         )
 
     def _verified_best(self) -> tuple[Path, dict[str, Any]]:

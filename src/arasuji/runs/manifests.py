@@ -40,6 +40,9 @@ class RunFacts(BaseModel):
     """SHA-256 of each file that the weights of the base are read from."""
     averaged: list[str] = []
     """The runs whose weights it is the mean of; empty for a run that was trained."""
+    fields: dict[str, dict[str, int]] = {}
+    """The fields that it can be told. One with a few different values has them here, each with the number of training
+    texts that have it."""
     tokens: str = ""
     """SHA-256 of the training split as tokens; empty in earlier versions, which did not write the tokenizer either."""
     versions: dict[str, str] = {}

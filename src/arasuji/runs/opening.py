@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -37,6 +37,8 @@ class TrainedModel:
     """The manifest of the best model (family, step, validation score); for a base model, where it was found."""
     format: str = ""
     """The format of the fields that the model reads before each text; see `DocumentConfig`."""
+    fields: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """The fields that it can be told, with the values of those that have a few (`RunFacts.fields`)."""
     source: str = ""
     """The run folder, or the name of a base model, that it was opened from."""
     precision: torch.dtype = torch.float32

@@ -18,14 +18,15 @@ from arasuji import files
 from arasuji.config import SamplingConfig
 from arasuji.corpus import Record
 from arasuji.corpus.index import numbered
+from arasuji.corpus.originality import COPY_WORDS, copied
+from arasuji.corpus.suffixes import sorted_suffixes
 from arasuji.errors import PromptError, RunError
-from arasuji.evaluation.originality import COPY_WORDS, copied
 from arasuji.generation.decode import Request, Sample, beginning_of, decode
 from arasuji.generation.engine import check_length
 from arasuji.runs import TrainedModel
 
-AT_ONCE = 500
-"""Copies are looked for in this many texts at once, since each time the training split is read; then they are kept."""
+AT_ONCE = 50
+"""This many texts are kept at once."""
 
 
 class Written(BaseModel):
@@ -51,7 +52,7 @@ def write(
     is kept. A text that has not ended after `longest` tokens is dropped, since the student must not learn to end there.
     Texts are kept in the order in which they were begun, so long ones are not rarer than they should be."""
     written, size = _lines(path)
-    first, words = len(written), numbered(train)
+    first, training = len(written), sorted_suffixes(numbered(train))
     reads = teacher.tokenizer, teacher.format
     began = time.monotonic() - (written[-1].seconds if written else 0)
 
@@ -70,8 +71,8 @@ def write(
 
     def keep(some: list[Written]) -> None:
         nonlocal size
-        for found, line in zip(copied([line.text for line in some], words), some, strict=True):
-            if found.longest >= COPY_WORDS:
+        for line in some:
+            if copied(line.text, training).longest >= COPY_WORDS:
                 line.text, line.dropped = "", "copy"
         content = "".join(line.model_dump_json(exclude_defaults=True) + "\n" for line in some).encode()
         files.append(path, content, at=size)

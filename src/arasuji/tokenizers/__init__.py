@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from arasuji import plugins
-from arasuji.tokenizers._stream import Stream, Window, shared
+from arasuji.tokenizers._stream import HALF, Stream, Window, shared
 
 PRETRAINED, PRUNED = "pretrained", "pruned"
 """The tokenizer that opens what came with a pretrained model, and the one that is cut from it."""
@@ -86,6 +87,16 @@ class Tokenizer(ABC):
         """What `ids` add to the text of `prompt`, the space between them included."""
         before, whole = self.decode(prompt), self.decode(prompt + ids)
         return whole[shared(before, whole) :]
+
+    def piece(self, token: int) -> str | None:
+        """The text that a token adds to any text; None where that depends on the tokens around it, such as of a part of
+        a character. White space at its beginning may be missing after some tokens."""
+        text = self.continuation(self._letter, [token])
+        return None if HALF in text or token in self.unsettled else text
+
+    @cached_property
+    def _letter(self) -> list[int]:
+        return self.encode("a")
 
     def stream(self, prompt: list[int]) -> Stream:
         """The text of tokens that are written after the prompt, piece by piece; end tokens have none."""

@@ -147,6 +147,11 @@ class Word(Tokenizer):
         stream = self.stream([])
         return "".join(stream.add(i) for i in ids)
 
+    def piece(self, token: int) -> str | None:
+        word = self.word_at[token]
+        joined = SUFFIX.match(word) or any(word == second for _, second in HALVES)
+        return None if joined else " " + word
+
     def stream(self, prompt: list[int]) -> Stream:
         stream = Words(self.word_at, {self.end_id, self.pad_id})
         for token in prompt:

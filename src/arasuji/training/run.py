@@ -12,8 +12,8 @@ from torch import Tensor
 from arasuji import bases, device, processes, tokenizers
 from arasuji.config import Experiment, checked
 from arasuji.corpus import Corpus
-from arasuji.documents import texts_read
-from arasuji.errors import RunError
+from arasuji.documents import texts_read, values_of
+from arasuji.errors import OptionError, RunError
 from arasuji.runs import LESSONS, CorpusFacts, RunDirectory, RunFacts, as_written, enough_memory, versions, weights_of
 from arasuji.teaching.lesson import Lesson, Taught
 from arasuji.training import origin
@@ -69,6 +69,7 @@ class Run:
             settings=list(settings),
             asked_base=chosen.base,
             asked_teacher=chosen.teaching.teacher,
+            fields=values_of(corpus.train, chosen.document.format),
             versions=versions(),
         )
         kept, saved, facts = _continued(directory, facts, resume)
@@ -101,6 +102,11 @@ class Run:
             raise RunError("the processes do not see the same corpus and run folder: put both on a disk that all share")
         lesson = None
         if (config := experiment.teaching).teacher:
+            if experiment.document.varies and config.weight:
+                raise OptionError(
+                    "a teacher reads each text once, and cannot read other fields in every epoch: say --set "
+                    "document.left_out=0 --set document.all_left_out=0, or --set teaching.weight=0"
+                )
             lesson = Lesson(lessons, config, corpus.train, tokenizer, experiment.document.format, facts.tokens)
         return cls(directory, RunLog(directory), facts, work, saved, lesson, notes)
 

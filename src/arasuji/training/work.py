@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -14,7 +14,7 @@ import torch
 from arasuji import device, models, processes
 from arasuji.config import Experiment, TrainConfig, checked
 from arasuji.corpus import Corpus, Record
-from arasuji.documents import documents_of
+from arasuji.documents import documents_of, with_fields_left_out
 from arasuji.errors import OptionError
 from arasuji.evaluation.score import score
 from arasuji.generation.decode import Request, Sample, decode
@@ -28,6 +28,8 @@ WATCHED_PROMPTS = ("", "After years", "A young man")
 """The prompts of the samples that are written at each validation; the first one is empty."""
 WATCHED_TOKENS = 60
 """A sample that is written at a validation has at most this many tokens."""
+EPOCH_SEEDS = 2**32
+"""The seeds of two epochs differ by this, so that no epoch has the seed of another run."""
 PROBED_DOCUMENTS = 16
 """This many validation documents are scored before the run, to estimate the time of a validation."""
 PROBED_TOKENS = 5
@@ -42,6 +44,15 @@ def scored_records(corpus: Corpus, train: TrainConfig) -> Sequence[Record]:
     return records
 
 
+def encoded(records: Iterable[Record], tokenizer: Tokenizer, chosen: Experiment, epoch: int) -> Documents:
+    """The records as tokens, as they are read in an epoch."""
+    document = chosen.document
+    if document.varies:
+        seed = chosen.train.seed + EPOCH_SEEDS * epoch
+        records = with_fields_left_out(records, document.format, document.left_out, document.all_left_out, seed)
+    return Documents(documents_of(records, tokenizer, document.format), tokenizer.end_id)
+
+
 @dataclass
 class Work:
     """A model on its device with its tokenizer, the training split as tokens, and the texts it is validated on."""
@@ -53,11 +64,16 @@ class Work:
     train: Sequence[Record]
     """The records of the training split."""
     documents: Documents
-    """They as tokens, and after them what a teacher has written (`add`)."""
+    """They as tokens, and after them what a teacher has written (`add`): those of the last epoch that was asked for,
+    where other fields are left out in each."""
     records: Sequence[Record]
     """The records of the validation split that are scored."""
     loss_of: Callable[[Batch], Loss] | None = None
     """The loss of each part of a batch, where it is not the cross-entropy."""
+    more: Sequence[Record] = ()
+    """What a teacher has written."""
+    epoch: int = 0
+    """The epoch of `documents`."""
 
     @classmethod
     def build(cls, chosen: Experiment, corpus: Corpus, tokenizer: Tokenizer, base: Path | None) -> Work:
@@ -83,7 +99,7 @@ class Work:
                 f"batch_size {train.batch_size} cannot be shared among {processes.count()} processes: "
                 f"say a multiple of {processes.count()}"
             )
-        documents = Documents(documents_of(corpus.train, tokenizer, chosen.document.format), tokenizer.end_id)
+        documents = encoded(corpus.train, tokenizer, chosen, epoch=0)
         model.begin(documents)
         work = cls(chosen, tokenizer, model, bf16, corpus.train, documents, scored_records(corpus, train))
         work.batches_of(0)  # raises OptionError before anything is written
@@ -91,11 +107,14 @@ class Work:
 
     def add(self, records: Sequence[Record]) -> None:
         """Train on other texts as well, as `teaching.real` says."""
-        everything = documents_of(chain(self.train, records), self.tokenizer, self.chosen.document.format)
-        self.documents = Documents(everything, self.tokenizer.end_id)
+        self.more = records
+        self.documents = encoded(chain(self.train, records), self.tokenizer, self.chosen, self.epoch)
 
     def batches_of(self, epoch: int) -> Epoch:
         """The batches of an epoch. The same epoch always has the same batches."""
+        if epoch != self.epoch and self.chosen.document.varies:
+            self.documents = encoded(chain(self.train, self.more), self.tokenizer, self.chosen, epoch)
+            self.epoch = epoch
         numbers = of_epoch(self.documents.lengths, len(self.train), self.chosen.teaching.real, epoch)
         batches = epoch_batches(self.documents, self.chosen.train, epoch, self.tokenizer.pad_id, numbers)
         if not batches:

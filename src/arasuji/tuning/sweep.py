@@ -22,9 +22,9 @@ from typing import Any, Literal
 from arasuji import device
 from arasuji.config import SamplingConfig
 from arasuji.corpus import Corpus, Progress
-from arasuji.corpus.index import TrainingWords, training_words
 from arasuji.corpus.record import part_of
 from arasuji.corpus.script import words_of
+from arasuji.corpus.suffixes import Suffixes, suffixes_of
 from arasuji.errors import OptionError
 from arasuji.evaluation.answer import Written
 from arasuji.evaluation.ask import depends_on
@@ -98,7 +98,7 @@ class _Trial:
 
     run: str
     reader: Reader
-    training: TrainingWords
+    training: Suffixes
     prompts: list[tuple[str, Mapping[str, Any]]]
     """The beginnings of validation texts, each with the fields of its text."""
     real: Texts
@@ -133,7 +133,7 @@ class _Trial:
         return _Trial(
             run,
             reader,
-            training_words(folder),
+            suffixes_of(folder),
             [(prompt_of(record), record.metadata) for record in begun],
             Texts([rest_of(record) for record in begun], [record.group for record in begun]),
             Texts([rest_of(record) for _, record in pool], [record.group for _, record in pool]),

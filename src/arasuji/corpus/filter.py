@@ -1,0 +1,52 @@
+"""Which sequences of words may stand in the training split, by a Bloom filter (Bloom 1970) in which each sets two bits.
+
+Of the sequences that do not stand there one in 64 passes it, and is then looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+import numpy as np
+
+BITS_PER_WORD = 16
+"""The size of the filter."""
+BASE, MASK = 0x9E3779B97F4A7C15, 2**64 - 1
+"""Sequences are numbered by a polynomial in this odd number, modulo 2**64."""
+
+
+class SequenceFilter(NamedTuple):
+    """The sequences of one length."""
+
+    bits: bytes
+    shift: int
+
+    @classmethod
+    def of(cls, numbers: np.ndarray, length: int) -> Self:
+        """The filter of all sequences of `length` words among the numbers of words (N,)."""
+        size = max(10, (BITS_PER_WORD * len(numbers)).bit_length())
+        value = np.zeros(max(0, len(numbers) - length + 1), np.uint64)
+        for i in range(length):
+            value = value * np.uint64(BASE) + numbers[i : i + len(value)].astype(np.uint64) + np.uint64(1)
+        value ^= value >> np.uint64(32)
+        bits = np.zeros(2**size, bool)
+        for some in (value, value * np.uint64(BASE)):
+            bits[(some >> np.uint64(64 - size)).astype(np.int64)] = True
+        return cls(np.packbits(bits, bitorder="little").tobytes(), 64 - size)
+
+    def passes(self, value: int) -> bool:
+        """Whether a sequence of the filter's length may be there, by its `hash_of`."""
+        value ^= value >> 32
+        place = value >> self.shift
+        if not self.bits[place >> 3] >> (place & 7) & 1:
+            return False
+        place = (value * BASE & MASK) >> self.shift
+        return bool(self.bits[place >> 3] >> (place & 7) & 1)
+
+
+def hash_of(words: Sequence[int], before: int = 0) -> int:
+    """A number for the words that come after those whose number is `before`."""
+    for word in words:
+        before = (before * BASE + word + 1) & MASK
+    return before

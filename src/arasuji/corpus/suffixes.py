@@ -1,0 +1,184 @@
+"""Where sequences of words stand in the training split: all its suffixes in order (a suffix array; Manber and Myers
+1990).
+
+A suffix begins at a word and ends with its text. Sequences that begin alike lie side by side, so all places of a
+sequence are found by two binary searches.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from arasuji.corpus.filter import SequenceFilter, hash_of
+from arasuji.corpus.folder import SUFFIXES, Corpus
+from arasuji.corpus.index import TrainingWords, training_words
+from arasuji.errors import StorageError
+from arasuji.folders import new_folder, open_folder, seal
+
+LAYOUT = 1
+"""The version of what is kept: it is raised when words are found, or put in order, in another way."""
+
+UNKNOWN = -1
+"""The number of a word that the training split does not have."""
+END = -2
+"""Stands behind the last word of each text, sorts before every word, and is no word, not even an unknown one."""
+
+
+class Match(NamedTuple):
+    """A sequence of a text that stands in the training split."""
+
+    start: int
+    """The place of its first word in the text."""
+    length: int
+    """The number of its words."""
+    low: int
+    """Where in the order its first words stand, as many as were asked for at least."""
+    high: int
+    """Where this part of the order ends."""
+
+
+@dataclass(frozen=True, eq=False)
+class Suffixes:
+    """The training words, and the places of all of them in the order of what stands there."""
+
+    words: TrainingWords
+    order: np.ndarray
+    """(N,) int32: places in `words.numbers`, in the order of the words from there to the end of the text."""
+
+    _filters: dict[int, SequenceFilter] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        """Whether a place is the last one of its text, (N,) bool."""
+        ends = np.zeros(len(self.words.numbers), bool)
+        ends[self.words.starts[1:][np.diff(self.words.starts) > 0] - 1] = True
+        return ends
+
+    @cached_property
+    def _firsts(self) -> np.ndarray:
+        """Where in the order each first word begins, and the end of the last one, (different words + 1,)."""
+        return np.concatenate([[0], self.words.counts().cumsum()])
+
+    def find(self, sequence: Sequence[int]) -> tuple[int, int]:
+        """The part of the order where a sequence of words, at least one, stands: its start and its end."""
+        first = sequence[0]
+        low, high = int(self._firsts[first]), int(self._firsts[first + 1])
+        for depth, word in enumerate(sequence[1:], 1):
+            low, high = self._within(low, high, depth, word)
+        return low, high
+
+    def _within(self, low: int, high: int, depth: int, word: int) -> tuple[int, int]:
+        """The part of a part, whose suffixes have the same first `depth` words, that has `word` after them."""
+        at = _After(self, depth)
+        low = bisect_left(at, word, low, high)
+        return low, bisect_right(at, word, low, high)
+
+    def matches(self, text: Sequence[int], least: int) -> list[Match]:
+        """The sequences of a text that stand in the training split: for each place the longest one that begins there,
+        if it has `least` words."""
+        found, passes, whole = [], self.filter(least).passes, np.array(text, np.int32)
+        for start in range(len(text) - least + 1):
+            sequence = text[start : start + least]
+            if UNKNOWN not in sequence and passes(hash_of(sequence)):
+                low, high = self.find(sequence)
+                if low < high:
+                    found.append(Match(start, self._longest(whole[start:], least, low, high), low, high))
+        return found
+
+    def _longest(self, text: np.ndarray, depth: int, low: int, high: int) -> int:
+        """The number of words of the longest beginning of a text that stands in a part, whose suffixes have its first
+        `depth` words."""
+        while high - low > 1 and depth < len(text):
+            part = self._within(low, high, depth, int(text[depth]))
+            if part[0] == part[1]:
+                return depth
+            (low, high), depth = part, depth + 1
+        place = int(self.order[low])
+        end = self.words.starts[self.texts_of(low, low + 1)[0] + 1]
+        most = min(len(text), int(end) - place)
+        other = text[depth:most] != self.words.numbers[place + depth : place + most]
+        return depth + (int(other.argmax()) if other.any() else len(other))
+
+    def texts_of(self, low: int, high: int) -> np.ndarray:
+        """The numbers of the texts of a part of the order, (high - low,) int64."""
+        return np.searchsorted(self.words.starts, self.order[low:high], "right") - 1
+
+    def filter(self, length: int) -> SequenceFilter:
+        """Which sequences of some length may stand in the training split."""
+        if length not in self._filters:
+            self._filters[length] = SequenceFilter.of(self.words.numbers, length)
+        return self._filters[length]
+
+    def following(self, sequence: Sequence[int]) -> dict[int, np.ndarray]:
+        """The different words that follow a sequence, each with the numbers of the texts where it does."""
+        low, high = self.find(sequence)
+        places = self.order[low:high].astype(np.int64) + len(sequence)
+        places = places[~self._ends[places - 1]]
+        after = self.words.numbers[places]
+        texts = np.searchsorted(self.words.starts, places, "right") - 1
+        return {int(word): np.unique(texts[after == word]) for word in np.unique(after)}
+
+
+class _After:
+    """The word at some depth of each suffix, in their order, as a sequence that `bisect` takes."""
+
+    def __init__(self, suffixes: Suffixes, depth: int) -> None:
+        self.order, self.numbers, self.ends = suffixes.order, suffixes.words.numbers, suffixes._ends
+        self.depth = depth
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, i: int) -> int:
+        place = int(self.order[i]) + self.depth
+        # All suffixes of a part have `depth` words, so only the last one of these can be the last of the text.
+        return END if self.ends[place - 1] else int(self.numbers[place])
+
+
+def sorted_suffixes(words: TrainingWords) -> Suffixes:
+    """Put the suffixes in order, by one word, two, four, ... (prefix doubling)."""
+    numbers, starts = words.numbers, words.starts
+    ends = np.repeat(starts[1:], np.diff(starts))
+    places = np.arange(len(numbers))
+    ranks, order = numbers.astype(np.int64) + 1, np.argsort(numbers, kind="stable")
+    width = 1
+    while len(numbers) and ranks.max() < len(numbers):
+        after = np.where(places + width < ends, ranks[np.minimum(places + width, len(numbers) - 1)], 0)
+        keys = ranks * (int(ranks.max(initial=0)) + 1) + after
+        order = np.argsort(keys)
+        in_order = keys[order]
+        ranks[order] = np.cumsum(np.concatenate([[1], in_order[1:] != in_order[:-1]]))
+        if width >= len(numbers):
+            break  # equal texts stay in the order of their places
+        width *= 2
+    return Suffixes(words, order.astype(np.int32))
+
+
+def suffixes_of(folder: Path) -> Suffixes:
+    """The suffixes of the corpus in `folder`: in the order that is kept there, or else put in order now and kept."""
+    return _suffixes_of(folder.resolve(), Corpus.load(folder).hash)
+
+
+@lru_cache(2)
+def _suffixes_of(folder: Path, hash: str) -> Suffixes:
+    words, mark = training_words(folder), [LAYOUT, hash]
+    found = open_folder(folder / SUFFIXES, "order.npy")
+    if found and found[1].get("of") == mark:
+        with suppress(OSError, ValueError):  # the folder may come from anyone
+            order = np.array(np.load(found[0] / "order.npy", mmap_mode="r"))
+            right = order.dtype == np.int32 and order.shape == words.numbers.shape
+            if right and (not len(order) or (order.min() >= 0 and order.max() < len(order))):
+                return Suffixes(words, order)
+    made = sorted_suffixes(words)
+    with suppress(StorageError), new_folder(folder / SUFFIXES) as target:  # else nothing is kept
+        np.save(target / "order.npy", made.order)
+        seal(target, {"of": mark})
+    return made

@@ -1,0 +1,273 @@
+"""No long sequence of words of the training split is written: what would complete one is forbidden before a token is
+drawn, as in MEMFREE (Ippolito et al. 2022), but word by word, whatever the tokens are.
+
+Words are those of `words_of`: case and punctuation do not count. A prompt may stand in the training split; what is
+written after it must not continue a copy that the prompt begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from arasuji.corpus.filter import SequenceFilter, hash_of
+from arasuji.corpus.script import CHARACTERS_PER_WORD, is_open, is_unspaced, words_of
+from arasuji.corpus.suffixes import UNKNOWN, Suffixes
+from arasuji.generation.processors import NEVER, Processor
+from arasuji.tokenizers import HALF, Tokenizer
+
+COMMON = 10
+"""A sequence that this many texts of the training split have is a formula."""
+MOST_UNSPACED = 0.5
+"""Where more of the words are characters of a script without spaces, `CHARACTERS_PER_WORD` characters are one word."""
+RECENT = 256
+"""What follows this many sequences, the last that were looked for, is kept."""
+
+Words = tuple[int, ...]
+"""The numbers of words that were written one after another."""
+
+
+@lru_cache(4)
+def copies_of(suffixes: Suffixes, tokenizer: Tokenizer, longest: int) -> Copies:
+    """The sequences of more than `longest` words that may not be written, kept for the next texts of the same model."""
+    words = suffixes.words
+    unspaced = np.array([is_unspaced(word) for word in words.number_of], bool)
+    if len(words.numbers) and unspaced[words.numbers].mean() > MOST_UNSPACED:
+        longest *= CHARACTERS_PER_WORD
+    return Copies(suffixes, tokenizer, longest)
+
+
+class Copies:
+    """The sequences of the training split that may not be written, and the tokens that would complete them: what the
+    guards of all texts of one model share."""
+
+    def __init__(self, suffixes: Suffixes, tokenizer: Tokenizer, longest: int, common: int = COMMON) -> None:
+        """A sequence of more than `longest` words is not written, unless `common` texts of the training split have
+        it."""
+        self.suffixes, self.tokenizer, self.longest, self.common = suffixes, tokenizer, longest, common
+        self.number_of = suffixes.words.number_of
+        self.word_at = list(self.number_of)
+        self._pieces: dict[int, str | None] = {}
+        self._following = lru_cache(RECENT)(self._looked_for)
+
+    def piece(self, token: int) -> str | None:
+        """`Tokenizer.piece` in small letters, kept."""
+        if token not in self._pieces:
+            piece = self.tokenizer.piece(token)
+            self._pieces[token] = None if piece is None else piece.casefold()
+        return self._pieces[token]
+
+    def forbidden_after(self, words: Words) -> Collection[str]:
+        """The words that would complete a sequence that may not be written."""
+        if len(words) < self.longest:
+            return ()
+        found = self._following(words)
+        return [self.word_at[word] for word, texts in found.items() if len(texts) < self.common]
+
+    def begun_after(self, words: Words) -> Collection[str]:
+        """The words with which a token of several words may begin that completes such a sequence."""
+        if len(words) < self.near:
+            return ()
+        return [self.word_at[word] for word in self._following(words[-self.near :])]
+
+    def _looked_for(self, words: Words) -> dict[int, np.ndarray]:
+        """The words that follow a sequence in the training split, each with the texts where it does."""
+        return {} if UNKNOWN in words else self.suffixes.following(words)
+
+    @cached_property
+    def near(self) -> int:
+        """So many words before a token decide whether it may complete a copy: one fewer than may be copied for each
+        further word that a token may have."""
+        return max(0, self.longest + 1 - self.tokens.most)
+
+    @cached_property
+    def filter(self) -> SequenceFilter:
+        """What the last `near` words must pass; else no token can complete a copy."""
+        return self.suffixes.filter(self.near)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """The tokens by what they add to a text."""
+        found = Tokens()
+        never = {self.tokenizer.end_id, *self.tokenizer.never_written}
+        for token in range(self.tokenizer.vocabulary_size):
+            if token not in never:
+                piece = self.piece(token)
+                found.add(token, piece, piece is None and self._is_half(token))
+        return found
+
+    def _is_half(self, token: int) -> bool:
+        """Whether a token is a part of a character, without a word beside it."""
+        text = self.tokenizer.decode([token])
+        return HALF in text and not words_of(text)
+
+
+@dataclass
+class Tokens:
+    """Tokens by the words of their pieces."""
+
+    joining: dict[str, list[int]] = field(default_factory=dict)
+    """Of one word, at the beginning of the piece, by this word, which may continue another one."""
+    apart: dict[str, list[int]] = field(default_factory=dict)
+    """Of one word that continues no other one, by this word."""
+    several: dict[str, list[int]] = field(default_factory=dict)
+    """Of several words, by the first one."""
+    halves: list[int] = field(default_factory=list)
+    """Parts of characters: one completes a word only where other parts come before it."""
+    uncertain: list[int] = field(default_factory=list)
+    """Others whose text depends on the tokens around them."""
+    most: int = 1
+    """The largest number of words of a token."""
+
+    def add(self, token: int, piece: str | None, half: bool) -> None:
+        words = words_of(piece) if piece is not None else []
+        if half:
+            self.halves.append(token)
+        elif piece is None:
+            self.uncertain.append(token)
+            self.most = max(self.most, 2)
+        elif len(words) > 1:
+            self.several.setdefault(words[0], []).append(token)
+            self.most = max(self.most, len(words))
+        elif words:
+            joins = piece.startswith(words[0]) and is_open(words[0])
+            (self.joining if joins else self.apart).setdefault(words[0], []).append(token)
+
+
+class CopyGuard(Processor):
+    """Forbids what `Copies` says, in one text."""
+
+    def __init__(self, copies: Copies) -> None:
+        self.copies = copies
+        self.words: Words = ()
+        """The last complete words, at most as many as may be copied."""
+        self.open = ""
+        """The letters of the word that is being written."""
+        self.last: int | None = None
+        """The last token whose text is certain."""
+        self.waiting: list[int] = []
+        """The tokens after it, whose text is not."""
+        self.near = True
+        """Whether the last complete words may stand in the training split."""
+        self.part = -1
+        """The `hash_of` those before the open word; -1 where they are too few or unknown."""
+
+    def read(self, token: int) -> None:
+        piece = self.copies.piece(token) if not self.waiting else None
+        if piece is None:
+            self.waiting.append(token)
+            piece = self._added()
+            if token in self.copies.tokenizer.unsettled or piece.endswith(HALF):
+                return
+            self.waiting = []
+        self.last = token
+        self._take(piece)
+
+    def changes_nothing(self, new: int) -> bool:
+        if self.near:
+            return False
+        if self.part < 0 or not self.open:
+            return True
+        number = self.copies.number_of.get(self.open, UNKNOWN)
+        return number == UNKNOWN or not self.copies.filter.passes(hash_of((number,), self.part))
+
+    def __call__(self, scores: Tensor, new: int) -> None:
+        copies = self.copies
+        words, open = self._after(self._added()) if self.waiting else (self.words, self.open)
+        longer = self._pushed(words, open) if open else None
+        tokens: list[int] = []
+        for word in copies.forbidden_after(words):
+            if not open:
+                tokens += copies.tokens.joining.get(word, []) + copies.tokens.apart.get(word, [])
+            elif word.startswith(open):
+                tokens += copies.tokens.joining.get(word.removeprefix(open), [])
+        if longer is not None:
+            for word in copies.forbidden_after(longer):
+                tokens += copies.tokens.apart.get(word, [])
+        others = self._several(words, open, longer) if copies.tokens.most > 1 else []
+        if self.waiting:
+            others += copies.tokens.halves
+        tokens += [token for token in others if self._copies(token)]
+        if tokens:
+            scores[torch.tensor(tokens, dtype=torch.int64, device=scores.device)] = NEVER
+
+    def _look(self) -> None:
+        """See whether the complete words stand in the training split, as far as that matters for the next token."""
+        copies, words = self.copies, self.words
+        size = copies.near
+        self.near = size == 0 or (
+            len(words) >= size and UNKNOWN not in words[-size:] and copies.filter.passes(hash_of(words[-size:]))
+        )
+        self.part = -1
+        if size > 0 and len(words) >= size - 1 and UNKNOWN not in (last := words[len(words) - size + 1 :]):
+            self.part = hash_of(last)
+
+    def fork(self) -> Self:
+        other = type(self)(self.copies)
+        other.words, other.open = self.words, self.open
+        other.last, other.waiting = self.last, list(self.waiting)
+        other.near, other.part = self.near, self.part
+        return other
+
+    def _several(self, words: Words, open: str, longer: Words | None) -> list[int]:
+        """The tokens of several words, and of no certain text, that may complete a copy here."""
+        copies, tokens = self.copies, self.copies.tokens
+        if not copies.near:  # whatever stands before
+            return [token for some in tokens.several.values() for token in some] + tokens.uncertain
+        found: list[int] = []
+        places = [(words, open)] if longer is None else [(words, open), (longer, "")]
+        for before, begun in places:
+            following = copies.begun_after(before)
+            for word in following:
+                if word.startswith(begun):
+                    found += tokens.several.get(word.removeprefix(begun), [])
+            if following:
+                found += tokens.uncertain
+        return list(dict.fromkeys(found))
+
+    def _added(self, *more: int) -> str:
+        """The text of the waiting tokens, and of one more, in small letters."""
+        return self.copies.tokenizer.continuation(
+            [] if self.last is None else [self.last], [*self.waiting, *more]
+        ).casefold()
+
+    def _take(self, piece: str) -> None:
+        """Go on with a piece of text."""
+        text = self.open + piece
+        if text.isalnum() and text.isascii():  # the same word, longer
+            self.open = text
+            return
+        words, self.open = self._after(piece)
+        if words is not self.words:
+            self.words = words
+            self._look()
+
+    def _after(self, piece: str) -> tuple[Words, str]:
+        """The complete words and the open one after a piece of text."""
+        text = self.open + piece
+        if text.isalnum() and text.isascii():
+            return self.words, text
+        found, words = words_of(text), self.words
+        last = found.pop() if is_open(text) else ""
+        for word in found:
+            words = self._pushed(words, word)
+        return words, last
+
+    def _pushed(self, words: Words, word: str) -> Words:
+        """The last words, with one more."""
+        return (*words, self.copies.number_of.get(word, UNKNOWN))[-self.copies.longest :]
+
+    def _copies(self, token: int) -> bool:
+        """Whether a token completes a sequence that may not be written."""
+        words = self.words
+        for place, word in enumerate(words_of(self.open + self._added(token))):
+            if word in self.copies.forbidden_after(words) and (place or word != self.open):
+                return True
+            words = self._pushed(words, word)
+        return False

@@ -1,0 +1,90 @@
+"""Nobody's sentence is written: whoever writes, and with whom, no long sequence of words is a training text's."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from scored_models import training_of
+
+from arasuji import models
+from arasuji.config import SamplingConfig
+from arasuji.corpus.originality import copied
+from arasuji.generation.decode import NEXT_SEED, TOO_NEAR, Redrawn, Request, Sample, decode
+from arasuji.generation.guard import CopyGuard, copies_of
+
+LONGEST = 3
+PROMPTS = ["", "After years the", "spike"]
+WAYS = ["lstm", "mixture", "ngram", "transformer", "lstm in 8 bits", "transformer in 8 bits"]
+
+
+def settings(**more) -> SamplingConfig:
+    return SamplingConfig.model_validate({"temperature": 0.5, "max_length": 20} | more)
+
+
+def written(model, words, requests, config, guarded=None, **more) -> list[Sample]:
+    guards = [CopyGuard(copies_of(guarded, words, LONGEST))] if guarded else []
+    events = list(decode(model, words, requests, config, processors=guards, **more))
+    return sorted((event for event in events if isinstance(event, Sample)), key=lambda sample: sample.index)
+
+
+@pytest.fixture(params=WAYS)
+def model(request, make, words, tmp_path):
+    family, _, light = request.param.partition(" in ")
+    made = make(family, words)
+    if not light:
+        return made
+    for folder in ("whole", "light"):
+        (tmp_path / folder).mkdir()
+    made.save(tmp_path / "whole")
+    models.family(family).quantize(tmp_path / "whole", tmp_path / "light")
+    return models.family(family).load(tmp_path / "light", torch.int8)
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_no_long_sequence_of_a_training_text_is_written(model, words, beams):
+    config = settings(num_beams=beams)
+    requests = [Request(PROMPTS[i % len(PROMPTS)], i) for i in range(9)]  # fewer than make a formula
+    own = training_of(*(sample.text for sample in written(model, words, requests, config)))
+    again = written(model, words, requests, config, guarded=own)
+    longest = [copied(sample.text, own, len(sample.prompt)).longest for sample in again]
+    assert max(longest) == LONGEST  # it comes as near as it may
+    assert [written(model, words, [r], config, guarded=own)[0].text for r in requests] == [s.text for s in again]
+
+
+def test_what_stands_in_many_texts_is_a_formula_and_may_be_written(make, words):
+    model, config = make("ngram", words), settings(temperature=0)
+    (sample,) = written(model, words, [Request("", 0)], config)
+    assert written(model, words, [Request("", 0)], config, guarded=training_of(*[sample.text] * 10))[0] == sample
+    assert written(model, words, [Request("", 0)], config, guarded=training_of(*[sample.text] * 9))[0] != sample
+
+
+def test_a_text_that_is_very_near_to_a_training_text_is_drawn_again(make, words):
+    model, config = make("lstm", words), settings(temperature=2)
+    plain = written(model, words, [Request("", seed) for seed in (0, NEXT_SEED)], config)
+    own = training_of(plain[0].text)
+    (sample,) = written(model, words, [Request("", 0)], config, training=own, redraw=3)
+    assert (sample.text, sample.seed, sample.redrawn) == (plain[1].text, 0, 1)
+    assert sample.copied.containment <= TOO_NEAR
+    (kept,) = written(model, words, [Request("", 0)], config, training=own)
+    assert (kept.text, kept.redrawn, kept.copied.containment) == (plain[0].text, 0, 1)
+
+
+def test_who_saw_its_pieces_hears_that_it_is_drawn_again(make, words):
+    model, config = make("lstm", words), settings(temperature=2)
+    own = training_of(*(sample.text for sample in written(model, words, [Request("", 0)], config)))
+    shown = []
+    for event in decode(model, words, [Request("", 0)], config, pieces=True, training=own, redraw=3):
+        if isinstance(event, Redrawn):
+            assert event.copied.containment > TOO_NEAR
+            shown.clear()
+        elif isinstance(event, Sample):
+            assert "".join(shown) == event.completion
+            assert event.redrawn == 1
+        else:
+            shown.append(event.text)
+
+
+def test_where_nothing_is_drawn_a_text_is_not_drawn_again(make, words):
+    model, config = make("lstm", words), settings(temperature=0)
+    own = training_of(*(sample.text for sample in written(model, words, [Request("", 0)], config)))
+    assert written(model, words, [Request("", 0)], config, training=own, redraw=3)[0].redrawn == 0
