@@ -425,10 +425,10 @@ def corpus_of_copies(trained: TrainedModel, corpus: AnyPath | None = None) -> Pa
         return None
     folder = Path(known["folder"])
     try:
-        if own_corpus(folder).hash != known["hash"]:
+        if suffixes_of(folder).corpus != known["hash"]:
             raise CorpusError(f"{folder} is not the corpus that {trained.name} was trained on any more")
     except CorpusError as error:
-        say(f"note: copies of training texts are neither kept out nor found: {error}")
+        say(f"note: copies of training texts are neither kept out nor found, unless --corpus names it: {error}")
         return None
     return folder
 

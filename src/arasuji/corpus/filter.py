@@ -5,7 +5,7 @@ Of the sequences that do not stand there one in 64 passes it, and is then looked
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -26,14 +26,19 @@ class SequenceFilter(NamedTuple):
     def of(cls, numbers: np.ndarray, length: int) -> Self:
         """The filter of all sequences of `length` words among the numbers of words (N,)."""
         size = max(10, (BITS_PER_WORD * len(numbers)).bit_length())
-        value = np.zeros(max(0, len(numbers) - length + 1), np.uint64)
-        for i in range(length):
-            value = value * np.uint64(BASE) + numbers[i : i + len(value)].astype(np.uint64) + np.uint64(1)
-        value ^= value >> np.uint64(32)
         bits = np.zeros(2**size, bool)
-        for some in (value, value * np.uint64(BASE)):
-            bits[(some >> np.uint64(64 - size)).astype(np.int64)] = True
+        for places in _places(numbers, length, 64 - size):
+            bits[places] = True
         return cls(np.packbits(bits, bitorder="little").tobytes(), 64 - size)
+
+    def passing(self, numbers: np.ndarray, length: int) -> np.ndarray:
+        """Of all sequences of the filter's length among the numbers of words (N,), the places of those that may be
+        there."""
+        bits = np.frombuffer(self.bits, np.uint8)
+        one, other = (
+            bits[places >> 3] >> (places & 7).astype(np.uint8) & 1 for places in _places(numbers, length, self.shift)
+        )
+        return np.flatnonzero(one & other)
 
     def passes(self, value: int) -> bool:
         """Whether a sequence of the filter's length may be there, by its `hash_of`."""
@@ -43,6 +48,17 @@ class SequenceFilter(NamedTuple):
             return False
         place = (value * BASE & MASK) >> self.shift
         return bool(self.bits[place >> 3] >> (place & 7) & 1)
+
+
+def _places(numbers: np.ndarray, length: int, shift: int) -> Iterator[np.ndarray]:
+    """Where the two bits of all sequences of `length` words stand, (N - length + 1,) int64 each."""
+    words = numbers.astype(np.uint64) + np.uint64(1)
+    value = np.zeros(max(0, len(words) - length + 1), np.uint64)
+    for i in range(length):
+        value = value * np.uint64(BASE) + words[i : i + len(value)]
+    value ^= value >> np.uint64(32)
+    for some in (value, value * np.uint64(BASE)):
+        yield (some >> np.uint64(shift)).astype(np.int64)
 
 
 def hash_of(words: Sequence[int], before: int = 0) -> int:

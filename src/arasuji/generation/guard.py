@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arasuji.corpus.filter import SequenceFilter, hash_of
+from arasuji.corpus.filter import BASE, MASK, SequenceFilter, hash_of
 from arasuji.corpus.script import CHARACTERS_PER_WORD, is_open, is_unspaced, words_of
 from arasuji.corpus.suffixes import UNKNOWN, Suffixes
 from arasuji.generation.processors import NEVER, Processor
@@ -87,6 +87,11 @@ class Copies:
         return max(0, self.longest + 1 - self.tokens.most)
 
     @cached_property
+    def farthest(self) -> int:
+        """What the word before the last `near` - 1 ones is multiplied by in a `hash_of` them all."""
+        return pow(BASE, self.near - 1, MASK + 1)
+
+    @cached_property
     def filter(self) -> SequenceFilter:
         """What the last `near` words must pass; else no token can complete a copy."""
         return self.suffixes.filter(self.near)
@@ -118,6 +123,10 @@ class Tokens:
     """Of one word that continues no other one, by this word."""
     several: dict[str, list[int]] = field(default_factory=dict)
     """Of several words, by the first one."""
+    begun: dict[int, str] = field(default_factory=dict)
+    """Of each token of ASCII characters that ends a word, the letters with which it begins another one, or none."""
+    joined: dict[int, str] = field(default_factory=dict)
+    """The letters of each token of ASCII letters and digits alone, which continue a word."""
     halves: list[int] = field(default_factory=list)
     """Parts of characters: one completes a word only where other parts come before it."""
     uncertain: list[int] = field(default_factory=list)
@@ -127,6 +136,12 @@ class Tokens:
 
     def add(self, token: int, piece: str | None, half: bool) -> None:
         words = words_of(piece) if piece is not None else []
+        if piece and piece.isascii() and len(words) < 2:
+            word = words[0] if words else ""
+            if piece == word:
+                self.joined[token] = word
+            elif piece.endswith(word):
+                self.begun[token] = word
         if half:
             self.halves.append(token)
         elif piece is None:
@@ -153,12 +168,24 @@ class CopyGuard(Processor):
         """The last token whose text is certain."""
         self.waiting: list[int] = []
         """The tokens after it, whose text is not."""
-        self.near = True
-        """Whether the last complete words may stand in the training split."""
-        self.part = -1
-        """The `hash_of` those before the open word; -1 where they are too few or unknown."""
+        self.near = not copies.near
+        """Whether the last `copies.near` complete words may stand in the training split."""
+        self.known = 0
+        """How many of the last complete words the training split has, one after another."""
+        self.hash = 0
+        """The `hash_of` these, at most one fewer than `copies.near`."""
 
     def read(self, token: int) -> None:
+        if not self.waiting:
+            begun, joined = self.copies.tokens.begun.get(token), self.copies.tokens.joined.get(token)
+            if begun is not None:
+                if self.open:
+                    self._push(self.open)
+                self.open, self.last = begun, token
+                return
+            if joined is not None:
+                self.open, self.last = self.open + joined, token
+                return
         piece = self.copies.piece(token) if not self.waiting else None
         if piece is None:
             self.waiting.append(token)
@@ -167,15 +194,33 @@ class CopyGuard(Processor):
                 return
             self.waiting = []
         self.last = token
-        self._take(piece)
+        words, self.open = _words_and_rest(self.open + piece)
+        for word in words:
+            self._push(word)
+
+    def _push(self, word: str) -> None:
+        """Take note of a complete word. The hash loses the word that is too far away by now (Karp and Rabin 1987)."""
+        copies, number = self.copies, self.copies.number_of.get(word, UNKNOWN)
+        before, most = self.words, copies.near - 1
+        self.words = (*before, number)[-copies.longest :]
+        if most < 0:  # all tokens are looked at, whatever stands before
+            return
+        if number == UNKNOWN:
+            self.near, self.known, self.hash = False, 0, 0
+            return
+        longer = hash_of((number,), self.hash)
+        self.near = self.known >= most and copies.filter.passes(longer)
+        if self.known >= most:
+            longer = (longer - (self.words[-most - 1] + 1) * copies.farthest) & MASK
+        self.known, self.hash = self.known + 1, longer
 
     def changes_nothing(self, new: int) -> bool:
         if self.near:
             return False
-        if self.part < 0 or not self.open:
+        if self.known < self.copies.near - 1 or not self.open:
             return True
         number = self.copies.number_of.get(self.open, UNKNOWN)
-        return number == UNKNOWN or not self.copies.filter.passes(hash_of((number,), self.part))
+        return number == UNKNOWN or not self.copies.filter.passes(hash_of((number,), self.hash))
 
     def __call__(self, scores: Tensor, new: int) -> None:
         copies = self.copies
@@ -197,22 +242,11 @@ class CopyGuard(Processor):
         if tokens:
             scores[torch.tensor(tokens, dtype=torch.int64, device=scores.device)] = NEVER
 
-    def _look(self) -> None:
-        """See whether the complete words stand in the training split, as far as that matters for the next token."""
-        copies, words = self.copies, self.words
-        size = copies.near
-        self.near = size == 0 or (
-            len(words) >= size and UNKNOWN not in words[-size:] and copies.filter.passes(hash_of(words[-size:]))
-        )
-        self.part = -1
-        if size > 0 and len(words) >= size - 1 and UNKNOWN not in (last := words[len(words) - size + 1 :]):
-            self.part = hash_of(last)
-
     def fork(self) -> Self:
         other = type(self)(self.copies)
         other.words, other.open = self.words, self.open
         other.last, other.waiting = self.last, list(self.waiting)
-        other.near, other.part = self.near, self.part
+        other.near, other.known, other.hash = self.near, self.known, self.hash
         return other
 
     def _several(self, words: Words, open: str, longer: Words | None) -> list[int]:
@@ -237,27 +271,13 @@ class CopyGuard(Processor):
             [] if self.last is None else [self.last], [*self.waiting, *more]
         ).casefold()
 
-    def _take(self, piece: str) -> None:
-        """Go on with a piece of text."""
-        text = self.open + piece
-        if text.isalnum() and text.isascii():  # the same word, longer
-            self.open = text
-            return
-        words, self.open = self._after(piece)
-        if words is not self.words:
-            self.words = words
-            self._look()
-
     def _after(self, piece: str) -> tuple[Words, str]:
         """The complete words and the open one after a piece of text."""
-        text = self.open + piece
-        if text.isalnum() and text.isascii():
-            return self.words, text
-        found, words = words_of(text), self.words
-        last = found.pop() if is_open(text) else ""
+        found, open = _words_and_rest(self.open + piece)
+        words = self.words
         for word in found:
             words = self._pushed(words, word)
-        return words, last
+        return words, open
 
     def _pushed(self, words: Words, word: str) -> Words:
         """The last words, with one more."""
@@ -271,3 +291,9 @@ class CopyGuard(Processor):
                 return True
             words = self._pushed(words, word)
         return False
+
+
+def _words_and_rest(text: str) -> tuple[list[str], str]:
+    """The complete words of a text, and the one that letters after it would make longer."""
+    words = words_of(text)
+    return words, words.pop() if is_open(text) else ""
