@@ -31,7 +31,7 @@ from arasuji.training.events import Started
 SIZES = {
     "ngram": (100, 300, 1000, 3000, 10_000),
     "lstm-small": (300, 1000, 10_000),
-    "gpt2-mini": (1000,),
+    "gpt2-mini": (1000, 10_000),
     "pretrained-lora": (100, 10_000),
 }
 BUDGETS = {"ngram": None, "lstm-small": 6_500_000, "gpt2-mini": 5_000_000, "pretrained-lora": 350_000}

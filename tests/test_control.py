@@ -52,18 +52,20 @@ def test_a_field_with_a_few_values_has_them_with_the_number_of_texts_and_a_title
 
 def test_every_epoch_has_other_fields_and_the_same_epoch_the_same(bpe, corpus):
     chosen = api.experiment("lstm-control", ["embedding=16", "hidden=16", "batch_size=4"])
-    opened = Corpus.load(corpus)
-    work = Work.build(chosen, opened, bpe, None)
-    epochs = [[batch.ids.tolist() for batch in work.batches_of(epoch)] for epoch in (0, 1, 0)]
-    assert epochs[0] == epochs[2]
-    predicted = []
-    for epoch in (0, 1):
-        work.batches_of(epoch)
-        tokens = work.documents.tokens
-        predicted.append(tokens[tokens >= 0].tolist())
-        assert (tokens < 0).any()
-    assert predicted[0] == predicted[1]  # the same texts
-    assert epochs[0] != epochs[1]
+    work = Work.build(chosen, Corpus.load(corpus), bpe, None)
+    tokens, batches = [], []
+    for epoch in (0, 1, 2, 0):
+        batches.append([batch.ids.tolist() for batch in work.batches_of(epoch)])
+        tokens.append(work.documents.tokens.tolist())
+    assert (tokens[0], batches[0]) == (tokens[3], batches[3])
+    assert tokens[0] != tokens[1] != tokens[2] != tokens[0]
+    predicted = [[token for token in some if token >= 0] for some in tokens]
+    assert predicted[0] == predicted[1] == predicted[2]  # the same texts, in the same order
+
+
+def test_another_seed_leaves_out_other_fields():
+    first, other = (list(with_fields_left_out(records(50), FORMAT, 0.3, 0.2, seed)) for seed in (0, 1))
+    assert first != other
 
 
 def test_a_teacher_that_reads_each_text_once_is_refused_fields_that_change(corpus, tmp_path):
@@ -80,6 +82,9 @@ def test_values_are_spelled_as_the_training_texts_spell_them():
     }  # fmt: skip
     assert told("run", KNOWN, {"genres": ["Noir"]}, any_genre=True) == {"genres": ["Noir"]}
     assert told("run", {}, {}) == {}
+    assert told("run", KNOWN, {"title": None, "genres": ("Drama",)}) == {"genres": ["Drama"]}
+    assert told("run", {"genres": {"Sci-Fi": 9, "sci-fi": 1}}, {"genres": ["Sci-Fi"]}) == {"genres": ["Sci-Fi"]}
+    assert told("run", {"genres": {"Sci-Fi": 9, "sci-fi": 1}}, {"genres": ["SCI-FI"]}) == {"genres": ["Sci-Fi"]}
 
 
 @pytest.mark.parametrize(
@@ -91,6 +96,7 @@ def test_values_are_spelled_as_the_training_texts_spell_them():
         (KNOWN, {"genres": ["Drama", "drama"]}, "genres 'Drama' is given twice"),
         (KNOWN, {"genres": ["Commedy"]}, r"no training text has the genre 'Commedy'; known are Comedy \(--any-genre"),
         (KNOWN, {"genres": ["Xyzzy"]}, "'Xyzzy'; known are Comedy, Drama, Slice of Life"),
+        (KNOWN, {"title": {"a": 1}}, "title is a text or a number"),
         (KNOWN, {"year": 2000}, "no training text has the year '2000'; known are 2001"),
     ],
 )

@@ -221,12 +221,12 @@ def test_a_prompt_that_has_no_room_beside_the_shots_is_refused_in_one_line(train
 
 
 def test_a_model_with_shots_writes_and_is_scored_with_them(train, held_out, bpe):
-    plain = TrainedModel("m", model_of("lstm", bpe), bpe, SamplingConfig(max_length=9), {}, FORMAT)
+    plain = TrainedModel("m", model_of("lstm", bpe), bpe, SamplingConfig(max_length=9), {}, FORMAT, {"title": {}})
     few_shot = plain.with_shots(train, 2, seed=5)
     assert few_shot.shots == drawn_shots(train, 2, 5, bpe, FORMAT)
     expected = score(plain.model, bpe, held_out, format=FORMAT, shots=few_shot.shots)
     assert api.evaluate(few_shot, held_out) == expected
-    fields = held_out[0].metadata
+    fields = {"title": held_out[0].metadata["title"]}
     (sample,) = api.generate(few_shot, "The", seed=3, fields=fields)
     (by_hand,) = decode(
         plain.model, bpe, [Request("The", 3, fields)], plain.sampling, format=FORMAT, shots=few_shot.shots

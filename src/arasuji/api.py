@@ -40,7 +40,6 @@ from arasuji.config import (
 )
 from arasuji.corpus import Corpus, Progress, Record, prepare
 from arasuji.corpus.suffixes import suffixes_of
-from arasuji.documents import fields_of
 from arasuji.errors import CorpusError, OptionError, PromptError
 from arasuji.evaluation.charge import Charge
 from arasuji.evaluation.compare import READER, compare
@@ -49,7 +48,7 @@ from arasuji.evaluation.score import Score, score
 from arasuji.evaluation.texts import FEWEST
 from arasuji.generation.decode import Piece, Redrawn, Request, Sample, beginning_of, decode
 from arasuji.generation.engine import check_length
-from arasuji.generation.guard import CopyGuard, copies_of
+from arasuji.generation.guard import CopyGuard, forbidden_copies
 from arasuji.inspection import Inspection
 from arasuji.inspection.examine import examine as inspect
 from arasuji.runs import RunDirectory, TrainedModel, corpus_of, is_run, open_model, own_corpus, settings_of, told
@@ -378,9 +377,10 @@ def write(
 
     No more than `longest_copy` words stand in a row in the training split of `corpus`, by default that of the run, but
     for what a prompt holds and what 10 training texts have; case and punctuation do not count. With None any number
-    may, and copies are looked for only where `corpus` is named. A text that is very near to a training text all the
-    same is drawn again, at most `redraw` times (see `decode.TOO_NEAR`). `Sample.copied` says what stands there. It is
-    None for a base model without a corpus, and where the corpus of a run is gone, which is said on stderr.
+    may, no text is drawn again, and copies are looked for only where `corpus` is named. A text that shares many short
+    sequences with one training text is drawn again, at most `redraw` times (see `decode.TOO_NEAR`). `Sample.copied`
+    says what stands there. It is None for a base model without a corpus, and where the corpus of a run is gone, which
+    is said on stderr.
 
     The first `skip` texts are left out, and the others are what they would be. Prompts are taken as there is room.
 
@@ -400,7 +400,7 @@ def write(
     training = suffixes_of(folder) if folder else None
     guards = []
     if longest_copy is not None and training is not None:
-        guards.append(CopyGuard(copies_of(training, trained.tokenizer, longest_copy)))
+        guards.append(CopyGuard(forbidden_copies(training, trained.tokenizer, longest_copy)))
     return decode(
         trained.model,
         trained.tokenizer,
@@ -421,14 +421,16 @@ def corpus_of_copies(trained: TrainedModel, corpus: AnyPath | None = None) -> Pa
     if corpus is not None:
         return arguments.path(corpus)
     known = corpus_of(trained.source) if trained.source else {}
-    if not known.get("folder"):
+    if not known:
         return None
-    folder = Path(known["folder"])
+    folder = Path(known.get("folder", ""))
     try:
-        if suffixes_of(folder).corpus != known["hash"]:
+        if not known.get("folder"):
+            raise CorpusError(f"{trained.name} was trained on a corpus in memory")
+        if Corpus.load(folder).hash != known["hash"]:
             raise CorpusError(f"{folder} is not the corpus that {trained.name} was trained on any more")
-    except CorpusError as error:
-        say(f"note: copies of training texts are neither kept out nor found, unless --corpus names it: {error}")
+    except (CorpusError, OSError, ValueError) as error:  # the path may come from anyone
+        say(f"note: copies of training texts are neither avoided nor found, unless --corpus names it: {error}")
         return None
     return folder
 
@@ -437,11 +439,10 @@ def _asked(
     trained: TrainedModel, prompts: Prompts, fields: Mapping[str, Any], any_genre: bool
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The beginning of each text, and what the model is told of it."""
-    known = trained.fields or {name: {} for name in fields_of(trained.format)}  # earlier runs do not know the values
     for prompt in [prompts] if isinstance(prompts, str | Mapping) else prompts:
         own = {"prompt": "", **prompt} if isinstance(prompt, Mapping) else {"prompt": prompt}
         beginning = own.pop("prompt")
-        yield beginning, told(trained.name, known, {**fields, **own}, any_genre)
+        yield beginning, told(trained.name, trained.fields, {**fields, **own}, any_genre)
 
 
 def check_prompts(

@@ -14,8 +14,9 @@ from arasuji.corpus import Record
 from arasuji.errors import OptionError, nearest
 from arasuji.tokenizers import Tokenizer
 
-MOST_VALUES, TEXTS_PER_VALUE = 1000, 3
-"""A field has one of a few values where there are at most 1,000 different ones, each in 3 texts or more on average."""
+MOST_VALUES, TEXTS_PER_VALUE, MOST_CHARACTERS = 1000, 3, 100
+"""A field has one of a few values where there are at most 1,000 different ones of at most 100 characters, each in 3
+texts or more on average."""
 
 
 @dataclass(frozen=True)
@@ -148,13 +149,18 @@ def values_of(records: Iterable[Record], format: str) -> dict[str, dict[str, int
     """The fields of a format that have one of a few values, such as genres, with the number of texts that have each;
     the values of another field, such as a title, are not counted."""
     counts: dict[str, Counter[str]] = {name: Counter() for name in fields_of(format)}
+    if not counts:
+        return {}
     for record in records:
         for name, count in counts.items():
             count.update(set(map(str, _several(record.metadata.get(name)))))
-    return {
-        name: dict(count.most_common()) if len(count) <= min(MOST_VALUES, count.total() / TEXTS_PER_VALUE) else {}
-        for name, count in counts.items()
-    }
+    return {name: dict(count.most_common()) if _are_few(count) else {} for name, count in counts.items()}
+
+
+def _are_few(count: Counter[str]) -> bool:
+    """Whether a field has one of a few values, which are short."""
+    most = min(MOST_VALUES, count.total() / TEXTS_PER_VALUE)
+    return len(count) <= most and max(map(len, count), default=0) <= MOST_CHARACTERS
 
 
 def _several(value: Any) -> list[Any]:

@@ -53,7 +53,7 @@ def test_where_the_corpus_is_gone_one_line_says_that_copies_are_not_looked_for(a
     (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     outcome = arasuji_("generate", tmp_path / "run", *GREEDY, "--json")
     assert "copied" not in sample_of(outcome)
-    assert outcome.err.count("copies of training texts are neither kept out nor found") == 1
+    assert outcome.err.count("copies of training texts are neither avoided nor found") == 1
     found = arasuji_("generate", tmp_path / "run", *GREEDY, "--json", "--corpus", corpus)
     assert sample_of(found)["copied"]["words"] == 8
     assert "neither" not in found.err

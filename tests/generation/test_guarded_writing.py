@@ -9,8 +9,9 @@ from scored_models import training_of
 from arasuji import models
 from arasuji.config import SamplingConfig
 from arasuji.corpus.originality import copied
+from arasuji.corpus.script import words_of
 from arasuji.generation.decode import NEXT_SEED, TOO_NEAR, Redrawn, Request, Sample, decode
-from arasuji.generation.guard import CopyGuard, copies_of
+from arasuji.generation.guard import CopyGuard, forbidden_copies
 
 LONGEST = 3
 PROMPTS = ["", "After years the", "spike"]
@@ -22,7 +23,7 @@ def settings(**more) -> SamplingConfig:
 
 
 def written(model, words, requests, config, guarded=None, **more) -> list[Sample]:
-    guards = [CopyGuard(copies_of(guarded, words, LONGEST))] if guarded else []
+    guards = [CopyGuard(forbidden_copies(guarded, words, LONGEST))] if guarded else []
     events = list(decode(model, words, requests, config, processors=guards, **more))
     return sorted((event for event in events if isinstance(event, Sample)), key=lambda sample: sample.index)
 
@@ -59,7 +60,7 @@ def test_what_stands_in_many_texts_is_a_formula_and_may_be_written(make, words):
 
 
 def test_a_text_that_is_very_near_to_a_training_text_is_drawn_again(make, words):
-    model, config = make("lstm", words), settings(temperature=2)
+    model, config = make("lstm", words), settings(temperature=2, min_length=40, max_length=40)
     plain = written(model, words, [Request("", seed) for seed in (0, NEXT_SEED)], config)
     own = training_of(plain[0].text)
     (sample,) = written(model, words, [Request("", 0)], config, training=own, redraw=3)
@@ -70,7 +71,7 @@ def test_a_text_that_is_very_near_to_a_training_text_is_drawn_again(make, words)
 
 
 def test_who_saw_its_pieces_hears_that_it_is_drawn_again(make, words):
-    model, config = make("lstm", words), settings(temperature=2)
+    model, config = make("lstm", words), settings(temperature=2, min_length=40, max_length=40)
     own = training_of(*(sample.text for sample in written(model, words, [Request("", 0)], config)))
     shown = []
     for event in decode(model, words, [Request("", 0)], config, pieces=True, training=own, redraw=3):
@@ -88,3 +89,22 @@ def test_where_nothing_is_drawn_a_text_is_not_drawn_again(make, words):
     model, config = make("lstm", words), settings(temperature=0)
     own = training_of(*(sample.text for sample in written(model, words, [Request("", 0)], config)))
     assert written(model, words, [Request("", 0)], config, training=own, redraw=3)[0].redrawn == 0
+
+
+def test_a_short_text_is_near_to_nothing(make, words):
+    model, config = make("lstm", words), settings(max_length=15)
+    own = training_of(*(sample.text for sample in written(model, words, [Request("", 0)], config)))
+    (sample,) = written(model, words, [Request("", 0)], config, training=own, redraw=3)
+    assert (sample.copied.containment, sample.redrawn) == (1, 0)
+
+
+def test_an_unknown_word_of_a_prompt_hides_no_copy(make, words):
+    prompt = "after years zorblax the"
+    model, config = make("ngram", words), settings(temperature=0, min_length=5)
+    (plain,) = written(model, words, [Request(prompt, 0)], config)
+    follows = words_of(plain.text)[4]
+    own = training_of(f"{prompt} {follows}")
+    guards = [CopyGuard(forbidden_copies(own, words, 4))]
+    (sample,) = decode(model, words, [Request(prompt, 0)], config, processors=guards)
+    assert words_of(sample.text)[:4] == prompt.split()
+    assert words_of(sample.text)[4] != follows

@@ -15,12 +15,12 @@ QUOTED = 60
 """At most this many characters of a copied sequence are shown."""
 
 
-class Copies:
+class CopyReport:
     """The copies in the texts of one call: those of each text, and the longest of all."""
 
-    def __init__(self, train: Sequence[Record]) -> None:
-        self.train = train
-        self.count = self.redrawn = 0
+    def __init__(self, train: Sequence[Record], before: int = 0) -> None:
+        """`before` texts were written by an earlier call."""
+        self.train, self.count, self.redrawn = train, before, 0
         self.longest: tuple[int, str, str, int] | None = None
         """Its words, what it is, the title of the training text, and the number of the text that has it."""
         self.nearest: tuple[float, str, int] | None = None
@@ -59,7 +59,7 @@ class Copies:
             share, title, number = self.nearest
             say(f"nearest    {title}, with {share:.0%} of the four-word sequences{self._of(number)}")
         if self.redrawn:
-            say(f"redrawn    {self.redrawn} of {self.count} texts, which were very near to a training text")
+            say(f"redrawn    {self.redrawn} of {self.count} texts, which shared too much with a training text")
 
     def _of(self, number: int) -> str:
         return f" of text {number}" if self.count > 1 else ""

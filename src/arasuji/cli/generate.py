@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option
 
-from arasuji.cli.copied import Copies
+from arasuji.cli.copied import CopyReport
 from arasuji.cli.fields import AnyGenre, Field, Genre, Title, Type, Year, asked_fields
 from arasuji.cli.place import check_place
 from arasuji.cli.shots import Shots, with_shots
@@ -67,15 +67,16 @@ def generate(
     ] = None,
     seed: Annotated[int, Option(min=0, max=2**32 - 1, help="Text i, counted from 0, is drawn with seed + i")] = 0,
     longest_copy: Annotated[
-        int, Option(min=1, metavar="WORDS", help="No more words in a row stand in a training text")
+        int, Option(min=1, metavar="WORDS", help="No more words in a row than this are those of a training text")
     ] = 8,
-    allow_copying: Annotated[bool, Option("--allow-copying", help="Any number of words may")] = False,
+    allow_copying: Annotated[bool, Option("--allow-copying", help="Write copies, too")] = False,
     redraw: Annotated[
-        int, Option(min=0, metavar="TIMES", help="Draw a text again that is very near to a training text all the same")
+        int,
+        Option(min=0, metavar="TIMES", help="Draw a text again that shares many short sequences with a training text"),
     ] = 3,
     shots: Shots = 0,
     corpus: Annotated[
-        Path | None, Option(help="The corpus folder of --shots and of what is no copy; default: that of the run")
+        Path | None, Option(help="The corpus folder of --shots and in which copies are looked for; default: the run's")
     ] = None,
     precision: Annotated[
         Precision,
@@ -108,18 +109,22 @@ def generate(
     with working(f"opening {run}"):
         from arasuji import api
         from arasuji.corpus import Corpus
+        from arasuji.corpus.suffixes import suffixes_of
 
         opened = _corpus(run, corpus) if shots else None
         trained = with_shots(api.load(run, None if precision == "auto" else precision), opened, shots, seed)
     asked = api.check_prompts(trained, beginnings, fields, any_genre)
     folder = api.corpus_of_copies(trained, corpus)
-    known = Corpus.load(folder) if folder else None
+    with working("reading the training split"):
+        known = Corpus.load(folder) if folder else None
+        if folder:
+            suffixes_of(folder)
     most = longest_copy if known and not allow_copying else None
     if writer and writer.path.suffix == ".jsonl":
         writer.of = _origin(trained, sampling, opened)
-        writer.of["copying"] = {"corpus": known.hash, "longest": most, "redraw": redraw} if known else {}
+        writer.of["copying"] = {"corpus": known.hash, "longest": most, "redraw": redraw if most else 0} if known else {}
     done = writer.written(asked, n, seed) if writer and resume else 0
-    samples, count, copies = [], 0, Copies(known.train if known else [])
+    samples, count, copies = [], 0, CopyReport(known.train if known else [], done)
     settings = {"n": n, "seed": seed, "sampling": sampling, "fields": fields, "any_genre": any_genre}
     settings |= {"longest_copy": most, "redraw": redraw, "corpus": folder}
     for sample in _written(api, trained, beginnings, settings, done, silent=json, kept=writer is not None):
@@ -213,7 +218,7 @@ def _stream(api: Any, trained: Any, prompt: str | dict[str, Any], settings: dict
             return event
         if isinstance(event, api.Redrawn):
             flow.end()
-            say(f"this one is very near to a training text ({event.copied.containment:.0%}), so it is drawn again:")
+            say(f"{event.copied.containment:.0%} of its four-word sequences are of one training text; drawn again:")
             flow.add(beginning)
         else:
             flow.add(event.text)

@@ -138,7 +138,7 @@ def _show_run(path: Path, row: _Row) -> None:
     from arasuji.runs import RunDirectory
 
     table("", RUN_COLUMNS, [row.cells], left=3)
-    fields = RunDirectory(path).facts.fields if row.cells[1] != DAMAGED else {}
+    fields = RunDirectory(path).facts.told if row.cells[1] != DAMAGED else {}
     for name, values in fields.items():
         several = ", ".join(f"{value} ({texts:,})" for value, texts in values.items())
         lines = textwrap.wrap(several or "anything", COLUMNS - 11, break_on_hyphens=False)

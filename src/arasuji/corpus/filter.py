@@ -12,6 +12,8 @@ import numpy as np
 
 BITS_PER_WORD = 16
 """The size of the filter."""
+AT_ONCE = 2**20
+"""Sequences are put into the filter in parts of this many."""
 BASE, MASK = 0x9E3779B97F4A7C15, 2**64 - 1
 """Sequences are numbered by a polynomial in this odd number, modulo 2**64."""
 
@@ -26,10 +28,11 @@ class SequenceFilter(NamedTuple):
     def of(cls, numbers: np.ndarray, length: int) -> Self:
         """The filter of all sequences of `length` words among the numbers of words (N,)."""
         size = max(10, (BITS_PER_WORD * len(numbers)).bit_length())
-        bits = np.zeros(2**size, bool)
-        for places in _places(numbers, length, 64 - size):
-            bits[places] = True
-        return cls(np.packbits(bits, bitorder="little").tobytes(), 64 - size)
+        bits = np.zeros(2**size >> 3, np.uint8)
+        for start in range(0, len(numbers), AT_ONCE):
+            for places in _places(numbers[start : start + AT_ONCE + length - 1], length, 64 - size):
+                np.bitwise_or.at(bits, places >> 3, np.uint8(1) << (places & 7).astype(np.uint8))
+        return cls(bits.tobytes(), 64 - size)
 
     def passing(self, numbers: np.ndarray, length: int) -> np.ndarray:
         """Of all sequences of the filter's length among the numbers of words (N,), the places of those that may be

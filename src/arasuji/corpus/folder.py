@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ from arasuji.folders import MANIFEST, open_folder
 SPLITS = ("train", "validation", "test")
 """The parts of a corpus; each is one JSONL file of its folder."""
 INDEX = "index"
-"""The folder, inside a corpus, that keeps the training split as numbers once somebody has asked what is copied."""
+"""The folder, inside a corpus, that keeps the training split as numbers, made when it is first needed."""
 SUFFIXES = "suffixes"
-"""The folder that keeps the order of all suffixes of the training split, once a text is written without copies."""
+"""The folder that keeps the order of all suffixes of the training split, once somebody has asked what is copied."""
 KIND = "arasuji corpus"
 """The manifest of a corpus folder says that it is of this kind."""
 
@@ -52,6 +52,8 @@ class Corpus:
     rules: tuple[RuleCount, ...]
     seed: int
     notes: tuple[str, ...] = ()
+    folder: Path | None = field(default=None, compare=False)
+    """Where it was opened."""
 
     def split(self, name: str) -> Records:
         """The records of "train", "validation" or "test". Raises OptionError for another name."""
@@ -81,6 +83,7 @@ class Corpus:
                 rules=rules,
                 seed=manifest["seed"],
                 notes=tuple(map(str, manifest["notes"])),
+                folder=folder.resolve(),
             )
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             message = f"{folder} was written by another version of arasuji: make it again with `arasuji prepare`"

@@ -38,7 +38,8 @@ class Copied:
     spans: list[tuple[int, int]]
     """The characters that are copied, from and to, `MARKED` words in a row or more, in order."""
     nearest: int | None
-    """The number of the training text that has most of the text's different shingles of `SHINGLE` words."""
+    """The number of the training text that has most of the text's different shingles of `SHINGLE` words, twice as many
+    characters in a script without spaces."""
     containment: float
     """The share of them that it has."""
 
@@ -55,17 +56,19 @@ def copied(text: str, training: Suffixes, start: int = 0) -> Copied:
         return placed[first][1], placed[first + length - 1][2]
 
     matches = []
+    shingle_size = SHINGLE * training.word_size
     for size in range(SHINGLE, 0, -1):  # short ones matter only where there is no longer one
         matches = [match for match in training.matches(numbers, size) if match.start + match.length > prompt]
         if matches:
             break
     longest = max(matches, key=lambda match: match.length, default=None)
     sequence = numbers[longest.start : longest.start + longest.length] if longest else []
-    own = {shingle: i for i, shingle in enumerate(shingles(words, SHINGLE)) if i + SHINGLE > prompt}
+    own = {shingle: i for i, shingle in enumerate(shingles(words, shingle_size)) if i + shingle_size > prompt}
     sharing = [
-        np.unique(training.texts_of(match.low, match.high))
+        np.unique(training.texts_of(*training.find(numbers[match.start : match.start + shingle_size])))
         for match in matches
-        if match.length >= SHINGLE and own.get(tuple(words[match.start : match.start + SHINGLE])) == match.start
+        if match.length >= shingle_size
+        and own.get(tuple(words[match.start : match.start + shingle_size])) == match.start
     ]
     shared = np.bincount(np.concatenate(sharing)) if sharing else np.zeros(1, np.int64)
     return Copied(

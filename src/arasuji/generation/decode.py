@@ -9,7 +9,7 @@ from typing import Any
 from arasuji.config import SamplingConfig
 from arasuji.corpus import Record
 from arasuji.corpus.characters import composed, tidy
-from arasuji.corpus.originality import Copied, copied
+from arasuji.corpus.originality import SHINGLE, Copied, copied
 from arasuji.corpus.suffixes import Suffixes
 from arasuji.documents import NO_SHOTS, Document, Shots, document_of, prefix_of
 from arasuji.errors import PromptError
@@ -20,9 +20,9 @@ from arasuji.models import LanguageModel
 from arasuji.tokenizers import Tokenizer
 
 BATCH_ROWS, JOINING = engine.ROWS, engine.JOINING
-TOO_NEAR = 0.2
-"""A text is drawn again where one training text has more than this share of its shingles (`Copied.containment`). Of the
-synopses of an anime catalogue that a model has not seen seven in a thousand have more."""
+TOO_NEAR, FEWEST_SHINGLES = 0.2, 20
+"""A text with 20 shingles or more is drawn again where one training text has more than this share of them
+(`Copied.containment`); of unseen synopses of an anime catalogue seven in a thousand have more."""
 NEXT_SEED = 2_654_435_761
 """What is added to the seed of a text each time that it is drawn again. torch takes seeds modulo 2**32: of this odd
 number all multiples differ, and the first ones lie far from each other and from the seeds of other texts."""
@@ -128,7 +128,8 @@ def decode(
     def submit(index: int, request: Request, redrawn: int = 0) -> None:
         document = beginning_of(request.prompt, request.fields, tokenizer, format, shots)
         seed = request.seed + redrawn * NEXT_SEED
-        number = writing.submit(engine.Request(document, config, seed, tuple(processors), pieces))
+        prompt = as_text(request.prompt)
+        number = writing.submit(engine.Request(document, config, seed, prompt, tuple(processors), pieces))
         taken[number] = index, request, redrawn
 
     more = True
@@ -150,7 +151,7 @@ def decode(
             if isinstance(event, Finished):
                 del taken[event.id]
                 sample = _sample(index, request, event, redrawn, training)
-                if sample.copied and sample.copied.containment > TOO_NEAR and redrawn < redraw:
+                if redrawn < redraw and sample.copied and is_too_near(sample.copied):
                     submit(index, request, redrawn + 1)
                     if pieces:
                         yield Redrawn(index, sample.copied)
@@ -158,6 +159,11 @@ def decode(
                     yield sample
     if refused:
         raise refused
+
+
+def is_too_near(found: Copied) -> bool:
+    """Whether so much of a text stands in one training text that it is drawn again."""
+    return found.containment > TOO_NEAR and found.shingles[SHINGLE] >= FEWEST_SHINGLES
 
 
 def _sample(index: int, request: Request, event: Finished, redrawn: int, training: Suffixes | None) -> Sample:

@@ -45,6 +45,8 @@ class Request:
     """What is read before the first new token."""
     sampling: SamplingConfig
     seed: int
+    prompt: str = ""
+    """The beginning of the text, as it was given: the document holds it as tokens."""
     processors: tuple[Processor, ...] = ()
     """Applied after those of the settings; each has read nothing yet."""
     streamed: bool = False
@@ -99,8 +101,7 @@ class _Text:
         self.stream = tokenizer.stream(self.prompt) if self.streamed else None
         processors = [*processors_of(self.config, tokenizer.end_id), *(p.fork() for p in request.processors)]
         for processor in processors:
-            for token in self.prompt:
-                processor.read(token)
+            processor.begin(self.prompt, request.prompt)
         self.processors = [processors]
         """Those of each row."""
 

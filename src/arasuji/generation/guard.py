@@ -7,7 +7,7 @@ written after it must not continue a copy that the prompt begins.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Self
@@ -17,15 +17,15 @@ import torch
 from torch import Tensor
 
 from arasuji.corpus.filter import BASE, MASK, SequenceFilter, hash_of
-from arasuji.corpus.script import CHARACTERS_PER_WORD, is_open, is_unspaced, words_of
+from arasuji.corpus.script import is_open, words_of
 from arasuji.corpus.suffixes import UNKNOWN, Suffixes
 from arasuji.generation.processors import NEVER, Processor
 from arasuji.tokenizers import HALF, Tokenizer
 
 COMMON = 10
 """A sequence that this many texts of the training split have is a formula."""
-MOST_UNSPACED = 0.5
-"""Where more of the words are characters of a script without spaces, `CHARACTERS_PER_WORD` characters are one word."""
+UNCERTAIN_WORDS = 2
+"""A token whose text depends on the tokens around it adds at most this many words."""
 RECENT = 256
 """What follows this many sequences, the last that were looked for, is kept."""
 
@@ -34,16 +34,12 @@ Words = tuple[int, ...]
 
 
 @lru_cache(4)
-def copies_of(suffixes: Suffixes, tokenizer: Tokenizer, longest: int) -> Copies:
+def forbidden_copies(suffixes: Suffixes, tokenizer: Tokenizer, longest: int) -> Forbidden:
     """The sequences of more than `longest` words that may not be written, kept for the next texts of the same model."""
-    words = suffixes.words
-    unspaced = np.array([is_unspaced(word) for word in words.number_of], bool)
-    if len(words.numbers) and unspaced[words.numbers].mean() > MOST_UNSPACED:
-        longest *= CHARACTERS_PER_WORD
-    return Copies(suffixes, tokenizer, longest)
+    return Forbidden(suffixes, tokenizer, longest * suffixes.word_size)
 
 
-class Copies:
+class Forbidden:
     """The sequences of the training split that may not be written, and the tokens that would complete them: what the
     guards of all texts of one model share."""
 
@@ -72,29 +68,36 @@ class Copies:
 
     def begun_after(self, words: Words) -> Collection[str]:
         """The words with which a token of several words may begin that completes such a sequence."""
-        if len(words) < self.near:
+        if len(words) < self.context:
             return ()
-        return [self.word_at[word] for word in self._following(words[-self.near :])]
+        return [self.word_at[word] for word in self._following(words[-self.context :])]
 
     def _looked_for(self, words: Words) -> dict[int, np.ndarray]:
         """The words that follow a sequence in the training split, each with the texts where it does."""
         return {} if UNKNOWN in words else self.suffixes.following(words)
 
     @cached_property
-    def near(self) -> int:
+    def context(self) -> int:
         """So many words before a token decide whether it may complete a copy: one fewer than may be copied for each
         further word that a token may have."""
-        return max(0, self.longest + 1 - self.tokens.most)
+        return max(1, self.longest + 1 - self.tokens.most)
 
     @cached_property
-    def farthest(self) -> int:
-        """What the word before the last `near` - 1 ones is multiplied by in a `hash_of` them all."""
-        return pow(BASE, self.near - 1, MASK + 1)
+    def always(self) -> list[int]:
+        """The tokens of so many words that they may complete a copy whatever stands before."""
+        several = [token for some in self.tokens.several.values() for token in some]
+        long = [token for token in several if len(words_of(self.tokenizer.decode([token]))) > self.longest]
+        return long + (self.tokens.uncertain if self.longest < UNCERTAIN_WORDS else [])
+
+    @cached_property
+    def oldest_factor(self) -> int:
+        """What the word before the last `context` - 1 ones is multiplied by in a `hash_of` them all."""
+        return pow(BASE, self.context - 1, MASK + 1)
 
     @cached_property
     def filter(self) -> SequenceFilter:
-        """What the last `near` words must pass; else no token can complete a copy."""
-        return self.suffixes.filter(self.near)
+        """What the last `context` words must pass; else no token can complete a copy."""
+        return self.suffixes.filter(self.context)
 
     @cached_property
     def tokens(self) -> Tokens:
@@ -146,7 +149,7 @@ class Tokens:
             self.halves.append(token)
         elif piece is None:
             self.uncertain.append(token)
-            self.most = max(self.most, 2)
+            self.most = max(self.most, UNCERTAIN_WORDS)
         elif len(words) > 1:
             self.several.setdefault(words[0], []).append(token)
             self.most = max(self.most, len(words))
@@ -156,10 +159,10 @@ class Tokens:
 
 
 class CopyGuard(Processor):
-    """Forbids what `Copies` says, in one text."""
+    """Forbids what `Forbidden` says, in one text."""
 
-    def __init__(self, copies: Copies) -> None:
-        self.copies = copies
+    def __init__(self, forbidden: Forbidden) -> None:
+        self.forbidden = forbidden
         self.words: Words = ()
         """The last complete words, at most as many as may be copied."""
         self.open = ""
@@ -168,16 +171,22 @@ class CopyGuard(Processor):
         """The last token whose text is certain."""
         self.waiting: list[int] = []
         """The tokens after it, whose text is not."""
-        self.near = not copies.near
-        """Whether the last `copies.near` complete words may stand in the training split."""
+        self.may_complete = False
+        """Whether the last `forbidden.context` complete words may stand in the training split."""
         self.known = 0
         """How many of the last complete words the training split has, one after another."""
         self.hash = 0
-        """The `hash_of` these, at most one fewer than `copies.near`."""
+        """The `hash_of` these, at most one fewer than `forbidden.context`."""
+
+    def begin(self, tokens: Sequence[int], text: str) -> None:
+        words, self.open = _words_and_rest(text.casefold())
+        for word in words:
+            self._push(word)
+        self.last = tokens[-1] if tokens and tokens[-1] not in self.forbidden.tokenizer.unsettled else None
 
     def read(self, token: int) -> None:
         if not self.waiting:
-            begun, joined = self.copies.tokens.begun.get(token), self.copies.tokens.joined.get(token)
+            begun, joined = self.forbidden.tokens.begun.get(token), self.forbidden.tokens.joined.get(token)
             if begun is not None:
                 if self.open:
                     self._push(self.open)
@@ -186,11 +195,11 @@ class CopyGuard(Processor):
             if joined is not None:
                 self.open, self.last = self.open + joined, token
                 return
-        piece = self.copies.piece(token) if not self.waiting else None
+        piece = self.forbidden.piece(token) if not self.waiting else None
         if piece is None:
             self.waiting.append(token)
             piece = self._added()
-            if token in self.copies.tokenizer.unsettled or piece.endswith(HALF):
+            if token in self.forbidden.tokenizer.unsettled or piece.endswith(HALF):
                 return
             self.waiting = []
         self.last = token
@@ -200,64 +209,60 @@ class CopyGuard(Processor):
 
     def _push(self, word: str) -> None:
         """Take note of a complete word. The hash loses the word that is too far away by now (Karp and Rabin 1987)."""
-        copies, number = self.copies, self.copies.number_of.get(word, UNKNOWN)
-        before, most = self.words, copies.near - 1
-        self.words = (*before, number)[-copies.longest :]
-        if most < 0:  # all tokens are looked at, whatever stands before
-            return
+        forbidden, number = self.forbidden, self.forbidden.number_of.get(word, UNKNOWN)
+        before, most = self.words, forbidden.context - 1
+        self.words = (*before, number)[-forbidden.longest :]
         if number == UNKNOWN:
-            self.near, self.known, self.hash = False, 0, 0
+            self.may_complete, self.known, self.hash = False, 0, 0
             return
         longer = hash_of((number,), self.hash)
-        self.near = self.known >= most and copies.filter.passes(longer)
+        self.may_complete = self.known >= most and forbidden.filter.passes(longer)
         if self.known >= most:
-            longer = (longer - (self.words[-most - 1] + 1) * copies.farthest) & MASK
+            longer = (longer - (self.words[-most - 1] + 1) * forbidden.oldest_factor) & MASK
         self.known, self.hash = self.known + 1, longer
 
     def changes_nothing(self, new: int) -> bool:
-        if self.near:
+        if self.may_complete or self.waiting or self.forbidden.always:
             return False
-        if self.known < self.copies.near - 1 or not self.open:
+        if self.known < self.forbidden.context - 1 or not self.open:
             return True
-        number = self.copies.number_of.get(self.open, UNKNOWN)
-        return number == UNKNOWN or not self.copies.filter.passes(hash_of((number,), self.hash))
+        number = self.forbidden.number_of.get(self.open, UNKNOWN)
+        return number == UNKNOWN or not self.forbidden.filter.passes(hash_of((number,), self.hash))
 
     def __call__(self, scores: Tensor, new: int) -> None:
-        copies = self.copies
+        forbidden = self.forbidden
         words, open = self._after(self._added()) if self.waiting else (self.words, self.open)
         longer = self._pushed(words, open) if open else None
         tokens: list[int] = []
-        for word in copies.forbidden_after(words):
+        for word in forbidden.forbidden_after(words):
             if not open:
-                tokens += copies.tokens.joining.get(word, []) + copies.tokens.apart.get(word, [])
+                tokens += forbidden.tokens.joining.get(word, []) + forbidden.tokens.apart.get(word, [])
             elif word.startswith(open):
-                tokens += copies.tokens.joining.get(word.removeprefix(open), [])
+                tokens += forbidden.tokens.joining.get(word.removeprefix(open), [])
         if longer is not None:
-            for word in copies.forbidden_after(longer):
-                tokens += copies.tokens.apart.get(word, [])
-        others = self._several(words, open, longer) if copies.tokens.most > 1 else []
+            for word in forbidden.forbidden_after(longer):
+                tokens += forbidden.tokens.apart.get(word, [])
+        others = self._several(words, open, longer) if forbidden.tokens.most > 1 else []
         if self.waiting:
-            others += copies.tokens.halves
-        tokens += [token for token in others if self._copies(token)]
+            others += forbidden.tokens.halves
+        tokens += [token for token in others if self._completes_one(token)]
         if tokens:
             scores[torch.tensor(tokens, dtype=torch.int64, device=scores.device)] = NEVER
 
     def fork(self) -> Self:
-        other = type(self)(self.copies)
+        other = type(self)(self.forbidden)
         other.words, other.open = self.words, self.open
         other.last, other.waiting = self.last, list(self.waiting)
-        other.near, other.known, other.hash = self.near, self.known, self.hash
+        other.may_complete, other.known, other.hash = self.may_complete, self.known, self.hash
         return other
 
     def _several(self, words: Words, open: str, longer: Words | None) -> list[int]:
         """The tokens of several words, and of no certain text, that may complete a copy here."""
-        copies, tokens = self.copies, self.copies.tokens
-        if not copies.near:  # whatever stands before
-            return [token for some in tokens.several.values() for token in some] + tokens.uncertain
-        found: list[int] = []
+        forbidden, tokens = self.forbidden, self.forbidden.tokens
+        found = list(forbidden.always)
         places = [(words, open)] if longer is None else [(words, open), (longer, "")]
         for before, begun in places:
-            following = copies.begun_after(before)
+            following = forbidden.begun_after(before)
             for word in following:
                 if word.startswith(begun):
                     found += tokens.several.get(word.removeprefix(begun), [])
@@ -267,7 +272,7 @@ class CopyGuard(Processor):
 
     def _added(self, *more: int) -> str:
         """The text of the waiting tokens, and of one more, in small letters."""
-        return self.copies.tokenizer.continuation(
+        return self.forbidden.tokenizer.continuation(
             [] if self.last is None else [self.last], [*self.waiting, *more]
         ).casefold()
 
@@ -281,13 +286,13 @@ class CopyGuard(Processor):
 
     def _pushed(self, words: Words, word: str) -> Words:
         """The last words, with one more."""
-        return (*words, self.copies.number_of.get(word, UNKNOWN))[-self.copies.longest :]
+        return (*words, self.forbidden.number_of.get(word, UNKNOWN))[-self.forbidden.longest :]
 
-    def _copies(self, token: int) -> bool:
+    def _completes_one(self, token: int) -> bool:
         """Whether a token completes a sequence that may not be written."""
         words = self.words
         for place, word in enumerate(words_of(self.open + self._added(token))):
-            if word in self.copies.forbidden_after(words) and (place or word != self.open):
+            if word in self.forbidden.forbidden_after(words) and (place or word != self.open):
                 return True
             words = self._pushed(words, word)
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 import torch
@@ -21,7 +21,13 @@ class Processor(ABC):
 
     @abstractmethod
     def read(self, token: int) -> None:
-        """Take note of the row's next token: those of its prompt first, then each one that was written."""
+        """Take note of a token that was written."""
+
+    def begin(self, tokens: Sequence[int], text: str) -> None:
+        """Take note of the row's prompt: its tokens, and the text that they were made of, of which some tokenizers do
+        not keep all words."""
+        for token in tokens:
+            self.read(token)
 
     def changes_nothing(self, new: int) -> bool:
         """Whether the scores of the next token stay as they are, which is known without them: it is not called then.

@@ -202,7 +202,7 @@ class RunDirectory:
             sampling=self._sampling(experiment),
             facts={**facts, "corpus": manifest["corpus"]},
             format=experiment.document.format,
-            fields=run.fields,
+            fields=run.told,
         )
 
     def _verified_best(self) -> tuple[Path, dict[str, Any]]:

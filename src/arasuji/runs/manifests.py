@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from arasuji import files, folders
 from arasuji.config import Experiment
+from arasuji.documents import fields_of
 
 
 class CorpusFacts(BaseModel):
@@ -46,6 +47,11 @@ class RunFacts(BaseModel):
     tokens: str = ""
     """SHA-256 of the training split as tokens; empty in earlier versions, which did not write the tokenizer either."""
     versions: dict[str, str] = {}
+
+    @property
+    def told(self) -> dict[str, dict[str, int]]:
+        """`fields`; of a run of an earlier version their names, without values."""
+        return self.fields or {name: {} for name in fields_of(self.experiment.document.format)}
 
 
 class BestFacts(BaseModel):

@@ -32,27 +32,32 @@ def told(
     for name, given in fields.items():
         if name not in known:
             raise OptionError(f"{run} cannot be told {name!r}; {nearest(name, known)}")
-        values = [
-            _value(name, value, known[name], any_genre) for value in (given if isinstance(given, list) else [given])
-        ]
+        if given is None:
+            continue
+        several = isinstance(given, list | tuple)
+        values = [_value(name, value, known[name], any_genre) for value in (given if several else [given])]
         for value in values:
             if values.count(value) > 1:
                 raise OptionError(f"{name} {value!r} is given twice")
-        found[name] = values if isinstance(given, list) else values[0]
+        found[name] = values if several else values[0]
     return found
 
 
 def _value(name: str, value: Any, known: Mapping[str, int], anything: bool) -> str:
     """A value as the training texts spell it."""
+    if not isinstance(value, str | int | float):
+        raise OptionError(f"{name} is a text or a number, or a list of these, and not {value!r}")
     text = str(value).strip()
     if not text:
         raise OptionError(f"{name} has no value: leave it out, or say what it is")
-    spelled = {other.casefold(): other for other in known}
+    if text in known:
+        return text
+    spelled = {other.casefold(): other for other in reversed([*known])}  # the most frequent spelling counts
     if known and text.casefold() not in spelled and not anything:
         close = difflib.get_close_matches(text.casefold(), spelled, n=3, cutoff=0.5)
         near = [spelled[one] for one in close] or list(islice(known, NAMED))
         raise OptionError(
-            f"no training text has the {name.removesuffix('s')} {text!r}; known are {', '.join(near)}"
+            f"no training text has the {'genre' if name == 'genres' else name} {text!r}; known are {', '.join(near)}"
             f"{', …' * (not close and len(known) > NAMED)} (--any-genre goes on with it)"
         )
     return spelled.get(text.casefold(), text)

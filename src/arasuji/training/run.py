@@ -61,11 +61,11 @@ class Run:
         for folder in (directory.path / "tensorboard", lessons):
             if folder.is_symlink():
                 raise RunError(f"{folder} is a link, which nothing is written through: remove it")
-        place, corpus = (corpus, Corpus.load(corpus)) if isinstance(corpus, Path) else (None, corpus)
+        corpus = Corpus.load(corpus) if isinstance(corpus, Path) else corpus
         facts = RunFacts(
             experiment=origin.with_full_paths(chosen),
             name=name,
-            corpus=CorpusFacts(hash=corpus.hash, folder=str(place.resolve()) if place else ""),
+            corpus=CorpusFacts(hash=corpus.hash, folder=str(corpus.folder or "")),
             settings=list(settings),
             asked_base=chosen.base,
             asked_teacher=chosen.teaching.teacher,
