@@ -57,7 +57,7 @@ class CopyReport:
             say(f"copied     {words} words{self._of(number)}, at most: “{shortened(text, QUOTED)}” ({title})")
         if self.nearest:
             share, title, number = self.nearest
-            say(f"nearest    {title}, with {share:.0%} of the four-word sequences{self._of(number)}")
+            say(f"nearest    {title}, with {100 * share:.0f} % of the four-word sequences{self._of(number)}")
         if self.redrawn:
             say(f"redrawn    {self.redrawn} of {self.count} texts, which shared too much with a training text")
 

@@ -218,7 +218,8 @@ def _stream(api: Any, trained: Any, prompt: str | dict[str, Any], settings: dict
             return event
         if isinstance(event, api.Redrawn):
             flow.end()
-            say(f"{event.copied.containment:.0%} of its four-word sequences are of one training text; drawn again:")
+            share = 100 * event.copied.containment
+            say(f"{share:.0f} % of its four-word sequences are of one training text, so it is drawn again:")
             flow.add(beginning)
         else:
             flow.add(event.text)
