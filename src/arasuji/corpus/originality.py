@@ -65,7 +65,11 @@ def copied(text: str, training: Suffixes, start: int = 0) -> Copied:
     sequence = numbers[longest.start : longest.start + longest.length] if longest else []
     own = {shingle: i for i, shingle in enumerate(shingles(words, shingle_size)) if i + shingle_size > prompt}
     sharing = [
-        np.unique(training.texts_of(*training.find(numbers[match.start : match.start + shingle_size])))
+        np.unique(
+            training.texts_of(match.low, match.high)
+            if size == shingle_size
+            else training.texts_of(*training.find(numbers[match.start : match.start + shingle_size]))
+        )
         for match in matches
         if match.length >= shingle_size
         and own.get(tuple(words[match.start : match.start + shingle_size])) == match.start
