@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import Callable, Sequence
 
-from arasuji.evaluation.sentences import sentences
+from arasuji.corpus.sentences import sentences
 
 
 def _pieces(text: str) -> tuple[list[str], list[str]]:

@@ -410,7 +410,9 @@ def test_a_fine_tuned_gpt2_opens_with_transformers(fine_tuned):
     assert type(network).__name__ == "GPT2LMHeadModel"
     ids = tokenizer("<|endoftext|>After years", return_tensors="pt").input_ids  # every text follows an end token
     written = network.generate(ids, max_new_tokens=3, min_new_tokens=3, do_sample=False, pad_token_id=0)
-    ours = next(api.generate(api.load(fine_tuned), ["After years"], sampling=greedy(3)))
+    ours = next(
+        api.generate(api.load(fine_tuned), ["After years"], sampling=greedy(3), wishes=api.Wishes(mended=False))
+    )
     assert tokenizer.decode(written[0, 1:]) == ours.text
 
 

@@ -9,14 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arasuji import api
+from arasuji.config import DocumentConfig, checked
 from arasuji.corpus import Corpus, Record
-from arasuji.documents import values_of, with_fields_left_out
+from arasuji.documents import read_as, values_of
 from arasuji.errors import OptionError
 from arasuji.runs import told
 from arasuji.training.work import Work
 
 FORMAT = "{title} | {genres} | {year}\n"
 KNOWN = {"title": {}, "genres": {"Comedy": 9, "Drama": 5, "Slice of Life": 2}, "year": {"1999": 3, "2001": 2}}
+
+
+def with_fields_left_out(some, format, left_out, all_left_out, seed):
+    options = {"format": format, "left_out": left_out, "all_left_out": all_left_out}
+    return read_as(some, checked(DocumentConfig, options, "document"), seed)
 
 
 def records(count: int) -> list[Record]:

@@ -227,7 +227,7 @@ def test_a_model_with_shots_writes_and_is_scored_with_them(train, held_out, bpe)
     expected = score(plain.model, bpe, held_out, format=FORMAT, shots=few_shot.shots)
     assert api.evaluate(few_shot, held_out) == expected
     fields = {"title": held_out[0].metadata["title"]}
-    (sample,) = api.generate(few_shot, "The", seed=3, fields=fields)
+    (sample,) = api.generate(few_shot, "The", seed=3, fields=fields, wishes=api.Wishes(mended=False))
     (by_hand,) = decode(
         plain.model, bpe, [Request("The", 3, fields)], plain.sampling, format=FORMAT, shots=few_shot.shots
     )

@@ -15,7 +15,7 @@ or the name of a base model, which is then opened for this one call. In paths, ~
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -40,15 +40,18 @@ from arasuji.config import (
 )
 from arasuji.corpus import Corpus, Progress, Record, prepare
 from arasuji.corpus.suffixes import suffixes_of
-from arasuji.errors import CorpusError, OptionError, PromptError
+from arasuji.documents import records_of, told_only
+from arasuji.errors import CorpusError, OptionError, PromptError, nearest
 from arasuji.evaluation.charge import Charge
 from arasuji.evaluation.compare import READER, compare
 from arasuji.evaluation.rows import corpus_of_runs
 from arasuji.evaluation.score import Score, score
 from arasuji.evaluation.texts import FEWEST
-from arasuji.generation.decode import Piece, Redrawn, Request, Sample, beginning_of, decode
+from arasuji.generation.decode import Piece, Redrawn, Request, Sample, as_text, beginning_of, decode
 from arasuji.generation.engine import check_length
-from arasuji.generation.guard import CopyGuard, forbidden_copies
+from arasuji.generation.guard import forbidden_copies
+from arasuji.generation.pieces import pieces_of
+from arasuji.generation.wishes import Wishes, processors_for
 from arasuji.inspection import Inspection
 from arasuji.inspection.examine import examine as inspect
 from arasuji.runs import RunDirectory, TrainedModel, corpus_of, is_run, open_model, own_corpus, settings_of, told
@@ -91,6 +94,7 @@ __all__ = [
     "TuneEvent",
     "Validated",
     "Watched",
+    "Wishes",
     "average",
     "check_prompts",
     "compare",
@@ -101,6 +105,7 @@ __all__ = [
     "load",
     "prepare",
     "sweep",
+    "titles",
     "train",
     "train_events",
     "tune",
@@ -119,6 +124,12 @@ PROMPTS = (
     "A young man",
 )
 """The article's prompts."""
+NO_WISHES = Wishes()
+"""Nothing beside whole sentences, closed quotes and no doubled word."""
+TOKENS_FOR_WORD = 4
+"""A text that may have some words may have at least this many tokens for each."""
+TITLE_DRAWS = 4
+"""For each title that is asked for, at most this many are drawn."""
 LONGEST_COPY, REDRAW = 8, 3
 """The defaults of `write`: the most words in a row that may stand in a training text, and how many times a text that is
 very near to one is drawn again."""
@@ -368,6 +379,7 @@ def write(
     redraw: int = REDRAW,
     corpus: AnyPath | None = None,
     any_genre: bool = False,
+    wishes: Wishes = NO_WISHES,
 ) -> Iterator[Piece | Redrawn | Sample]:
     """Write `n` texts for each prompt, events as they come: text i of the call is seeded with `seed + i`.
 
@@ -382,6 +394,9 @@ def write(
     says what stands there. It is None for a base model without a corpus, and where the corpus of a run is gone, which
     is said on stderr.
 
+    `wishes` are words that a text must or must not have, and how long it is; unless they say otherwise, quotes are
+    closed, no word is doubled, and a text ends with a sentence where its length is used up.
+
     The first `skip` texts are left out, and the others are what they would be. Prompts are taken as there is room.
 
     Raises:
@@ -392,26 +407,32 @@ def write(
         raise OptionError(f"n {n}, seed {seed}, skip {skip}: at least 1 text, a seed and texts to skip from 0 on")
     if redraw < 0 or (longest_copy is not None and longest_copy < 1):
         raise OptionError(f"longest_copy {longest_copy}, redraw {redraw}: at least 1 word, or None; 0 times or more")
+    wishes.check()
     trained = _opened(trained)
     beginnings = (asked for asked in _asked(trained, prompts, fields, any_genre) for _ in range(n))
     requests = (Request(prompt, seed + i, own) for i, (prompt, own) in enumerate(beginnings))
     looked_for = longest_copy is not None or corpus is not None
     folder = corpus_of_copies(trained, corpus) if looked_for else None
     training = suffixes_of(folder) if folder else None
-    guards = []
+    known_pieces, copies = pieces_of(trained.tokenizer), None
     if longest_copy is not None and training is not None:
-        guards.append(CopyGuard(forbidden_copies(training, trained.tokenizer, longest_copy)))
+        copies = forbidden_copies(training, known_pieces, longest_copy)
+    sampling = sampling or trained.sampling
+    if wishes.words:
+        longest = max(sampling.max_length, TOKENS_FOR_WORD * wishes.words[1])
+        sampling = sampling.model_copy(update={"max_length": longest})
     return decode(
         trained.model,
         trained.tokenizer,
         islice(requests, skip, None),
-        sampling or trained.sampling,
+        sampling,
         pieces,
         trained.format,
         trained.shots,
-        guards,
+        trained.predicts,
+        processors_for(wishes, known_pieces, copies, training),
         training,
-        redraw if guards else 0,
+        redraw if copies else 0,
     )
 
 
@@ -472,12 +493,13 @@ def generate(
     redraw: int = REDRAW,
     corpus: AnyPath | None = None,
     any_genre: bool = False,
+    wishes: Wishes = NO_WISHES,
 ) -> Iterator[Sample]:
     """`write`, whole samples only, in the order of the prompts."""
     ready: dict[int, Sample] = {}
     following = 0
     try:
-        more = longest_copy, redraw, corpus, any_genre
+        more = longest_copy, redraw, corpus, any_genre, wishes
         for event in write(trained, prompts, n, seed, sampling, False, skip, fields, *more):
             if isinstance(event, Sample):
                 ready[event.index] = event
@@ -489,29 +511,65 @@ def generate(
         raise
 
 
+def titles(
+    trained: Model, text: str, n: int = 5, seed: int = 0, sampling: SamplingConfig | None = None
+) -> Iterator[Sample]:
+    """Propose `n` different titles for a text, by a model that predicts titles. None is the title of a training text;
+    there are fewer than `n` where the model finds no more in `TITLE_DRAWS` times as many draws.
+
+    Raises:
+        OptionError: the model predicts no titles, or there is no text.
+    """
+    trained = _opened(trained)
+    if trained.predicts != "title":
+        raise OptionError(f"{trained.name} proposes no titles: train pretrained-title")
+    folder = corpus_of_copies(trained)
+    known = {str(r.metadata.get("title", "")).casefold() for r in Corpus.load(folder).train} if folder else set()
+    fields = {"text": as_text(text)}
+    for sample in generate(trained, "", TITLE_DRAWS * n, seed, sampling, fields=fields, longest_copy=None):
+        title = sample.text.casefold()
+        if title and title not in known:
+            known.add(title)
+            yield sample
+            n -= 1
+        if not n:
+            return
+
+
 def evaluate(
     trained: Model,
     texts: Iterable[str | Record] | str,
     groups: Sequence[str] | None = None,
     train: Sequence[Record] = (),
+    fields: Collection[str] | None = None,
 ) -> Score:
     """Bits per byte of texts, each scored alone and as it is, and never in 8 bits: a model that was opened so is opened
     again, as `arasuji evaluate` opens it.
 
-    Of records, the model is told the fields that it was trained with. `train` is the split that the model has learnt
+    Of records, the model is told the fields that it was trained with, or only those named in `fields`. A model of
+    titles is scored on the titles of the records, and one of middles on what stands between their first and last
+    sentences, where it is told these (see `DocumentConfig`). `train` is the split that the model has learnt
     from: what a word tokenizer throws away is charged by it. Without it such a model's figure is a lower bound.
 
     A model `with_shots` reads them before each text; they are not counted.
 
     Raises:
-        OptionError: there is no text to score.
+        OptionError: there is no text to score, or the model cannot be told a field.
     """
-    passages = [texts] if isinstance(texts, str) else [*texts]
+    passages = records_of([texts] if isinstance(texts, str) else texts)
     if not passages:
         raise OptionError("there is no text to score")
     if not isinstance(trained, TrainedModel):
         trained = load(trained, "auto")
     elif trained.precision == torch.int8:
         trained = replace(load(trained.source, "auto"), shots=trained.shots)
+    if fields is not None and not trained.fields:
+        raise OptionError(f"{trained.name} was trained without fields, so it can be told nothing")
+    for name in fields or ():
+        if name not in trained.fields:
+            raise OptionError(f"{trained.name} cannot be told {name!r}; {nearest(name, trained.fields)}")
+    if any(lacking := [trained.predicts == "title" and not record.metadata.get("title") for record in passages]):
+        raise OptionError(f"{trained.name} predicts titles, and {sum(lacking)} of the texts have none")
     charge = Charge.of(trained.tokenizer, train)
-    return score(trained.model, trained.tokenizer, passages, groups, charge, trained.format, trained.shots)
+    read = [told_only(record, trained.predicts, fields) for record in passages]
+    return score(trained.model, trained.tokenizer, read, groups, charge, trained.format, trained.shots)

@@ -99,6 +99,9 @@ class SamplingConfig(Strict):
     """Tokens before the text may end."""
     max_length: int = Field(200, ge=1, le=MOST_TOKENS)
     """Tokens after which writing stops, whether the text has ended or not."""
+    guidance: float = Field(1.0, ge=0, le=20)
+    """How strongly a text follows the fields that the model is told: log-probabilities are moved away from those of a
+    model that is told nothing, by this multiple of the difference (classifier-free guidance). 1 is off."""
     repetition_penalty: float = Field(1.0, ge=0.01, le=100)
     """Scores of tokens already there are divided by this (multiplied where negative; Keskar et al. 2019); 1 is off."""
     no_repeat_ngram_size: int = Field(0, ge=0, le=MOST_TOKENS)
@@ -130,6 +133,8 @@ class SamplingConfig(Strict):
     def _lengths_in_order(self) -> Self:
         if self.min_length > self.max_length:
             raise ValueError(f"min_length {self.min_length} is more than max_length {self.max_length}")
+        if self.guidance != 1 and self.num_beams > 1:
+            raise ValueError(f"guidance {self.guidance:g} is for texts that are drawn, and not for num_beams")
         return self
 
 
@@ -147,8 +152,11 @@ class TokenizerConfig(BaseModel):
 
 
 class DocumentConfig(Strict):
-    """What a model reads before each text."""
+    """What a model predicts, and what it reads before."""
 
+    predicts: Literal["text", "title", "middle"] = "text"
+    """What is predicted: the text; its title, where `format` may hold the {text}; or its middle, where it may hold the
+    first and the last sentence, {from} and {to}, which are then cut off from what is predicted."""
     format: str = Field("", max_length=1000)
     """What stands before each text, read and never predicted: fields in braces (title, genres, year, type, kept
     columns), such as "{title} | {genres} | ". Empty: nothing."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import tee
 from string import Formatter
 from typing import Any
 
+from arasuji.config import DocumentConfig
 from arasuji.corpus import Record
+from arasuji.corpus.sentences import sentences
 from arasuji.errors import OptionError, nearest
 from arasuji.tokenizers import Tokenizer
 
@@ -111,17 +113,18 @@ def drawn_shots(
     return Shots(records, tuple(ids))
 
 
-def texts_read(records: Sequence[Record], format: str) -> Iterator[str]:
+def texts_read(records: Sequence[Record], document: DocumentConfig) -> Iterator[str]:
     """All that a model reads of records: the prefix and the text of each.
 
     Raises:
         OptionError: a field of the format that no record has.
     """
-    known = {name for record in records for name in record.metadata} if format else set()
+    format = document.format
+    known = {name for record in read_as(records, document) for name in record.metadata} if format else set()
     for name in fields_of(format):
         if name not in known:
             raise OptionError(f"document.format: no text has a field {name!r}; {nearest(name, sorted(known))}")
-    for record in records:
+    for record in read_as(records, document):
         if format:
             yield prefix_of(format, record.metadata)
         yield record.text
@@ -132,17 +135,53 @@ def records_of(texts: Iterable[str | Record]) -> list[Record]:
     return [text if isinstance(text, Record) else Record("", text) for text in texts]
 
 
-def with_fields_left_out(
-    records: Iterable[Record], format: str, left_out: float, all_left_out: float, seed: int
-) -> Iterator[Record]:
-    """The records, in each of which some fields of the format are left out, or all of them, with these probabilities
-    (see `DocumentConfig`), as the seed decides."""
-    chance, names = random.Random(seed), fields_of(format)
+def predictable(records: Sequence[Record], document: DocumentConfig) -> Sequence[Record]:
+    """The records that have what is predicted.
+
+    Raises:
+        OptionError: none has a title.
+    """
+    if document.predicts != "title":
+        return records
+    titled = [record for record in records if record.metadata.get("title")]
+    if not titled:
+        raise OptionError('document.predicts "title": no text has a title; prepare the texts with --title-column')
+    return titled
+
+
+def told_only(record: Record, predicts: str, names: Collection[str] | None = None) -> Record:
+    """A record with what is `predicts` (see `DocumentConfig`) as its text, and those of its fields, by default all,
+    that a model is told. A text of fewer than three sentences has no middle: it stays whole."""
+    if predicts == "text" and names is None:
+        return record
+    text, fields = record.text, record.metadata
+    if predicts == "title":
+        text, fields = str(fields["title"]), {**fields, "text": text}
+    elif predicts == "middle":
+        places = sentences(text)
+        start = places[0][1] if len(places) > 2 and (names is None or "from" in names) else 0
+        end = places[-1][0] if len(places) > 2 and (names is None or "to" in names) else len(text)
+        ends = {"from": text[:start].strip(), "to": text[end:].strip()}
+        fields = {**fields, **{name: sentence for name, sentence in ends.items() if sentence}}
+        middle = text[start:].lstrip() if start else text
+        cut = len(text) - end
+        text = middle[:-cut].rstrip() if cut else middle
+    if names is not None:
+        fields = {name: value for name, value in fields.items() if name in names}
+    return replace(record, text=text, metadata=fields)
+
+
+def read_as(records: Iterable[Record], document: DocumentConfig, seed: int | None = None) -> Iterator[Record]:
+    """The records as a model reads them. With a seed, by which these are drawn, some fields of each are left out, or
+    all of them, as `document` says."""
+    if seed is None or not document.varies:
+        yield from (told_only(record, document.predicts) for record in records)
+        return
+    chance, names = random.Random(seed), fields_of(document.format)
     for record in records:
-        nothing = chance.random() < all_left_out
-        without = {name for name in names if chance.random() < left_out or nothing}
-        metadata = {name: value for name, value in record.metadata.items() if name not in without}
-        yield replace(record, metadata=metadata)
+        nothing = chance.random() < document.all_left_out
+        without = {name for name in names if chance.random() < document.left_out or nothing}
+        yield told_only(record, document.predicts, {*names, *record.metadata} - without)
 
 
 def values_of(records: Iterable[Record], format: str) -> dict[str, dict[str, int]]:

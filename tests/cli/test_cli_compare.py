@@ -12,6 +12,7 @@ import gpt2_shaped
 import pytest
 
 from arasuji import bases
+from arasuji.evaluation import obedience
 from arasuji.evaluation.examine import Job, examine
 
 KEYS = {
@@ -114,6 +115,28 @@ def test_texts_are_judged_by_the_reader_that_was_named_beside_as_many_real_ones(
     assert too_short is None
     real = report["real"]["samples"]["judge"]
     assert real["low"] < 0.5 < real["high"]
+
+
+def test_a_run_that_can_be_told_genres_is_measured_by_them_and_others_are_not(
+    arasuji_, words, corpus, asked, compared, home, tmp_path, monkeypatch
+):
+    assert compared[0].json["genres"] == []
+    assert all(model["obedience"] is None for model in compared[0].json["models"])
+    monkeypatch.setattr(obedience, "LEAST_AUROC", 0)
+    small = ("size=300", "embedding=8", "hidden=8", "validation_documents=4")
+    changes = [word for setting in small for word in ("--set", setting)]
+    told = tmp_path / "told"
+    assert arasuji_("train", "lstm-control", "--corpus", corpus, "--out", told, "--max-steps", 1, *changes).code == 0
+    report = arasuji_("compare", words, told, *asked[3:], "--json").json
+    untold, obeyed = (model["obedience"] for model in report["models"])
+    assert untold is None
+    assert obeyed["texts"] == 30
+    assert len(report["genres"]) == len(obeyed["genres"]) == len(report["real"]["obedience"]["genres"]) > 0
+    (tmp_path / "report.json").write_text(json.dumps(report), "utf-8")
+    shown = arasuji_("compare", "--from", tmp_path / "report.json", "--out", tmp_path / "page.html").out
+    assert f"the median of {len(report['genres'])} genres" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    assert 'id="obedience"' in (tmp_path / "page.html").read_text("utf-8")
 
 
 def test_a_reader_that_is_not_on_this_machine_is_not_fetched_and_its_command_is_named(arasuji_, asked, home):

@@ -253,7 +253,8 @@ def test_out_jsonl_appends_lines_that_carry_model_settings_and_seed(arasuji_, ru
     assert [line["seed"] for line in lines] == [5, 6, 0]
     assert [{key: line[key] for key in SAMPLE} for line in lines[:2]] == found
     assert all(
-        line.keys() == SAMPLE | {"model", "weights", "precision", "settings", "shots", "copying"} for line in lines
+        line.keys() == SAMPLE | {"model", "weights", "precision", "settings", "shots", "copying", "wishes"}
+        for line in lines
     )
     assert all(line["model"] == run.name for line in lines)
     assert [line["settings"]["top_k"] for line in lines] == [9, 9, 0]

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from arasuji import bases, device
+from arasuji.corpus.sentences import sentences
 from arasuji.errors import BaseModelError
 from arasuji.evaluation.reader import NUMBERS, Reader
 from arasuji.evaluation.score import score
-from arasuji.evaluation.sentences import sentences
 from arasuji.runs import open_model
 
 TEXTS = [

@@ -398,3 +398,36 @@ def test_decode_hands_its_requests_to_one_engine(make, words):
             make("lstm", words), words, Request(beginning_of("the", words), config, sample.seed)
         )
         assert (sample.tokens, sample.completion, sample.finished) == (len(ids), completion, ended)
+
+
+def test_a_guided_text_follows_its_fields_more_and_others_beside_it_not_at_all(make, words):
+    model = make("lstm", words)
+    told, untold = beginning_of("the night storm", words), beginning_of("storm", words)
+
+    def one(guidance: float, without=untold, seed: int = 0) -> Request:
+        config = SamplingConfig(max_length=12, min_length=12, guidance=guidance)
+        return Request(told, config, seed, without_fields=without)
+
+    plain, off = alone(model, words, one(1)), alone(model, words, one(1, None))
+    assert plain == off
+    guided = alone(model, words, one(3))
+    assert guided != plain
+    engine = Engine(model, words)
+    numbers = [engine.submit(r) for r in (one(3), one(1), one(3, seed=1))]
+    found = {}
+    while engine.busy or engine.waiting:
+        found |= {event.id: event.ids for event in engine.step() if isinstance(event, Finished)}
+    assert [found[number] for number in numbers] == [guided[0], plain[0], alone(model, words, one(3, seed=1))[0]]
+
+
+def test_the_first_token_of_a_guided_text_is_drawn_from_the_moved_log_probabilities(make, words):
+    model = make("lstm", words).eval()
+    told, untold = beginning_of("the night storm", words), beginning_of("storm", words)
+    log_p = [
+        model.step(torch.tensor([d.ids]), torch.tensor([len(d.ids)]))[0][0].log_softmax(-1) for d in (told, untold)
+    ]
+    moved = log_p[1] + 4 * (log_p[0] - log_p[1])
+    moved[words.never_written] = float("-inf")
+    config = SamplingConfig(max_length=1, temperature=0, guidance=4)
+    ids = alone(model, words, Request(told, config, 0, without_fields=untold))[0]
+    assert ids == [int(moved.argmax())]

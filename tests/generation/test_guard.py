@@ -15,7 +15,9 @@ from arasuji.corpus import Record
 from arasuji.corpus.index import numbered
 from arasuji.corpus.script import words_of
 from arasuji.corpus.suffixes import sorted_suffixes
-from arasuji.generation.guard import CopyGuard, Forbidden
+from arasuji.generation.guard import CopyRule, Forbidden
+from arasuji.generation.pieces import Pieces
+from arasuji.generation.words import WordProcessor
 
 WORDS = [
     "an",
@@ -71,16 +73,17 @@ def test_a_token_is_forbidden_where_it_completes_a_copy_and_nowhere_else(name, s
     suffixes = sorted_suffixes(numbered([Record("", text) for text in texts]))
     having = Counter(sequence for text in texts for sequence in set(sequences(words_of(text), longest + 1)))
     forbidden = {sequence for sequence, count in having.items() if count < common}
-    guard = CopyGuard(Forbidden(suffixes, tokenizer, longest, common))
+    pieces = Pieces(tokenizer)
+    guard = WordProcessor(pieces, [CopyRule(Forbidden(suffixes, pieces, longest, common))])
     beginning = text_of(chance, chance.randint(0, 3)).rstrip(chance.choice(" t"))
     prompt, before = tokenizer.encode(beginning), words_of(beginning)
-    guard.begin(prompt, beginning)
+    guard.begin(prompt, beginning, 12)
     never = {tokenizer.end_id, *tokenizer.never_written}
     written: list[int] = []
     for new in range(12):
         scores = torch.zeros(tokenizer.vocabulary_size)
-        if not guard.changes_nothing(new):
-            guard(scores, new)
+        if tokens := guard.forbidden(new):
+            scores[tokens] = float("-inf")
         expected = []
         for token in range(tokenizer.vocabulary_size):
             if token not in never:

@@ -11,7 +11,9 @@ from arasuji.config import SamplingConfig
 from arasuji.corpus.originality import copied
 from arasuji.corpus.script import words_of
 from arasuji.generation.decode import NEXT_SEED, TOO_NEAR, Redrawn, Request, Sample, decode
-from arasuji.generation.guard import CopyGuard, forbidden_copies
+from arasuji.generation.guard import CopyRule, forbidden_copies
+from arasuji.generation.pieces import pieces_of
+from arasuji.generation.words import WordProcessor
 
 LONGEST = 3
 PROMPTS = ["", "After years the", "spike"]
@@ -22,8 +24,13 @@ def settings(**more) -> SamplingConfig:
     return SamplingConfig.model_validate({"temperature": 0.5, "max_length": 20} | more)
 
 
+def guard_of(training, tokenizer, longest: int) -> WordProcessor:
+    pieces = pieces_of(tokenizer)
+    return WordProcessor(pieces, [CopyRule(forbidden_copies(training, pieces, longest))])
+
+
 def written(model, words, requests, config, guarded=None, **more) -> list[Sample]:
-    guards = [CopyGuard(forbidden_copies(guarded, words, LONGEST))] if guarded else []
+    guards = [guard_of(guarded, words, LONGEST)] if guarded else []
     events = list(decode(model, words, requests, config, processors=guards, **more))
     return sorted((event for event in events if isinstance(event, Sample)), key=lambda sample: sample.index)
 
@@ -104,7 +111,7 @@ def test_an_unknown_word_of_a_prompt_hides_no_copy(make, words):
     (plain,) = written(model, words, [Request(prompt, 0)], config)
     follows = words_of(plain.text)[4]
     own = training_of(f"{prompt} {follows}")
-    guards = [CopyGuard(forbidden_copies(own, words, 4))]
+    guards = [guard_of(own, words, 4)]
     (sample,) = decode(model, words, [Request(prompt, 0)], config, processors=guards)
     assert words_of(sample.text)[:4] == prompt.split()
     assert words_of(sample.text)[4] != follows

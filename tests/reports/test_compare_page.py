@@ -121,14 +121,29 @@ def model_of(name: str, bits: float, accuracy: float | None = 0.7, charge: float
     }
 
 
+def obeyed(lift: float, real: float | None = None) -> dict:
+    """Two genres; the second is found in no other text, and its texts are of one group."""
+    interval = {"low": lift - 0.04, "high": lift + 0.05}
+    return {
+        "texts": 300,
+        "genres": [
+            {"texts": 41, "found": lift + 0.1, "found_in_others": 0.1, "lift": lift, **interval},
+            {"texts": 3, "found": lift, "found_in_others": 0.0, "lift": lift, "low": None, "high": None},
+        ],
+        "lift": lift, **interval, "times": 4.56,
+        "of_real": real, "of_real_low": real and real - 0.11, "of_real_high": real and real + 0.12,
+    }  # fmt: skip
+
+
 @pytest.fixture
 def report():
     models = [model_of("lstm-small", 1.9, 0.81, 0.213), model_of(f"odd {ODD}", 1.25, 0.62), model_of("ngram", 2.1)]
+    models[0]["obedience"] = obeyed(0.23, 0.72)
     pair = {"difference": -0.65, "low": -0.7, "high": -0.6, "verdict": "better"}
     return {
         "models": models,
         "real": {"samples": models[0]["samples"] | {"judge": judged(0.5), "more_judges": []},
-                 "originality": models[0]["originality"] | {"longest_words": 9}},
+                 "originality": models[0]["originality"] | {"longest_words": 9}, "obedience": obeyed(0.32)},
         "pairs": [
             {"a": models[1]["name"], "b": "lstm-small", **pair},
             {"a": models[1]["name"], "b": "ngram", **pair},
@@ -137,6 +152,7 @@ def report():
         "shown": SHOWN,
         "prompts": PROMPTS,
         "nearest": {"3": f"Glass Harbour {ODD}"},
+        "genres": [["Comedy", 3090, 0.834], [f"Mecha {ODD}", 731, 0.912]],
         "meta": {
             "seed": 7, "corpus": "f4621c12", "documents": 250, "prompts": 200, "seeds": 3, "layout": 5,
             "calibration_documents": 48, "recent": 41, "without_judge": "",
@@ -223,6 +239,22 @@ def test_every_figure_is_shown(report, read):
     assert "9 words" in text
     for fact in ("f4621c12", "arasuji compare runs/a runs/b --samples 200", "torch 2.13.0", "15,554"):
         assert fact in text
+
+
+def test_how_well_models_obey_is_shown_for_those_that_can_be_told_genres(report, read):
+    text = " ".join(read(compare_page(report)).text.split())
+    for figure in ("+23", "+19 to +28", "72 %", "61 % to 84 %", "4.6", "0.83", "+32 (+28 to +37)"):
+        assert figure in text
+    assert "33.0 % / 10.0 %" in text
+    assert "genre AUROC real texts lift lstm-small lift" in text
+
+
+def test_nothing_is_said_of_obedience_where_no_model_can_be_told_genres(report, read):
+    report["models"][0]["obedience"] = report["real"]["obedience"] = None
+    report["genres"] = []
+    page = read(compare_page(report))
+    assert "Obedience" not in page.text
+    assert "obedience" not in {tag.get("id") for _, tag in page.elements}
 
 
 def test_each_token_says_its_probability_and_copies_are_underlined(report):

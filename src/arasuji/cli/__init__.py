@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from arasuji import arguments, processes
-from arasuji.cli import average, compare, demo, evaluate, generate, inspect, listing, prepare, sweep, train, tune
+from arasuji.cli import average, compare, demo, evaluate, generate, inspect, listing, prepare, sweep, title, train, tune
 from arasuji.cli.shown import show_streams
 from arasuji.errors import ArasujiError, out_of_memory
 from arasuji.speech import say, shown, silence, tell
@@ -51,6 +51,7 @@ for verb in (
     tune.tune,
     sweep.sweep,
     generate.generate,
+    title.title,
     evaluate.evaluate,
     compare.compare,
     listing.presets,

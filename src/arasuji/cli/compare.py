@@ -98,6 +98,7 @@ def show(report: Report) -> None:
     _show_likelihood(report)
     _show_judges(report)
     _show_texts(report)
+    _show_obedience(report)
     _show_costs(report)
 
 
@@ -165,6 +166,26 @@ def _show_texts(report: Report) -> None:
     print("longest: most words in a row that a training text has; 8 in a row: share of")
     print("the shingles of 8 words that training texts have")
     print()
+
+
+def _show_obedience(report: Report) -> None:
+    from arasuji.reports.compare import between, obedience_of, of_real, points
+
+    rows = [
+        [
+            name,
+            points(found.lift),
+            between(found.low, found.high, points),
+            of_real(found.of_real),
+            between(found.of_real_low, found.of_real_high, of_real),
+            "-" if found.times is None else f"{found.times:.1f}",
+        ]
+        for name, found in obedience_of(report)
+    ]
+    if rows:
+        table("", ["told genres", "lift", "95 %", "of real", "95 %", "times"], rows)
+        print("lift: in how many more of 100 texts a genre is found if it was asked for")
+        print(f"times: in how many times as many; both: the median of {len(report.genres)} genres\n")
 
 
 def _show_costs(report: Report) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +12,7 @@ from arasuji.cli.complete import splits
 from arasuji.cli.reading import Delimiter, Encoding, NoHeader, SkipBadRows, TextColumn, TextLayout, as_options
 from arasuji.cli.shots import Shots, with_shots
 from arasuji.cli.terminal import show_json, working
-from arasuji.errors import ArasujiError, OptionError, RunError, SourceError, nearest
+from arasuji.errors import ArasujiError, OptionError, RunError, SourceError
 from arasuji.speech import say
 
 if TYPE_CHECKING:
@@ -62,7 +61,6 @@ def evaluate(
         raise OptionError(f"{as_options(reading)[0]} says how to read a file: name it with --texts")
     read = _read_texts(texts, reading) if texts else None
     from arasuji import api, arguments
-    from arasuji.runs import format_of
 
     run, opened = arguments.name(run), None
     try:
@@ -74,12 +72,16 @@ def evaluate(
         api.load(run, "auto")  # raises an error where the run itself is damaged
         raise OptionError(f"{run} does not know its corpus: say --corpus DIR or --texts FILE")
     records = read if read is not None else opened.split(split) if opened else []
-    groups = [record.group for record in records]
-    records = _told(records, fields, format_of(run)) if fields else records
+    names = None
+    if fields and fields != "all":
+        names = [] if fields == "none" else [name.strip() for name in fields.split(",")]
     with working(f"opening {run}"):
         trained = with_shots(api.load(run, "auto"), opened, shots, seed)
+    if read is None and trained.predicts == "title":
+        records = [record for record in records if record.metadata.get("title")]
+    groups = [record.group for record in records]
     with working(f"scoring {len(records):,} texts"):
-        score = api.evaluate(trained, records, groups, opened.train if opened else ())
+        score = api.evaluate(trained, records, groups, opened.train if opened else (), names)
     if json:
         show_json(_as_json(score) | {"shots": [record.id for record in trained.shots.records]})
         return
@@ -90,20 +92,6 @@ def evaluate(
         )
     if score.charge is None and not opened:
         print("it is not charged since the texts that the run was trained on are not at hand")
-
-
-def _told(records: Sequence[Record], fields: str, format: str) -> list[Record]:
-    """The records with those of their fields that the model is told."""
-    from arasuji.documents import fields_of
-
-    known = fields_of(format)
-    if not known:
-        raise OptionError("--fields: the model was trained without fields, so it can be told nothing")
-    names = {"all": known, "none": []}.get(fields, [name.strip() for name in fields.split(",")])
-    for name in names:
-        if name not in known:
-            raise OptionError(f"--fields: the model cannot be told {name!r}; {nearest(name, known)}")
-    return [replace(r, metadata={name: r.metadata[name] for name in names if name in r.metadata}) for r in records]
 
 
 def _as_json(score: Score) -> dict[str, Any]:

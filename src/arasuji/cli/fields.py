@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import re
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
 from arasuji.errors import OptionError
+
+if TYPE_CHECKING:
+    from arasuji.generation.wishes import Wishes
 
 Title = Annotated[str | None, Option("--title", help="The title of the text, for a run that can be told it")]
 Genre = Annotated[list[str] | None, Option("--genre", help="A genre; for several, say the option several times")]
@@ -31,3 +35,16 @@ def asked_fields(
             raise OptionError(f"the field {name.strip()!r} is given twice")
         given[name.strip()] = value
     return {name: value for name, value in given.items() if value is not None}
+
+
+def asked_wishes(required: list[str] | None, without: list[str] | None, words: str | None, mend: bool) -> Wishes:
+    """The wishes that were given. Raises OptionError for a range of words that is none."""
+    from arasuji.generation.wishes import Wishes
+
+    found = re.fullmatch(r"(\d{1,6})\.\.(\d{1,6})", words) if words is not None else None
+    if words is not None and not found:
+        raise OptionError(f"--words takes A..B, such as 80..120, not {words!r}")
+    asked = (int(found[1]), int(found[2])) if found else None
+    wishes = Wishes(tuple(required or ()), tuple(without or ()), asked, mend)
+    wishes.check()
+    return wishes

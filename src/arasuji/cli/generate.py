@@ -7,13 +7,14 @@ import json as json_
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option
 
 from arasuji.cli.copied import CopyReport
-from arasuji.cli.fields import AnyGenre, Field, Genre, Title, Type, Year, asked_fields
+from arasuji.cli.fields import AnyGenre, Field, Genre, Title, Type, Year, asked_fields, asked_wishes
 from arasuji.cli.place import check_place
 from arasuji.cli.shots import Shots, with_shots
 from arasuji.cli.terminal import Flowing, show_json, working
@@ -45,6 +46,25 @@ def generate(
     type: Type = None,
     field: Field = None,
     any_genre: AnyGenre = False,
+    first: Annotated[
+        str | None, Option("--from", help="The first sentence, for a run that fills the middle (pretrained-fill)")
+    ] = None,
+    last: Annotated[str | None, Option("--to", help="The last sentence, for such a run")] = None,
+    required: Annotated[
+        list[str] | None, Option("--with", metavar="WORD", help="A word, or several, that the text must have")
+    ] = None,
+    without: Annotated[
+        list[str] | None, Option("--without", metavar="WORD", help="A word, or several, that it must not have")
+    ] = None,
+    words: Annotated[
+        str | None, Option(metavar="A..B", help="The text ends by itself when it has A to B words, such as 80..120")
+    ] = None,
+    mend: Annotated[
+        bool,
+        Option(
+            "--mend/--no-mend", help="Close quotes, double no word, end with a sentence where the length is used up"
+        ),
+    ] = True,
     n: Annotated[int, Option("-n", min=1, help="Texts for each prompt")] = 1,
     min_length: Annotated[int | None, Option(help="The least number of new tokens before a text may end")] = None,
     max_length: Annotated[int | None, Option(help="The largest number of new tokens")] = None,
@@ -61,6 +81,9 @@ def generate(
     ] = None,
     no_repeat_ngram_size: Annotated[
         int | None, Option(help="No sequence of this number of tokens occurs twice; 0 is off")
+    ] = None,
+    guidance: Annotated[
+        float | None, Option(help="How strongly the text follows its fields; 1 is as the model was trained, 2 stronger")
     ] = None,
     num_beams: Annotated[
         int | None, Option(help="The number of texts that beam search continues at once; it gives the best one")
@@ -96,10 +119,13 @@ def generate(
         "min_p": min_p,
         "repetition_penalty": repetition_penalty,
         "no_repeat_ngram_size": no_repeat_ngram_size,
+        "guidance": guidance,
         "num_beams": num_beams,
     }
     beginnings = [*(prompts or []), *(_prompts_in(prompts_file) if prompts_file else [])] or [""]
     fields = asked_fields(title, genre, year, type, field)
+    fields |= {name: text for name, text in (("from", first), ("to", last)) if text is not None}
+    wishes = asked_wishes(required, without, words, mend)
     writer = _Writer(out) if out else None
     if resume:
         _check_resume(out)
@@ -123,10 +149,11 @@ def generate(
     if writer and writer.path.suffix == ".jsonl":
         writer.of = _origin(trained, sampling, opened)
         writer.of["copying"] = {"corpus": known.hash, "longest": most, "redraw": redraw if most else 0} if known else {}
+        writer.of["wishes"] = json_.loads(json_.dumps(asdict(wishes)))  # a tuple becomes a list
     done = writer.written(asked, n, seed) if writer and resume else 0
     samples, count, copies = [], 0, CopyReport(known.train if known else [], done)
     settings = {"n": n, "seed": seed, "sampling": sampling, "fields": fields, "any_genre": any_genre}
-    settings |= {"longest_copy": most, "redraw": redraw, "corpus": folder}
+    settings |= {"longest_copy": most, "redraw": redraw, "corpus": folder, "wishes": wishes}
     for sample in _written(api, trained, beginnings, settings, done, silent=json, kept=writer is not None):
         content = {key: getattr(sample, key) for key in KEYS} | copies.of(sample)
         content["fields"] = dict(sample.fields)

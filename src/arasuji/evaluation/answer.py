@@ -109,3 +109,5 @@ class Answer(Part):
     """The tokens of the job's `shown`."""
     sample_tokens: list[list[Token]]
     """The tokens of the first samples, their prompts included."""
+    told: list[str] = Field(default_factory=list)
+    """The texts that were written for the job's genres; none by a model that cannot be told genres."""

@@ -32,8 +32,10 @@ from arasuji.evaluation.report import (
     ComparedModel,
     Cost,
     CurvePoint,
+    Genre,
     Likelihood,
     Meta,
+    Obedience,
     Originality,
     Pair,
     RealTexts,
@@ -85,7 +87,7 @@ def compare(
     task = task_of(folder, opened, samples, seeds, documents, seed)
     progress("reading the training split", 0, 1)
     training = suffixes_of(folder)
-    parts = len(rows) + len(opened_readers) * (len(rows) + 1)
+    parts = len(rows) + len(opened_readers) * (len(rows) + 1) + 1
     answers = [
         ask(row.name, replace(task.job, shots=row.shots), part_of(progress, i, parts)) for i, row in enumerate(rows)
     ]
@@ -101,20 +103,24 @@ def compare(
         judges = [judge_from_pool(own, task.pool, task.words, reader, beside, next(doing)) for reader in opened_readers]
         of_set.judge, *of_set.more_judges = judges or [None]
     originality = copies(sets, task.words, training)
+    told = [answer.told for answer, _ in answers]
+    genres, real_obedience, obeyed = _obedience(opened, task, told, opened_readers, next(doing))
+    figures = zip(measures[1:], originality[1:], obeyed, strict=True)
     compared = [
-        _model(row, *answer, like, copying, [copied(text, training) for text in own.texts[:SHOWN_SAMPLES]])
-        for row, answer, own, like, copying in zip(rows, answers, written, measures[1:], originality[1:], strict=True)
+        _model(row, *answer, like, copying, obeying, [copied(text, training) for text in own.texts[:SHOWN_SAMPLES]])
+        for row, answer, own, (like, copying, obeying) in zip(rows, answers, written, figures, strict=True)
     ]
     asked = {"samples": samples, "seeds": seeds, "documents": documents, "seed": seed, "shots": counts}
     asked["readers"] = [reader.name for reader in opened_readers]
     command = f"arasuji.api.compare({list(names)!r}, {str(folder)!r}, **{asked})"
     return Report(
         models=compared,
-        real=RealTexts(samples=measures[0], originality=originality[0]),
+        real=RealTexts(samples=measures[0], originality=originality[0], obedience=real_obedience),
         pairs=pairs_of(compared),
         shown=[opened.test[i].text for i in task.job.shown],
         prompts=task.job.prompts[:SHOWN_SAMPLES],
         nearest=_nearest_titles(opened, [sample for model in compared for sample in model.texts]),
+        genres=genres,
         meta=_meta(command, opened, task, beside, without_judge),
     )
 
@@ -129,12 +135,31 @@ def _readers(names: Sequence[str]) -> tuple[list[Reader], str]:
         return [], f"The texts are not judged, since {READER} is not on this machine: `arasuji models get {READER}`"
 
 
+def _obedience(
+    corpus: Corpus, task: Task, told: Sequence[Sequence[str]], readers: Sequence[Reader], progress: Progress
+) -> tuple[list[Genre], Obedience | None, list[Obedience | None]]:
+    """The genres by which the first reader measures obedience; how surely real texts show them; and how surely those
+    that each model has written for genres, if it can be told any."""
+    from arasuji.evaluation.genres import Labelled  # as the next one
+    from arasuji.evaluation.obedience import obedience_in  # imports scikit-learn
+
+    written = [Labelled(texts, task.job.genres, task.told_groups) for texts in told if texts]
+    found = (
+        obedience_in(corpus, written, task.words, readers[0], task.job.seed, progress) if written and readers else None
+    )
+    if found is None:
+        return [], None, [None for _ in told]
+    of_written = iter(found.written)
+    return found.genres, found.real, [next(of_written) if texts else None for texts in told]
+
+
 def _model(
     row: Row,
     answer: Answer,
     from_cache: bool,
     measures: TextMeasures,
     originality: Originality,
+    obedience: Obedience | None,
     shown: Sequence[Copied],
 ) -> ComparedModel:
     """A model's part of the report; `shown` are its first texts."""
@@ -157,6 +182,7 @@ def _model(
         documents=answer.documents,
         samples=measures.model_copy(update={"finished": finished}),
         originality=originality,
+        obedience=obedience,
         cost=Cost(
             disk_bytes=sum(path.stat().st_size for path in weights_of(row.name).rglob("*") if path.is_file()),
             training_seconds=timed[-1]["seconds"] if timed else None,

@@ -12,8 +12,8 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,8 @@ class Job:
     """The most bytes of a continuation, about."""
     samples_shown: int
     """The number of continuations that are shown with the probability of each token."""
+    genres: list[list[str]] = field(default_factory=list)
+    """What a model that can be told genres writes texts for, and is told nothing else."""
     shots: int = 0
     """The number of training texts, drawn by `seed`, that stand in the model's context before each text."""
 
@@ -85,8 +87,10 @@ def examine(model: str, job: Job) -> Iterator[dict[str, Any]]:
     samples: list[Sample] = []
     speed: dict[str, Any] = {}
     fields = [test[i].metadata for i in job.prompted]
-    yield from _write(writer, job, fields, texts, samples, speed)
+    sampling = _sampling(writer, job.limit, texts)
+    yield from _write(writer, job, fields, sampling, samples, speed)
     speed["memory"] = device.peak_memory() - held
+    told = yield from _write_told(writer, job, sampling)
     yield _doing("scoring", 0, len(texts))
     charge = Charge.of(writer.tokenizer, corpus.train)
     few = records[:FEW]
@@ -118,6 +122,7 @@ def examine(model: str, job: Job) -> Iterator[dict[str, Any]]:
         samples=[Written(text=sample.completion, finished=sample.finished) for sample in samples],
         shown_tokens=[_tokens(trained, charge, test[i]) for i in job.shown],
         sample_tokens=[_tokens(trained, charge, record) for record in whole],
+        told=told,
     )
     yield {"found": answer.model_dump(mode="json")}
 
@@ -126,11 +131,17 @@ def _doing(what: str, done: int, total: int) -> dict[str, Any]:
     return {"doing": what, "done": done, "total": total}
 
 
+def _sampling(trained: TrainedModel, limit: int, texts: Sequence[str]) -> SamplingConfig:
+    """The settings that all models write with. `limit` is in bytes: some texts say how many tokens these are."""
+    rate = sum(len(trained.tokenizer.encode(text)) for text in texts) / sum(len(text.encode()) for text in texts)
+    return SamplingConfig.model_validate({"top_p": TOP_P, "max_length": max(1, round(limit * rate))})
+
+
 def _write(
     trained: TrainedModel,
     job: Job,
     fields: Sequence[Mapping[str, Any]],
-    texts: Sequence[str],
+    sampling: SamplingConfig,
     samples: list[Sample],
     speed: dict[str, Any],
 ) -> Iterator[dict[str, Any]]:
@@ -138,8 +149,6 @@ def _write(
     the rounds. `fields` are those of the prompts of a round. Fills `samples` and `speed`, and yields its progress."""
     each = len(job.prompts) // job.rounds
     prompts = list(zip(job.prompts[:each], fields, strict=True))
-    rate = sum(len(trained.tokenizer.encode(text)) for text in texts) / sum(len(text.encode()) for text in texts)
-    sampling = SamplingConfig.model_validate({"top_p": TOP_P, "max_length": max(1, round(job.limit * rate))})
     alone = sampling.model_copy(update={"min_length": ALONE, "max_length": ALONE})
     for _ in continued(trained, prompts, job.seed, sampling.model_copy(update={"max_length": 2})):  # a warm-up
         pass
@@ -161,6 +170,18 @@ def _write(
     speed["alone"] = 1 / statistics.median(times)
     speed["together"] = statistics.median(tokens_a_second)
     speed["bytes"] = statistics.median(bytes_a_second)
+
+
+def _write_told(
+    trained: TrainedModel, job: Job, sampling: SamplingConfig
+) -> Generator[dict[str, Any], None, list[str]]:
+    """A text for each of the job's lists of genres, if the model can be told genres. Yields its progress."""
+    asked = job.genres if "genres" in trained.fields else []
+    found: dict[int, str] = {}
+    for sample in continued(trained, [("", {"genres": genres}) for genres in asked], job.seed, sampling):
+        found[sample.index] = sample.completion
+        yield _doing("writing for genres", len(found), len(asked))
+    return [found[i] for i in range(len(asked))]
 
 
 def continued(

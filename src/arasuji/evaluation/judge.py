@@ -23,10 +23,10 @@ from sklearn.preprocessing import StandardScaler
 
 from arasuji.corpus import Progress
 from arasuji.corpus.script import words_of
+from arasuji.corpus.sentences import sentences
 from arasuji.evaluation import bootstrap
 from arasuji.evaluation.reader import NUMBERS, Reader
 from arasuji.evaluation.report import Accuracy, Judged, Telling
-from arasuji.evaluation.sentences import sentences
 from arasuji.evaluation.texts import FEWEST, Texts, least
 
 FOLDS = 5

@@ -24,8 +24,8 @@ from torch import Tensor
 
 from arasuji import bases, device
 from arasuji.corpus import Progress
+from arasuji.corpus.sentences import sentences
 from arasuji.errors import StorageError
-from arasuji.evaluation.sentences import sentences
 from arasuji.folders import new_folder, open_folder, seal
 from arasuji.padding import padded
 from arasuji.runs import TrainedModel, mark_of, open_model

@@ -143,6 +143,51 @@ class Originality(Part):
     """The share of a text's shingles of 3 words that stand in the one training text with most of them: the median."""
 
 
+class Genre(NamedTuple):
+    """A genre that a classifier finds in real texts that it has not learnt from."""
+
+    name: str
+    training_texts: Count
+    """The texts of the training split that hold it."""
+    auroc: Share
+    """How often it finds out which of two held-out texts, one with the genre and one without, has it."""
+
+
+class Lift(Part):
+    """How much more often a genre is found in the texts that hold it, or were asked for it, than in the others."""
+
+    texts: Count
+    """The texts that hold it, or were asked for it."""
+    found: Share
+    """The share of these in which it is found."""
+    found_in_others: Share
+    lift: Figure
+    """The difference of these shares."""
+    low: Figure | None
+    """The lower end of the 95 % interval; null where the texts are of one group."""
+    high: Figure | None
+
+
+class Obedience(Part):
+    """How surely texts show the genres that they hold, or were asked for."""
+
+    texts: Count
+    genres: list[Lift]
+    """Of each of the report's `genres`."""
+    lift: Figure
+    """The median of the genres' lifts."""
+    low: Figure | None
+    """The lower end of the 95 % interval of resamples of the texts; null where these are of one group."""
+    high: Figure | None
+    times: Figure | None
+    """How many times as often a genre is found in the texts that hold it as in the others: the median, of the genres
+    that are found in others; null where none is."""
+    of_real: Figure | None = None
+    """`lift` as a share of that of real texts; null for real texts."""
+    of_real_low: Figure | None = None
+    of_real_high: Figure | None = None
+
+
 class Cost(Part):
     """What a model takes. Training figures are null for a model that was not trained here."""
 
@@ -193,6 +238,8 @@ class ComparedModel(Likelihood):
     documents: ScoredDocuments
     samples: TextMeasures
     originality: Originality
+    obedience: Obedience | None = None
+    """Null where it cannot be told genres, or none counts."""
     cost: Cost
     texts: list[Sample]
     """The continuations of the report's `prompts`."""
@@ -205,6 +252,8 @@ class RealTexts(Part):
 
     samples: TextMeasures
     originality: Originality
+    obedience: Obedience | None = None
+    """How surely the classifier finds the genres of real texts; null where that of no model is known."""
 
 
 class Pair(Part):
@@ -262,6 +311,8 @@ class Report(Part):
     """Prompts whose continuations are shown."""
     nearest: dict[int, str]
     """The titles of the training texts that are nearest to the shown continuations, by their numbers."""
+    genres: list[Genre] = Field(default_factory=list)
+    """The genres by which obedience is measured, the most frequent one first; none where no model can be told any."""
     meta: Meta
 
     @model_validator(mode="after")
@@ -279,6 +330,9 @@ class Report(Part):
                 raise ValueError(f"{model.name} has other frequency classes than {first.name}")
             if not {text.nearest for text in model.texts} <= {None, *self.nearest}:
                 raise ValueError(f"a nearest text of {model.name} has no title")
+        for obeyed in (self.real.obedience, *(model.obedience for model in self.models)):
+            if obeyed and len(obeyed.genres) != len(self.genres):
+                raise ValueError("the genres by which obedience is measured are others than those of the report")
         return self
 
 

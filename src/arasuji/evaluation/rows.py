@@ -69,6 +69,8 @@ def check_run(name: str, folder: Path, corpus: Corpus) -> None:
     """Refuse a run that has no best model, and one that may have learnt from the held-out texts of the corpus."""
     if best_of(Path(name)) is None:
         raise RunError(f"{name} has no best model yet: train it first")
+    if RunDirectory(Path(name)).facts.experiment.document.predicts == "title":
+        raise OptionError(f"{name} predicts titles, which cannot be compared with texts: `evaluate` measures it")
     if RunDirectory(Path(name)).manifest["corpus"]["hash"] != corpus.hash:
         raise RunError(
             f"{name} was trained on another corpus than {folder}, whose held-out texts it may have learnt from: name "

@@ -22,6 +22,8 @@ LEAST_WORDS, MOST_WORDS = 10, 60
 """The number of words that all continuations are cut to lies between these."""
 RECENT, MOST_RECENT = 2025, 100
 """Titles from this year on, at most this number of them, are scored apart: they are later than SmolLM2's texts."""
+MOST_TOLD = 300
+"""At most this number of texts are written for genres."""
 SHOWN, SHOWN_SAMPLES = 3, 4
 """The numbers of held-out texts and of continuations that are shown."""
 SHOWN_CHARACTERS = range(200, 700)
@@ -42,6 +44,8 @@ class Task:
     of the test split, of the validation split, and of the training split where these are too few."""
     pool_splits: list[str]
     """The split of each text of the pool."""
+    told_groups: list[str]
+    """The group of the held-out text whose genres each of the job's `genres` are."""
 
 
 def task_of(folder: Path, corpus: Corpus, samples: int, seeds: int, documents: int, seed: int) -> Task:
@@ -59,6 +63,7 @@ def task_of(folder: Path, corpus: Corpus, samples: int, seeds: int, documents: i
         raise OptionError(f"no test text of {folder} is long enough to be begun: {PROMPT_WORDS + LEAST_WORDS} words")
     rests = [rest_of(record) for record in long]
     sizes = sorted(len(rest.encode()) for rest in rests)
+    told = [*islice(labelled((corpus.test, corpus.validation), seed), min(samples * seeds, MOST_TOLD))]
     fitting = [i for i in chosen if len(corpus.test[i].text) in SHOWN_CHARACTERS]
     job = Job(
         corpus=str(folder.resolve()),
@@ -70,6 +75,7 @@ def task_of(folder: Path, corpus: Corpus, samples: int, seeds: int, documents: i
         prompted=places[:samples],
         rounds=seeds,
         seed=seed,
+        genres=[record.metadata["genres"] for record in told],
         limit=sizes[math.ceil(0.95 * len(sizes)) - 1],
         samples_shown=SHOWN_SAMPLES,
     )
@@ -78,7 +84,8 @@ def task_of(folder: Path, corpus: Corpus, samples: int, seeds: int, documents: i
     splits = {"test": long, "validation": shuffled(corpus.validation, seed), "train": shuffled(corpus.train, seed)}
     pool = list(islice(pool_of(splits, words), 2 * samples * seeds))
     groups = [record.group for _, record in pool]
-    return Task(job, real, words, Texts([rest_of(r) for _, r in pool], groups), [split for split, _ in pool])
+    texts = Texts([rest_of(record) for _, record in pool], groups)
+    return Task(job, real, words, texts, [split for split, _ in pool], [record.group for record in told])
 
 
 def words_to_cut(rests: Sequence[str]) -> int:
@@ -90,6 +97,11 @@ def words_to_cut(rests: Sequence[str]) -> int:
 def shuffled(records: Sequence[Record], seed: int) -> Iterator[Record]:
     """The records in the order of a seed, each of them read when it is asked for."""
     return (records[i] for i in random.Random(seed).sample(range(len(records)), len(records)))
+
+
+def labelled(splits: Iterable[Sequence[Record]], seed: int) -> Iterator[Record]:
+    """The records of some splits that have genres, each split in the order of a seed."""
+    return (record for split in splits for record in shuffled(split, seed) if record.metadata.get("genres"))
 
 
 def pool_of(splits: Mapping[str, Iterable[Record]], words: int) -> Iterator[tuple[str, Record]]:

@@ -10,6 +10,7 @@ from arasuji.config import SamplingConfig
 from arasuji.corpus import Record
 from arasuji.corpus.characters import composed, tidy
 from arasuji.corpus.originality import SHINGLE, Copied, copied
+from arasuji.corpus.script import is_unspaced
 from arasuji.corpus.suffixes import Suffixes
 from arasuji.documents import NO_SHOTS, Document, Shots, document_of, prefix_of
 from arasuji.errors import PromptError
@@ -104,14 +105,15 @@ def decode(
     pieces: bool = False,
     format: str = "",
     shots: Shots = NO_SHOTS,
+    predicts: str = "text",
     processors: Sequence[Processor] = (),
     training: Suffixes | None = None,
     redraw: int = 0,
 ) -> Iterator[Piece | Redrawn | Sample]:
     """Continue each request; samples come as they are finished, pieces (where asked for) as they are written. `format`
-    is the one that the model was trained with, `shots` are read before each prompt, and `processors`, which have read
-    nothing, change the scores of each text. Requests are taken as there is room: at first as many as there are rows,
-    before anything is written.
+    is the one that the model was trained with, and so is what it `predicts` (see `DocumentConfig`); `shots` are read
+    before each prompt, and `processors`, which have read nothing, change the scores of each text. Requests are taken as
+    there is room: at first as many as there are rows, before anything is written.
 
     Samples say what of them stands in the `training` split. One that is `TOO_NEAR` to a training text is drawn again,
     at most `redraw` times where anything is drawn, and the last one is kept.
@@ -128,8 +130,11 @@ def decode(
     def submit(index: int, request: Request, redrawn: int = 0) -> None:
         document = beginning_of(request.prompt, request.fields, tokenizer, format, shots)
         seed = request.seed + redrawn * NEXT_SEED
-        prompt = as_text(request.prompt)
-        number = writing.submit(engine.Request(document, config, seed, prompt, tuple(processors), pieces))
+        before, _ = around(request, predicts)
+        untold = None
+        if config.guidance != 1 and request.fields:
+            untold = beginning_of(request.prompt, {}, tokenizer, format, shots)
+        number = writing.submit(engine.Request(document, config, seed, before, untold, tuple(processors), pieces))
         taken[number] = index, request, redrawn
 
     more = True
@@ -150,7 +155,7 @@ def decode(
                 yield Piece(index, text)
             if isinstance(event, Finished):
                 del taken[event.id]
-                sample = _sample(index, request, event, redrawn, training)
+                sample = _sample(index, request, event, redrawn, training, predicts)
                 if redrawn < redraw and sample.copied and is_too_near(sample.copied):
                     submit(index, request, redrawn + 1)
                     if pieces:
@@ -166,18 +171,32 @@ def is_too_near(found: Copied) -> bool:
     return found.containment > TOO_NEAR and found.shingles[SHINGLE] >= FEWEST_SHINGLES
 
 
-def _sample(index: int, request: Request, event: Finished, redrawn: int, training: Suffixes | None) -> Sample:
+def around(request: Request, predicts: str) -> tuple[str, str]:
+    """What stands before the new part of a text, and after it: the prompt, and the sentences between which a model of
+    middles writes."""
     prompt = as_text(request.prompt)
-    text = (prompt + event.completion).strip()
+    first, last = (str(request.fields.get(name, "")).strip() * (predicts == "middle") for name in ("from", "to"))
+    return first + _space_after(first) + prompt, last
+
+
+def _space_after(text: str) -> str:
+    return " " if text and not is_unspaced(text[-1]) else ""
+
+
+def _sample(
+    index: int, request: Request, event: Finished, redrawn: int, training: Suffixes | None, predicts: str
+) -> Sample:
+    before, after = around(request, predicts)
+    text = (before + event.completion).strip()
     return Sample(
         index,
         request.prompt,
         event.completion,
-        text,
+        text + _space_after(text) * bool(after) + after,
         len(event.ids),
         event.ended,
         request.seed,
         redrawn,
         request.fields,
-        copied(text, training, len(prompt.lstrip())) if training else None,
+        copied(text, training, len(before.strip())) if training else None,
     )

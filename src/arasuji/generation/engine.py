@@ -47,6 +47,8 @@ class Request:
     seed: int
     prompt: str = ""
     """The beginning of the text, as it was given: the document holds it as tokens."""
+    without_fields: Document | None = None
+    """The document without what the model is told: with it the settings' `guidance` is applied. Not with beams."""
     processors: tuple[Processor, ...] = ()
     """Applied after those of the settings; each has read nothing yet."""
     streamed: bool = False
@@ -88,12 +90,20 @@ Event = Token | Finished
 class _Text:
     """A text in the making, in one row or in one for each of its beams."""
 
-    def __init__(self, number: int, request: Request, tokenizer: Tokenizer) -> None:
+    def __init__(self, number: int, request: Request, tokenizer: Tokenizer, context: int | None) -> None:
         self.id, self.request, self.config = number, request, request.sampling
         self.prompt = request.document.text_ids
         generator = torch.Generator().manual_seed(request.seed)
         self.numbers = uniform(generator)
         self.written: list[int] = []
+        self.documents = [request.document]
+        """What is read for each of its rows, but for beams, which begin as one."""
+        if request.without_fields and self.config.guidance != 1:
+            self.documents.append(request.without_fields)
+        self.room = self.config.max_length
+        """The largest number of new tokens, by its settings and the model's context."""
+        if context is not None:
+            self.room = min(self.room, context - max(len(document.ids) for document in self.documents))
         self.beams: Beams | None = None
         if self.config.num_beams > 1:
             self.beams = Beams(self.config.num_beams, tokenizer.end_id, generator, self.config.greedy)
@@ -101,14 +111,19 @@ class _Text:
         self.stream = tokenizer.stream(self.prompt) if self.streamed else None
         processors = [*processors_of(self.config, tokenizer.end_id), *(p.fork() for p in request.processors)]
         for processor in processors:
-            processor.begin(self.prompt, request.prompt)
+            processor.begin(self.prompt, request.prompt, self.room)
         self.processors = [processors]
         """Those of each row."""
 
     @property
     def rows(self) -> list[list[int]]:
-        """The new tokens of each of its rows."""
-        return self.beams.running if self.beams else [self.written]
+        """The new tokens of each of its rows. The second row of a guided text is that without fields."""
+        return self.beams.running if self.beams else [self.written] * len(self.documents)
+
+    @property
+    def width(self) -> int:
+        """The most rows that it may take."""
+        return max(self.config.num_beams, len(self.documents))
 
     def take(self, token: int) -> None:
         """Its next token, where it has no beams."""
@@ -165,7 +180,7 @@ class Engine:
             PromptError: it leaves no room in the model's context.
         """
         check_length(self.model, self.tokenizer, request.document)
-        text = _Text(next(self._numbers), request, self.tokenizer)
+        text = _Text(next(self._numbers), request, self.tokenizer, self.model.context_length)
         with self._queue:
             self._waiting.append(text)
         return text.id
@@ -183,7 +198,7 @@ class Engine:
             fresh = self._changed()
             scores = self._read_new_tokens() if self._active else None
             if fresh:
-                documents = [text.request.document for text in fresh]
+                documents = [document for text in fresh for document in text.documents]
                 fresh_scores, fresh_state = read_documents(self.model, documents, self.tokenizer.pad_id)
                 scores = fresh_scores if scores is None else torch.cat([scores, fresh_scores])
                 self._state = self._state.join(fresh_state) if self._active else fresh_state
@@ -216,12 +231,12 @@ class Engine:
 
     def _next_texts(self) -> list[_Text]:
         """The waiting texts that join now. One with more beams than there are rows is written alone."""
-        free = self.row_count - sum(text.config.num_beams for text in self._active)
+        free = self.row_count - sum(text.width for text in self._active)
         fresh: list[_Text] = []
         if self._active and free < max(1, self.row_count // self.joining):
             return fresh
         while self._waiting:
-            needed = self._waiting[0].config.num_beams
+            needed = self._waiting[0].width
             if needed > free and (self._active or fresh):
                 break
             fresh.append(self._waiting.popleft())
@@ -253,12 +268,13 @@ class Engine:
             rows[text.id] = list(range(last, last := last + len(text.rows)))
         streamed = [text for text in self._active if text.streamed]
         by_model = scores[[rows[text.id][0] for text in streamed]].log_softmax(-1) if streamed else None
+        self._guide(scores, rows)
         scores = self._processed(scores, rows)
         parents = dict(rows)
         for texts in _alike(self._active):
-            own = [row for text in texts for row in rows[text.id]]
+            own = [row for text in texts for row in rows[text.id][: len(text.processors)]]
             some = scores if len(own) == len(scores) else scores[own]
-            configs = [text.config for text in texts for _ in rows[text.id]]
+            configs = [text.config for text in texts for _ in text.processors]
             found = candidates(some, configs, self.tokenizer.end_id)
             if texts[0].beams is None:
                 _draw(texts, found)
@@ -269,6 +285,15 @@ class Engine:
         events = [] if by_model is None else _token_events(streamed, by_model)
         return self._with_finished(events)
 
+    def _guide(self, scores: Tensor, rows: dict[int, list[int]]) -> None:
+        """Write over the scores of guided texts: log p + (guidance - 1) (log p - log p without fields), the
+        classifier-free guidance of language models (Sanchez et al. 2023)."""
+        guided = [text for text in self._active if len(text.documents) > 1]
+        if guided:
+            told, untold = (scores[[rows[text.id][i] for text in guided]].log_softmax(-1) for i in (0, 1))
+            strength = scores.new_tensor([text.config.guidance for text in guided])[:, None]
+            scores[[rows[text.id][0] for text in guided]] = untold + strength * (told - untold)
+
     def _processed(self, scores: Tensor, rows: dict[int, list[int]]) -> Tensor:
         """The scores that rows choose by: log-probabilities for beams, -inf for tokens that no text is written with,
         and then the changes of each row's processors."""
@@ -278,12 +303,19 @@ class Engine:
         elif branching:
             scores[branching] = scores[branching].log_softmax(-1)
         scores.index_fill_(-1, self._tensor(list(self.tokenizer.never_written)), NEVER)
+        at: list[int] = []
+        never: list[int] = []
         for text in self._active:
             new = len(text.rows[0])
-            for row, processors in zip(rows[text.id], text.processors, strict=True):
+            for row, processors in zip(rows[text.id], text.processors, strict=False):  # not for rows without fields
                 for processor in processors:
                     if not processor.changes_nothing(new):
                         processor(scores[row], new)
+                    if tokens := processor.forbidden(new):
+                        never += tokens
+                        at += [row] * len(tokens)
+        if never:
+            scores[self._tensor(at), self._tensor(never)] = NEVER
         return scores
 
     def _with_finished(self, tokens: list[Token]) -> list[Event]:
@@ -308,9 +340,7 @@ class Engine:
                 return True
         elif text.written[-1] == self.tokenizer.end_id:
             return True
-        new, limit = len(text.rows[0]), self.model.context_length
-        full = limit is not None and len(text.request.document.ids) + new >= limit
-        return new >= text.config.max_length or full
+        return len(text.rows[0]) >= text.room
 
     def _finished(self, text: _Text) -> Finished:
         ids = text.beams.best() if text.beams else text.written

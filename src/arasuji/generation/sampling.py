@@ -40,7 +40,8 @@ Column = Tensor | float
 
 
 def keep_top_p(scores: Tensor, p: Column) -> Tensor:
-    """Keep the fewest likeliest tokens whose probabilities reach p, at least one (nucleus, Holtzman et al. 2020)."""
+    """Keep the fewest likeliest tokens whose probabilities reach p, at least one (nucleus, Holtzman et al. 2020). Of
+    equally likely ones the first are kept."""
     shares = scores.softmax(-1).nan_to_num(0)  # of a row without a token
     kept = _nucleus_of_many(shares, p) if scores.shape[1] > SORTED else _nucleus(shares, p)
     return scores.masked_fill(~kept, NEVER)
@@ -48,7 +49,7 @@ def keep_top_p(scores: Tensor, p: Column) -> Tensor:
 
 def _nucleus(shares: Tensor, p: Column, above: Column = 0.0) -> Tensor:
     """Which of the shares (B, K) are needed to reach p together with the share `above` (B, 1) of larger ones."""
-    falling, order = shares.sort(dim=-1, descending=True)
+    falling, order = shares.sort(dim=-1, descending=True, stable=True)
     needed = above + falling.cumsum(-1) - falling < p
     needed[:, 0] = True
     return torch.zeros_like(needed).scatter(-1, order, needed)
@@ -63,9 +64,12 @@ def _nucleus_of_many(shares: Tensor, p: Column) -> Tensor:
     reached = sums.flip(1).cumsum(1).flip(1)  # by the shares of this half and the larger ones
     last = ((reached >= p).sum(1, keepdim=True) - 1).clamp(min=0)
     at_last = halves == last
-    few = shares.where(at_last, 0).topk(int(at_last.sum(1).max()))
-    needed = _nucleus(few.values, p, reached.gather(1, last + 1)) & (few.values > 0)
-    return (halves > last) | torch.zeros_like(at_last).scatter(1, few.indices, needed)
+    size = shares.shape[1]
+    places = torch.arange(size, 0, -1, device=shares.device, dtype=shares.dtype)  # differ, so that no chance decides
+    few = places.where(at_last, 0).topk(int(at_last.sum(1).max())).indices
+    values = shares.gather(1, few).where(at_last.gather(1, few), 0)
+    needed = _nucleus(values, p, reached.gather(1, last + 1)) & (values > 0)
+    return (halves > last) | torch.zeros_like(at_last).scatter(1, few, needed)
 
 
 def keep_min_p(scores: Tensor, log_p: Column) -> Tensor:

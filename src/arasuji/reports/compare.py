@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from arasuji.evaluation.report import Accuracy, ComparedModel, Judged, Likelihood, Meta, Pair, RealTexts, Report
+from arasuji.evaluation.report import (
+    Accuracy,
+    ComparedModel,
+    Genre,
+    Judged,
+    Likelihood,
+    Meta,
+    Obedience,
+    Pair,
+    RealTexts,
+    Report,
+)
 from arasuji.reports import compare_plots, svg
 from arasuji.reports.compare_plots import REAL, Models
 from arasuji.reports.page import NOTHING, Table, brief, count, duration, render, share
@@ -17,6 +28,7 @@ def compare_page(report: Report) -> str:
     """One HTML file of a report."""
     models = report.models
     names = [model.name for model in models]
+    obeyed = obedience_of(report)
     return render(
         "compare.html",
         names=names,
@@ -34,6 +46,7 @@ def compare_page(report: Report) -> str:
         judges=[_judges(reader, judged) for reader, judged in judges_of(report)],
         telling=[(m.name, m.samples.judge.telling if m.samples.judge else []) for m in models],
         texts=[_variety(models, report.real), _shape(models, report.real)],
+        obedience=[_obedience(obeyed), _by_genre(report.genres, obeyed)] if obeyed else [],
         originality=_originality(models, report.real),
         costs=_costs(models, report.meta),
         from_cache=[model.name for model in models if model.cost.from_cache],
@@ -197,6 +210,72 @@ def _shape(models: Models, real: RealTexts) -> Table:
         "long enough": (lambda m: _part(m.samples.long_enough), "Texts that have the number of words compared."),
     }
     return _by_texts("How long they are, and whether they end", models, real, measures)
+
+
+def obedience_of(report: Report) -> list[tuple[str, Obedience]]:
+    """How surely real texts, and those of each model that can be told genres, show them."""
+    sets = [(REAL, report.real.obedience), *((model.name, model.obedience) for model in report.models)]
+    return [(name, found) for name, found in sets if found]
+
+
+def points(value: float) -> str:
+    """A difference of two shares, in percentage points."""
+    return f"{100 * value:+z.0f}".replace("-", "−")
+
+
+def between(low: float | None, high: float | None, said: Callable[[float], str]) -> str:
+    """The ends of an interval."""
+    return NOTHING if low is None or high is None else f"{said(low)} to {said(high)}"
+
+
+def of_real(part: float | None) -> str:
+    """A lift as a share of that of real texts."""
+    return NOTHING if part is None else f"{100 * part:z.0f}\u00a0%".replace("-", "−")
+
+
+def _obedience(rows: Sequence[tuple[str, Obedience]]) -> Table:
+    measures: dict[str, Measure[Obedience]] = {
+        "lift, points": (
+            lambda o: points(o.lift),
+            "The share in per cent of the texts asked for a genre in which it is found, less that of the other texts: "
+            "the median of the genres. Real texts count as asked for the genres that they have.",
+        ),
+        "95 % interval": (lambda o: between(o.low, o.high, points), "Of resamples of the texts by group."),
+        "of the real lift": (lambda o: of_real(o.of_real), "The lift as a share of that of real texts."),
+        "its interval": (
+            lambda o: between(o.of_real_low, o.of_real_high, of_real),
+            "Of resamples of both kinds of texts.",
+        ),
+        "times": (
+            lambda o: NOTHING if o.times is None else f"{o.times:.1f}",
+            "How many times as often a genre is found in the texts asked for it as in the others, the median.",
+        ),
+        "texts": (lambda o: count(o.texts), "Texts that were asked for genres, and real ones that have some."),
+    }
+    return _by_row("How surely texts show the genres they were asked for", "texts", rows, measures)
+
+
+def _by_genre(genres: Sequence[Genre], rows: Sequence[tuple[str, Obedience]]) -> Table:
+    """A row for each genre, and for each kind of texts what was found in them."""
+
+    def found(obeyed: Obedience, i: int) -> str:
+        one = obeyed.genres[i]
+        return f"{share(one.found)} / {share(one.found_in_others)}"
+
+    def lift(obeyed: Obedience, i: int) -> str:
+        one = obeyed.genres[i]
+        interval = "" if one.low is None or one.high is None else f" ({between(one.low, one.high, points)})"
+        return f"{points(one.lift)}{interval}"
+
+    return Table(
+        "Where each genre is found: in texts asked for it / in the others, and the lift with its 95 % interval",
+        ["genre", "AUROC", *(header for name, _ in rows for header in (name, "lift"))],
+        [
+            [genre.name, f"{genre.auroc:.2f}", *(cell(own, i) for _, own in rows for cell in (found, lift))]
+            for i, genre in enumerate(genres)
+        ],
+        legend={"AUROC": "How often the classifier finds out which of two real texts, one with the genre, has it."},
+    )
 
 
 def _originality(models: Models, real: RealTexts) -> Table:

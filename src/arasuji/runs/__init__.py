@@ -19,7 +19,6 @@ from arasuji.runs.directory import LESSONS, RunDirectory
 from arasuji.runs.manifests import CorpusFacts, RunFacts, best_of, versions
 from arasuji.runs.names import (
     corpus_of,
-    format_of,
     is_run,
     mark_of,
     marks_of,
@@ -42,7 +41,6 @@ __all__ = [
     "best_of",
     "corpus_of",
     "enough_memory",
-    "format_of",
     "is_run",
     "mark_of",
     "marks_of",

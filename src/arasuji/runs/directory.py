@@ -202,6 +202,7 @@ class RunDirectory:
             sampling=self._sampling(experiment),
             facts={**facts, "corpus": manifest["corpus"]},
             format=experiment.document.format,
+            predicts=experiment.document.predicts,
             fields=run.told,
         )
 

@@ -47,11 +47,6 @@ def corpus_of(name: str) -> dict[str, Any]:
     return dict(RunDirectory(Path(name)).manifest["corpus"]) if is_run(name) else {}
 
 
-def format_of(name: str) -> str:
-    """The format of the fields that a run can be told (see `DocumentConfig`); empty for a base. It is not opened."""
-    return RunDirectory(Path(name)).facts.experiment.document.format if is_run(name) else ""
-
-
 def own_corpus(folder: Path) -> Corpus:
     """The corpus of a run, in the folder where the run was trained on it. Raises CorpusError where it is not there."""
     try:

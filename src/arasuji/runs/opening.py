@@ -39,6 +39,8 @@ class TrainedModel:
     """The format of the fields that the model reads before each text; see `DocumentConfig`."""
     fields: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """The fields that it can be told, with the values of those that have a few (`RunFacts.fields`)."""
+    predicts: str = "text"
+    """What it predicts; see `DocumentConfig`."""
     source: str = ""
     """The run folder, or the name of a base model, that it was opened from."""
     precision: torch.dtype = torch.float32

@@ -23,6 +23,8 @@ def told(
         OptionError: the run cannot be told a field; a value is empty, or given twice; or, unless `any_genre`, it is
             none of the few.
     """
+    if {"from", "to"} & fields.keys() - known.keys():
+        raise OptionError(f"{run} cannot fill what stands between two sentences: train pretrained-fill")
     if fields and not known:
         raise OptionError(
             f"{run} was trained without fields, so it can be told nothing of a text: train lstm-control or "

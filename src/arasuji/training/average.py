@@ -41,7 +41,7 @@ def average(runs: Sequence[Path], out: Path, corpus: Corpus) -> RunDirectory:
             for parameter in mean.values():
                 parameter.div_(len(runs))
         trained.model.to(device.here())
-        records = scored_records(corpus, first.experiment.train)
+        records = scored_records(corpus, first.experiment)
         with device.autocast(device.dtype("auto") == torch.bfloat16):
             found = score(trained.model, trained.tokenizer, records, format=trained.format)
         stepped = [[line for line in directory.history() if "tokens" in line][-1:] for directory in directories]

@@ -12,7 +12,7 @@ from torch import Tensor
 from arasuji import bases, device, processes, tokenizers
 from arasuji.config import Experiment, checked
 from arasuji.corpus import Corpus
-from arasuji.documents import texts_read, values_of
+from arasuji.documents import predictable, texts_read, values_of
 from arasuji.errors import OptionError, RunError
 from arasuji.runs import LESSONS, CorpusFacts, RunDirectory, RunFacts, as_written, enough_memory, versions, weights_of
 from arasuji.teaching.lesson import Lesson, Taught
@@ -102,6 +102,8 @@ class Run:
             raise RunError("the processes do not see the same corpus and run folder: put both on a disk that all share")
         lesson = None
         if (config := experiment.teaching).teacher:
+            if experiment.document.predicts != "text":
+                raise OptionError("a teacher teaches texts alone, and not document.predicts: leave one of both out")
             if experiment.document.varies and config.weight:
                 raise OptionError(
                     "a teacher reads each text once, and cannot read other fields in every epoch: say --set "
@@ -220,4 +222,6 @@ def _new_tokenizer(experiment: Experiment, corpus: Corpus, base: Path | None) ->
     kind, teacher = tokenizers.kind(experiment.tokenizer.name), experiment.teaching.teacher
     options = checked(kind.Config, experiment.tokenizer.options, "tokenizer")
     begins_from = weights_of(teacher) if teacher and experiment.tokenizer.name == tokenizers.PRUNED else base
-    return kind.build(options, texts_read(corpus.train, experiment.document.format), begins_from)
+    return kind.build(
+        options, texts_read(predictable(corpus.train, experiment.document), experiment.document), begins_from
+    )

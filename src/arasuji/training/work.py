@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 
 from arasuji import device, models, processes
-from arasuji.config import Experiment, TrainConfig, checked
+from arasuji.config import Experiment, checked
 from arasuji.corpus import Corpus, Record
-from arasuji.documents import documents_of, with_fields_left_out
+from arasuji.documents import documents_of, predictable, read_as
 from arasuji.errors import OptionError
 from arasuji.evaluation.score import score
 from arasuji.generation.decode import Request, Sample, decode
@@ -36,21 +36,18 @@ PROBED_TOKENS = 5
 """The samples that are written before the run, to estimate the time of a validation, have this many tokens."""
 
 
-def scored_records(corpus: Corpus, train: TrainConfig) -> Sequence[Record]:
-    """The records of the validation split by which a run is scored."""
-    records: Sequence[Record] = corpus.validation
+def scored_records(corpus: Corpus, chosen: Experiment) -> Sequence[Record]:
+    """The records of the validation split by which a run is scored, as it reads them."""
+    records, train = predictable(corpus.validation, chosen.document), chosen.train
     if 0 < train.validation_documents < len(records):
-        return random.Random(train.seed).sample(records, train.validation_documents)
-    return records
+        records = random.Random(train.seed).sample(records, train.validation_documents)
+    return records if chosen.document.predicts == "text" else [*read_as(records, chosen.document)]
 
 
 def encoded(records: Iterable[Record], tokenizer: Tokenizer, chosen: Experiment, epoch: int) -> Documents:
     """The records as tokens, as they are read in an epoch."""
-    document = chosen.document
-    if document.varies:
-        seed = chosen.train.seed + EPOCH_SEEDS * epoch
-        records = with_fields_left_out(records, document.format, document.left_out, document.all_left_out, seed)
-    return Documents(documents_of(records, tokenizer, document.format), tokenizer.end_id)
+    read = read_as(records, chosen.document, chosen.train.seed + EPOCH_SEEDS * epoch)
+    return Documents(documents_of(read, tokenizer, chosen.document.format), tokenizer.end_id)
 
 
 @dataclass
@@ -99,9 +96,10 @@ class Work:
                 f"batch_size {train.batch_size} cannot be shared among {processes.count()} processes: "
                 f"say a multiple of {processes.count()}"
             )
-        documents = encoded(corpus.train, tokenizer, chosen, epoch=0)
+        texts = predictable(corpus.train, chosen.document)
+        documents = encoded(texts, tokenizer, chosen, epoch=0)
         model.begin(documents)
-        work = cls(chosen, tokenizer, model, bf16, corpus.train, documents, scored_records(corpus, train))
+        work = cls(chosen, tokenizer, model, bf16, texts, documents, scored_records(corpus, chosen))
         work.batches_of(0)  # raises OptionError before anything is written
         return work
 

@@ -1,0 +1,126 @@
+"""A text has the words that it must have and none that it must not, is as long as it may be, and ends whole."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+import pytest
+from conftest import small_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arasuji.config import SamplingConfig
+from arasuji.corpus.script import count_words, words_of
+from arasuji.corpus.sentences import is_final
+from arasuji.errors import OptionError
+from arasuji.generation.decode import Request, Sample, decode
+from arasuji.generation.mending import after
+from arasuji.generation.pieces import pieces_of
+from arasuji.generation.wishes import Wishes, processors_for
+
+FAMILIES = ["lstm", "transformer", "ngram"]
+
+
+@pytest.fixture(params=FAMILIES)
+def model(request, bpe):
+    more = {"context_length": 512} if request.param == "transformer" else {}
+    return small_model(request.param, bpe, **more)  # untrained: whatever it writes, the wishes are granted
+
+
+def written(model, tokenizer, wishes: Wishes, prompts=("A baker", ""), n: int = 2, **changes) -> list[Sample]:
+    config = SamplingConfig.model_validate({"temperature": 1.0, "top_p": 0.95, "max_length": 200} | changes)
+    requests = [Request(prompts[i % len(prompts)], i) for i in range(n)]
+    made = processors_for(wishes, pieces_of(tokenizer))
+    found = decode(model, tokenizer, requests, config, processors=made)
+    return sorted((event for event in found if isinstance(event, Sample)), key=lambda sample: sample.index)
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+def test_every_word_that_was_asked_for_stands_in_the_text(model, bpe, beams):
+    wishes = Wishes(required=("harbour", "Old Bellows"))
+    for sample in written(model, bpe, wishes, num_beams=beams):
+        words = words_of(sample.text)
+        assert "harbour" in words
+        assert ("old", "bellows") in pairwise(words)
+
+
+def test_a_word_of_the_prompt_is_not_asked_for_again(model, bpe):
+    (plain,) = written(model, bpe, Wishes(), ["The harbour burns"], 1)
+    (sample,) = written(model, bpe, Wishes(required=("Harbour",)), ["The harbour burns"], 1)
+    assert sample.text == plain.text
+
+
+def test_a_text_in_a_batch_is_the_text_alone(model, bpe):
+    wishes = Wishes(required=("harbour",), without=("the",), words=(20, 40))
+    together = written(model, bpe, wishes, n=5)
+    for i, sample in enumerate(together):
+        config = SamplingConfig.model_validate({"temperature": 1.0, "top_p": 0.95, "max_length": 200})
+        made = processors_for(wishes, pieces_of(bpe))
+        (alone,) = decode(model, bpe, [Request(("A baker", "")[i % 2], i)], config, processors=made)
+        assert alone.text == sample.text
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+def test_no_word_stands_in_the_text_that_was_forbidden(model, bpe, beams):
+    without = ("the", "A", "of a")
+    for sample in written(model, bpe, Wishes(without=without), [""], 4, num_beams=beams):
+        words = words_of(sample.text)
+        assert not {"the", "a"} & set(words)
+
+
+@settings(deadline=None, max_examples=15, derandomize=True)
+@given(low=st.integers(5, 30), more=st.integers(6, 30), seed=st.integers(0, 99))
+def test_a_text_ends_by_itself_within_its_range_of_words(low, more, seed, bpe):
+    model = small_model("lstm", bpe)
+    config = SamplingConfig.model_validate({"temperature": 1.0, "top_p": 0.95, "max_length": 1000})
+    made = processors_for(Wishes(words=(low, low + more)), pieces_of(bpe))
+    (sample,) = decode(model, bpe, [Request("A baker", seed)], config, processors=made)
+    assert sample.finished
+    assert low <= count_words(sample.text) <= low + more
+
+
+def test_a_text_whose_length_is_used_up_ends_with_a_sentence(model, bpe):
+    for sample in written(model, bpe, Wishes(), n=6, max_length=60):
+        assert sample.finished
+        assert is_final(sample.text) or sample.tokens < 40  # an untrained model may end anywhere before
+
+
+def test_what_is_opened_is_closed_and_nothing_else_is(model, bpe):
+    for sample in written(model, bpe, Wishes(), ['He said "no', "A (small"], 6):
+        stack: str | None = ""
+        for mark in re.findall(r'[()\[\]“”"]', sample.text):
+            stack = after(stack, mark)
+            assert stack is not None
+        assert stack == ""
+
+
+def test_no_word_is_doubled(model, bpe):
+    for sample in written(model, bpe, Wishes(), ["", "It was the"], 8, temperature=0.3):
+        assert not re.search(r"(?i)(?<!\w)(\w+)\s+\1(?!\w)", sample.text)
+
+
+def test_without_mends_the_model_writes_as_it_likes(model, bpe):
+    config = SamplingConfig.model_validate({"temperature": 1.0, "top_p": 0.95, "max_length": 200})
+    assert processors_for(Wishes(mended=False), pieces_of(bpe)) == []
+    plain = list(decode(model, bpe, [Request("", 3)], config))
+    assert plain[0].tokens
+
+
+@pytest.mark.parametrize(
+    ("wishes", "said"),
+    [
+        (Wishes(words=(120, 80)), "smaller number first"),
+        (Wishes(words=(0, 80)), "from 1 word on"),
+        (Wishes(required=("Sea",), without=("sea",)), "is to stand in the text, and is not to"),
+    ],
+)
+def test_wishes_that_contradict_each_other_are_refused(wishes, said):
+    with pytest.raises(OptionError, match=said):
+        wishes.check()
+
+
+@pytest.mark.parametrize("wishes", [Wishes(required=("...",)), Wishes(without=("  ",))])
+def test_what_holds_no_word_is_refused(wishes, bpe):
+    with pytest.raises(OptionError, match="holds no word"):
+        processors_for(wishes, pieces_of(bpe))
