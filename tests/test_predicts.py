@@ -59,3 +59,17 @@ def test_a_run_that_predicts_texts_proposes_no_titles_and_fills_nothing(corpus, 
         list(api.titles(run, "A text."))
     with pytest.raises(OptionError, match="cannot fill"):
         list(api.generate(run, fields={"from": "One."}))
+
+
+def test_a_variation_begins_as_the_text_is_about_as_long_and_copies_no_long_part_of_it():
+    text = "The lamp went out. Nobody rowed home that night, and the keeper counted boats until the morning came back."
+    prompt, wishes = api.variation_of(text)
+    assert prompt == "The lamp went out."
+    assert wishes.words == (15, 23)
+    assert wishes.like == text
+
+
+@pytest.mark.parametrize("text", ["", "Too short to vary."])
+def test_a_text_of_a_few_words_is_not_varied(text):
+    with pytest.raises(OptionError, match="needs a text of 8 words"):
+        api.variation_of(text)

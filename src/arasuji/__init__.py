@@ -50,6 +50,7 @@ __all__ = [
     "train_events",
     "tune",
     "tune_events",
+    "variation_of",
     "write",
 ]
 """A copy of `api.__all__`, since that can only be read after torch is imported, which takes seconds."""

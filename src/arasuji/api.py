@@ -39,6 +39,9 @@ from arasuji.config import (
     override,
 )
 from arasuji.corpus import Corpus, Progress, Record, prepare
+from arasuji.corpus.known_names import known_names
+from arasuji.corpus.script import count_words
+from arasuji.corpus.sentences import sentences
 from arasuji.corpus.suffixes import suffixes_of
 from arasuji.documents import records_of, told_only
 from arasuji.errors import CorpusError, OptionError, PromptError, nearest
@@ -110,6 +113,7 @@ __all__ = [
     "train_events",
     "tune",
     "tune_events",
+    "variation_of",
     "write",
 ]
 
@@ -128,6 +132,8 @@ NO_WISHES = Wishes()
 """Nothing beside whole sentences, closed quotes and no doubled word."""
 TOKENS_FOR_WORD = 4
 """A text that may have some words may have at least this many tokens for each."""
+LEAST_VARIED = 8
+"""A text of fewer words has hardly a beginning to keep."""
 TITLE_DRAWS = 4
 """For each title that is asked for, at most this many are drawn."""
 LONGEST_COPY, REDRAW = 8, 3
@@ -411,12 +417,13 @@ def write(
     trained = _opened(trained)
     beginnings = (asked for asked in _asked(trained, prompts, fields, any_genre) for _ in range(n))
     requests = (Request(prompt, seed + i, own) for i, (prompt, own) in enumerate(beginnings))
-    looked_for = longest_copy is not None or corpus is not None
+    looked_for = longest_copy is not None or corpus is not None or not wishes.names
     folder = corpus_of_copies(trained, corpus) if looked_for else None
     training = suffixes_of(folder) if folder else None
     known_pieces, copies = pieces_of(trained.tokenizer), None
     if longest_copy is not None and training is not None:
         copies = forbidden_copies(training, known_pieces, longest_copy)
+    names = known_names(_named(folder, trained)) if not wishes.names else ()
     sampling = sampling or trained.sampling
     if wishes.words:
         longest = max(sampling.max_length, TOKENS_FOR_WORD * wishes.words[1])
@@ -430,10 +437,16 @@ def write(
         trained.format,
         trained.shots,
         trained.predicts,
-        processors_for(wishes, known_pieces, copies, training),
+        processors_for(wishes, known_pieces, copies, training, names),
         training,
         redraw if copies else 0,
     )
+
+
+def _named(folder: Path | None, trained: TrainedModel) -> Path:
+    if folder is None:
+        raise OptionError(f"the names that {trained.name} has learnt are not known: name its corpus")
+    return folder
 
 
 def corpus_of_copies(trained: TrainedModel, corpus: AnyPath | None = None) -> Path | None:
@@ -509,6 +522,23 @@ def generate(
     except PromptError:
         yield from (ready[index] for index in sorted(ready))  # texts after the one that cannot be written
         raise
+
+
+def variation_of(text: str) -> tuple[str, Wishes]:
+    """The prompt and the wishes for a variation of a text, which `generate` takes: it begins with the first sentence
+    (of a single one, with the first half of its words), is about as long, and speaks of the same.
+
+    Raises:
+        OptionError: the text has fewer than `LEAST_VARIED` words.
+    """
+    text = as_text(text).strip()
+    words = count_words(text)
+    if words < LEAST_VARIED:
+        raise OptionError(f"a variation needs a text of {LEAST_VARIED} words or more, and {text!r} has {words:g}")
+    places = sentences(text)
+    first = text[: places[0][1]].strip() if len(places) > 1 else " ".join(text.split()[: len(text.split()) // 2])
+    least = max(round(0.8 * words), round(count_words(first)) + 1)
+    return first, Wishes(words=(least, max(least, round(1.2 * words))), like=text)
 
 
 def titles(

@@ -124,3 +124,26 @@ def test_wishes_that_contradict_each_other_are_refused(wishes, said):
 def test_what_holds_no_word_is_refused(wishes, bpe):
     with pytest.raises(OptionError, match="holds no word"):
         processors_for(wishes, pieces_of(bpe))
+
+
+def test_a_variation_has_no_long_part_of_the_text_beyond_its_prompt(bpe, starter_texts):
+    model = small_model("ngram", bpe, order=6)
+    text = starter_texts[3]
+    for seed in range(3):
+        config = SamplingConfig.model_validate({"max_length": 80})
+        made = processors_for(Wishes(like=text), pieces_of(bpe))
+        (sample,) = decode(model, bpe, [Request(" ".join(text.split()[:12]), seed)], config, processors=made)
+        own, words = words_of(text), words_of(sample.text)
+        sequences = {tuple(own[i : i + 9]) for i in range(len(own) - 8)}
+        start = len(words_of(" ".join(text.split()[:12])))
+        assert not any(tuple(words[i : i + 9]) in sequences for i in range(start - 8, len(words) - 8))
+
+
+def test_names_that_are_known_are_not_written(bpe, starter_texts):
+    names = tuple({word for text in starter_texts for word in words_of(text)} - {"the", "a", "and", "of", "in"})
+    model = small_model("lstm", bpe)
+    made = processors_for(Wishes(names=False), pieces_of(bpe), names=names)
+    config = SamplingConfig.model_validate({"max_length": 60})
+    for sample in decode(model, bpe, [Request("", seed) for seed in range(4)], config, processors=made):
+        assert isinstance(sample, Sample)
+        assert not set(names) & set(words_of(sample.text))

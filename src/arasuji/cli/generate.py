@@ -7,7 +7,7 @@ import json as json_
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -58,6 +58,12 @@ def generate(
     ] = None,
     words: Annotated[
         str | None, Option(metavar="A..B", help="The text ends by itself when it has A to B words, such as 80..120")
+    ] = None,
+    no_known_names: Annotated[
+        bool, Option("--no-known-names", help="Write no title of a training text, and no name that few of them have")
+    ] = False,
+    variations: Annotated[
+        str | None, Option(metavar="TEXT", help="Vary TEXT: keep its first sentence, its length and what it is about")
     ] = None,
     mend: Annotated[
         bool,
@@ -122,10 +128,12 @@ def generate(
         "guidance": guidance,
         "num_beams": num_beams,
     }
+    if variations is not None and (prompts or prompts_file or words or required):
+        raise OptionError("--variations takes its prompt, its words and its length from the text: leave others out")
     beginnings = [*(prompts or []), *(_prompts_in(prompts_file) if prompts_file else [])] or [""]
     fields = asked_fields(title, genre, year, type, field)
     fields |= {name: text for name, text in (("from", first), ("to", last)) if text is not None}
-    wishes = asked_wishes(required, without, words, mend)
+    wishes = replace(asked_wishes(required, without, words, mend), names=not no_known_names)
     writer = _Writer(out) if out else None
     if resume:
         _check_resume(out)
@@ -137,6 +145,9 @@ def generate(
         from arasuji.corpus import Corpus
         from arasuji.corpus.suffixes import suffixes_of
 
+        if variations is not None:
+            prompt, varied = api.variation_of(variations)
+            beginnings, wishes = [prompt], replace(wishes, words=varied.words, like=varied.like)
         opened = _corpus(run, corpus) if shots else None
         trained = with_shots(api.load(run, None if precision == "auto" else precision), opened, shots, seed)
     asked = api.check_prompts(trained, beginnings, fields, any_genre)

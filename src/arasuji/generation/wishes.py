@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from arasuji.corpus.script import words_of
 from arasuji.corpus.suffixes import Suffixes
 from arasuji.errors import OptionError
+from arasuji.generation.echo import Echo
 from arasuji.generation.ending import Ending, endings_of
 from arasuji.generation.guard import CopyRule, Forbidden
 from arasuji.generation.mending import Balanced, DoubledWords, marks_of
-from arasuji.generation.phrases import ForbiddenPhrases
+from arasuji.generation.phrases import forbidden_phrases
 from arasuji.generation.pieces import Pieces
 from arasuji.generation.processors import Processor
 from arasuji.generation.required import Phrase, RequiredWords
 from arasuji.generation.words import Rule, WordProcessor
+
+LONGEST_OF_LIKE = 8
+"""A variation has at most this many words in a row of the text that it varies."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,10 @@ class Wishes:
     """Words, or phrases of several, that do not stand in its new part, in any case and with any spacing."""
     words: tuple[int, int] | None = None
     """The smallest and the largest number of its words, its prompt included, within which it ends by itself."""
+    names: bool = True
+    """Whether it may have titles of training texts, and names that stand in few of them."""
+    like: str = ""
+    """A text whose words are likelier in it, and of which it has no long sequence beyond its prompt."""
     mended: bool = True
     """Whether quotes and brackets are balanced, no word is doubled that is not doubled in a training text, and a text
     whose length is used up ends with a sentence."""
@@ -41,17 +50,30 @@ class Wishes:
 
 
 def processors_for(
-    wishes: Wishes, pieces: Pieces, copies: Forbidden | None = None, training: Suffixes | None = None
+    wishes: Wishes,
+    pieces: Pieces,
+    copies: Forbidden | None = None,
+    training: Suffixes | None = None,
+    names: tuple[str, ...] = (),
 ) -> list[Processor]:
-    """What grants the wishes, and writes no `copies`. Raises OptionError for a word that cannot be written."""
+    """What grants the wishes, and writes no `copies`, and none of the `names` that a training split knows. Raises
+    OptionError for a word that cannot be written."""
     rules: list[Rule] = []
     if copies:
         rules.append(CopyRule(copies))
     if wishes.without:
-        rules.append(ForbiddenPhrases(pieces, wishes.without))
+        rules.append(forbidden_phrases(pieces, tuple(wishes.without)))
+    if names:
+        rules.append(forbidden_phrases(pieces, names))
+    if wishes.like:
+        words, size = words_of(wishes.like), LONGEST_OF_LIKE + 1
+        sequences = tuple(" ".join(words[i : i + size]) for i in range(len(words) - size + 1))
+        rules.append(forbidden_phrases(pieces, sequences))
     if wishes.mended:
         rules.append(DoubledWords(training))
     found: list[Processor] = [WordProcessor(pieces, rules)] if rules else []
+    if wishes.like:
+        found.append(Echo.of(wishes.like, pieces.tokenizer))
     if wishes.mended or wishes.words:
         found.append(Ending(endings_of(pieces), wishes.words))
     if wishes.required:

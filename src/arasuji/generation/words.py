@@ -7,7 +7,7 @@ Words are those of `words_of`: case and punctuation do not count.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Self
 
 from arasuji.corpus.script import is_open, words_of
@@ -143,19 +143,23 @@ class SequenceRule(Rule):
         """The words with which a token of several words may begin that completes a sequence."""
 
     def forbidden(self, row: WordProcessor) -> list[int]:
+        return self.tokens_of(row, self.completing)
+
+    def tokens_of(self, row: WordProcessor, completing: Callable[[Words], Collection[str]]) -> list[int]:
+        """The tokens that would write one of the `completing` words, or of several words the last of a sequence."""
         pieces, words, open = row.pieces, row.words, row.open
         if row.waiting:
             more, open = words_and_rest(open + row.added())
             words = (*words, *more)
         longer = (*words, open) if open else None
         tokens: list[int] = []
-        for word in self.completing(words):
+        for word in completing(words):
             if not open:
                 tokens += pieces.joining.get(word, []) + pieces.apart.get(word, [])
             elif word.startswith(open):
                 tokens += pieces.joining.get(word.removeprefix(open), [])
         if longer is not None:
-            for word in self.completing(longer):
+            for word in completing(longer):
                 tokens += pieces.apart.get(word, [])
         others = self._several(pieces, words, open, longer) if pieces.most > 1 else []
         if row.waiting:

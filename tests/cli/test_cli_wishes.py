@@ -1,0 +1,57 @@
+"""What `generate` and `title` are asked for in words, and what is refused in one line."""
+
+from __future__ import annotations
+
+import pytest
+
+from arasuji.corpus.script import count_words, words_of
+
+
+def texts(outcome) -> list[str]:
+    assert outcome.code == 0, outcome.err
+    return [sample["text"] for sample in outcome.json["samples"]]
+
+
+def test_a_text_has_the_words_and_the_length_that_were_asked_for(arasuji_, run):
+    asked = ("--with", "harbour", "--without", "the", "--words", "30..40")
+    for text in texts(arasuji_("generate", run, "A baker", "-n", 3, *asked, "--json")):
+        assert "harbour" in words_of(text)
+        assert "the" not in words_of(text)
+        assert 30 <= count_words(text) <= 40
+
+
+def test_a_file_is_continued_with_the_same_wishes_only(arasuji_, run, tmp_path):
+    line = ("generate", run, "A baker", "--words", "20..30", "--out", tmp_path / "texts.jsonl")
+    assert arasuji_(*line).code == 0
+    assert arasuji_(*line, "-n", 2, "--resume").code == 0
+    assert "another 'wishes'" in arasuji_(*line, "-n", 3, "--resume", "--without", "sea").complaint
+
+
+def test_a_variation_keeps_the_first_sentence(arasuji_, run):
+    text = "The lamp went out. Nobody rowed home that night, and the keeper counted boats until the morning came back."
+    for varied in texts(arasuji_("generate", run, "--variations", text, "-n", 2, "--no-known-names", "--json")):
+        assert varied.startswith("The lamp went out.")
+        assert 15 <= count_words(varied) <= 23
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--words", "120..80"), "smaller number first"),
+        (("--words", "80"), "such as 80..120"),
+        (("--with", "..."), "holds no word"),
+        (("--without", ""), "holds no word"),
+        (("--with", "sea", "--without", "Sea"), "is not to"),
+        (("--from", "One sentence."), "cannot fill"),
+        (("--variations", "Short."), "needs a text of 8 words"),
+        (("--variations", "A text that has more words than eight of them.", "--words", "8..9"), "leave others out"),
+        (("--guidance", "2", "--num-beams", "3"), "guidance 2 is for texts that are drawn"),
+    ],
+)
+def test_what_cannot_be_granted_is_refused_in_one_line(arasuji_, run, asked, said):
+    outcome = arasuji_("generate", run, *asked)
+    assert (outcome.code, said in outcome.complaint) == (2, True), outcome.err
+
+
+def test_a_run_of_texts_proposes_no_titles(arasuji_, run):
+    assert "proposes no titles" in arasuji_("title", run, "A text.").complaint
