@@ -55,3 +55,19 @@ def test_what_cannot_be_granted_is_refused_in_one_line(arasuji_, run, asked, sai
 
 def test_a_run_of_texts_proposes_no_titles(arasuji_, run):
     assert "proposes no titles" in arasuji_("title", run, "A text.").complaint
+
+
+def test_guidance_without_fields_is_said_to_change_nothing(arasuji_, run):
+    assert "changes nothing here" in arasuji_("generate", run, "A baker", "--guidance", "2", "--max-length", "5").err
+
+
+def test_a_run_of_titles_or_middles_says_how_it_is_asked(arasuji_, corpus, tmp_path):
+    small = ("--set", "embedding=16", "--set", "hidden=16", "--max-steps", 2)
+    for what, format, said in (("title", "{text}", "arasuji title"), ("middle", "{from} | {to}", "--from SENTENCE")):
+        chosen = ("--set", f"document.predicts={what}", "--set", f'document.format="{format}"')
+        run = tmp_path / what
+        assert arasuji_("train", "lstm-control", "--corpus", corpus, "--out", run, *small, *chosen).code == 0
+        assert said in arasuji_("runs", run).out
+    proposed = arasuji_("title", tmp_path / "title", "A lighthouse shines.", "A bell rings.", "-n", 2, "--json").json
+    assert [len(of["titles"]) for of in proposed["texts"]] == [2, 2]
+    assert "predicts titles" in arasuji_("compare", tmp_path / "title", tmp_path / "middle").complaint

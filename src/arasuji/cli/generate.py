@@ -151,6 +151,8 @@ def generate(
         opened = _corpus(run, corpus) if shots else None
         trained = with_shots(api.load(run, None if precision == "auto" else precision), opened, shots, seed)
     asked = api.check_prompts(trained, beginnings, fields, any_genre)
+    if sampling.guidance != 1 and not any(own for _, own in asked):
+        say("note: --guidance changes nothing here, since the model is told no fields")
     folder = api.corpus_of_copies(trained, corpus)
     with working("reading the training split"):
         known = Corpus.load(folder) if folder else None

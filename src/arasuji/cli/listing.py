@@ -143,7 +143,12 @@ def _show_run(path: Path, row: _Row) -> None:
         several = ", ".join(f"{value} ({texts:,})" for value, texts in values.items())
         lines = textwrap.wrap(several or "anything", COLUMNS - 11, break_on_hyphens=False)
         print("\n           ".join([f"{name:<10} {lines[0]}", *lines[1:]]))
-    if fields:
+    predicts = RunDirectory(path).facts.experiment.document.predicts if fields else "text"
+    if predicts == "title":
+        print(f"next       arasuji title {path} TEXT")
+    elif predicts == "middle":
+        print(f"next       arasuji generate {path} --from SENTENCE --to SENTENCE")
+    elif fields:
         option = "--genre NAME" if "genres" in fields else f"--field {next(iter(fields))}=VALUE"
         print(f"next       arasuji generate {path} {option}")
     else:
