@@ -11,11 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arasuji.config import SamplingConfig
+from arasuji.corpus import Record
+from arasuji.corpus.index import numbered
 from arasuji.corpus.script import count_words, words_of
 from arasuji.corpus.sentences import is_final
+from arasuji.corpus.suffixes import sorted_suffixes
 from arasuji.errors import OptionError
 from arasuji.generation.decode import Request, Sample, decode
-from arasuji.generation.mending import after
+from arasuji.generation.mending import DoubledWords, after
 from arasuji.generation.pieces import pieces_of
 from arasuji.generation.wishes import Wishes, processors_for
 
@@ -98,6 +101,18 @@ def test_what_is_opened_is_closed_and_nothing_else_is(model, bpe):
 def test_no_word_is_doubled(model, bpe):
     for sample in written(model, bpe, Wishes(), ["", "It was the"], 8, temperature=0.3):
         assert not re.search(r"(?i)(?<!\w)(\w+)\s+\1(?!\w)", sample.text)
+
+
+def test_a_word_that_training_texts_double_may_be_doubled_and_a_slip_may_not():
+    def training(doubled: int, single: int):
+        texts = ["bye bye"] * doubled + ["bye now"] * single
+        return sorted_suffixes(numbered([Record("", text) for text in texts]))
+
+    assert DoubledWords(training(3, 100)).allowed("bye")
+    assert not DoubledWords(training(1, 2000)).allowed("bye")
+    assert not DoubledWords(training(3, 100)).allowed("now")
+    assert not DoubledWords(None).allowed("bye")
+    assert DoubledWords(None).allowed("日")
 
 
 def test_without_mends_the_model_writes_as_it_likes(model, bpe):

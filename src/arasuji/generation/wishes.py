@@ -37,8 +37,8 @@ class Wishes:
     like: str = ""
     """A text whose words are likelier in it, and of which it has no long sequence beyond its prompt."""
     mended: bool = True
-    """Whether quotes and brackets are balanced, no word is doubled that is not doubled in a training text, and a text
-    whose length is used up ends with a sentence."""
+    """Whether quotes and brackets are balanced, no word is doubled unless training texts double it, and a text whose
+    length is used up ends with a sentence."""
 
     def check(self) -> None:
         """Raise OptionError where they contradict each other."""
