@@ -17,6 +17,7 @@ import time
 from turns import processor
 
 from arasuji import api
+from arasuji.writing import LONGEST_COPY
 
 WAYS = ("plain", "reported", "guarded", "mended")
 
@@ -25,7 +26,7 @@ def seconds(model: api.TrainedModel, texts: int, tokens: int, seed: int, way: st
     """The seconds that each token of some texts takes."""
     settings = model.sampling.model_copy(update={"min_length": tokens, "max_length": tokens})
     corpus = None if way == "plain" else model.facts["corpus"]["folder"]
-    longest = api.LONGEST_COPY if way in ("guarded", "mended") else None
+    longest = LONGEST_COPY if way in ("guarded", "mended") else None
     asked = {"longest_copy": longest, "redraw": 0, "corpus": corpus, "wishes": api.Wishes(mended=way == "mended")}
     began = time.perf_counter()
     written = list(api.generate(model, "", texts, seed, settings, **asked))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from arasuji.corpus.script import count_words, words_of
+from arasuji.corpus.sentences import is_final
 
 
 def texts(outcome) -> list[str]:
@@ -25,6 +26,13 @@ def test_a_file_is_continued_with_the_same_wishes_only(arasuji_, run, tmp_path):
     assert arasuji_(*line).code == 0
     assert arasuji_(*line, "-n", 2, "--resume").code == 0
     assert "another 'wishes'" in arasuji_(*line, "-n", 3, "--resume", "--without", "sea").complaint
+
+
+def test_a_text_ends_with_a_sentence_unless_it_is_not_to_be_mended(arasuji_, run):
+    line = ("generate", run, "A baker", "-n", 8, "--max-length", 30, "--json")
+    mended, plain = texts(arasuji_(*line)), texts(arasuji_(*line, "--no-mend"))
+    assert [text for text in mended if not is_final(text)] == []
+    assert not all(is_final(text) for text in plain)
 
 
 def test_a_variation_keeps_the_first_sentence(arasuji_, run):

@@ -37,7 +37,9 @@ def asked_fields(
     return {name: value for name, value in given.items() if value is not None}
 
 
-def asked_wishes(required: list[str] | None, without: list[str] | None, words: str | None, mend: bool) -> Wishes:
+def asked_wishes(
+    required: list[str] | None, without: list[str] | None, words: str | None, no_known_names: bool, mend: bool
+) -> Wishes:
     """The wishes that were given. Raises OptionError for a range of words that is none."""
     from arasuji.generation.wishes import Wishes
 
@@ -45,6 +47,6 @@ def asked_wishes(required: list[str] | None, without: list[str] | None, words: s
     if words is not None and not found:
         raise OptionError(f"--words takes A..B, such as 80..120, not {words!r}")
     asked = (int(found[1]), int(found[2])) if found else None
-    wishes = Wishes(tuple(required or ()), tuple(without or ()), asked, mend)
+    wishes = Wishes(tuple(required or ()), tuple(without or ()), asked, names=not no_known_names, mended=mend)
     wishes.check()
     return wishes

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json as json_
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -13,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option
 
+from arasuji.cli.appending import Writer, check_resume, origin
 from arasuji.cli.copied import CopyReport
 from arasuji.cli.fields import AnyGenre, Field, Genre, Title, Type, Year, asked_fields, asked_wishes
-from arasuji.cli.place import check_place
+from arasuji.cli.prompts import prompts_in
 from arasuji.cli.shots import Shots, with_shots
 from arasuji.cli.terminal import Flowing, show_json, working
-from arasuji.errors import OptionError, SourceError
+from arasuji.errors import OptionError
 from arasuji.speech import say, silence
 
 if TYPE_CHECKING:
@@ -130,13 +129,13 @@ def generate(
     }
     if variations is not None and (prompts or prompts_file or words or required):
         raise OptionError("--variations takes its prompt, its words and its length from the text: leave others out")
-    beginnings = [*(prompts or []), *(_prompts_in(prompts_file) if prompts_file else [])] or [""]
+    beginnings = [*(prompts or []), *(prompts_in(prompts_file) if prompts_file else [])] or [""]
     fields = asked_fields(title, genre, year, type, field)
     fields |= {name: text for name, text in (("from", first), ("to", last)) if text is not None}
-    wishes = replace(asked_wishes(required, without, words, mend), names=not no_known_names)
-    writer = _Writer(out) if out else None
+    wishes = asked_wishes(required, without, words, no_known_names, mend)
+    writer = Writer(out) if out else None
     if resume:
-        _check_resume(out)
+        check_resume(out)
     sampling = _sampling(run, {name: value for name, value in given.items() if value is not None})
     if n > 1 and sampling.certain:
         say(f"note: with these settings nothing is drawn, so the {n} texts of a prompt are all the same")
@@ -144,6 +143,7 @@ def generate(
         from arasuji import api
         from arasuji.corpus import Corpus
         from arasuji.corpus.suffixes import suffixes_of
+        from arasuji.writing import corpus_of_copies
 
         if variations is not None:
             prompt, varied = api.variation_of(variations)
@@ -153,16 +153,16 @@ def generate(
     asked = api.check_prompts(trained, beginnings, fields, any_genre)
     if sampling.guidance != 1 and not any(own for _, own in asked):
         say("note: --guidance changes nothing here, since the model is told no fields")
-    folder = api.corpus_of_copies(trained, corpus)
+    folder = corpus_of_copies(trained, corpus)
     with working("reading the training split"):
         known = Corpus.load(folder) if folder else None
         if folder:
             suffixes_of(folder)
     most = longest_copy if known and not allow_copying else None
     if writer and writer.path.suffix == ".jsonl":
-        writer.of = _origin(trained, sampling, opened)
-        writer.of["copying"] = {"corpus": known.hash, "longest": most, "redraw": redraw if most else 0} if known else {}
-        writer.of["wishes"] = json_.loads(json_.dumps(asdict(wishes)))  # a tuple becomes a list
+        copying = {"corpus": known.hash, "longest": most, "redraw": redraw if most else 0} if known else {}
+        wished = json_.loads(json_.dumps(asdict(wishes)))  # a tuple becomes a list
+        writer.of = origin(trained, sampling, opened) | {"copying": copying, "wishes": wished}
     done = writer.written(asked, n, seed) if writer and resume else 0
     samples, count, copies = [], 0, CopyReport(known.train if known else [], done)
     settings = {"n": n, "seed": seed, "sampling": sampling, "fields": fields, "any_genre": any_genre}
@@ -192,23 +192,6 @@ def _corpus(run: str, folder: Path | None) -> Corpus | None:
         return Corpus.load(folder)
     known = corpus_of(arguments.name(run)).get("folder")
     return own_corpus(Path(known)) if known else None
-
-
-def _origin(trained: Any, sampling: SamplingConfig, corpus: Corpus | None) -> dict[str, Any]:
-    """What a text depends on besides its prompt and seed. It is written with the text, and compared by --resume."""
-    from arasuji.runs import marks_of
-
-    precision = str(trained.precision).removeprefix("torch.")
-    weights = hashlib.sha256(json_.dumps(marks_of(trained), sort_keys=True).encode()).hexdigest()[:16]
-    shots = {"corpus": corpus.hash, "ids": [record.id for record in trained.shots.records]} if corpus else {}
-    settings = sampling.model_dump()
-    return {
-        "model": trained.name,
-        "weights": weights,
-        "precision": precision,
-        "settings": settings,
-        "shots": shots,
-    }
 
 
 def _sampling(run: str, given: dict[str, Any]) -> SamplingConfig:
@@ -264,97 +247,3 @@ def _stream(api: Any, trained: Any, prompt: str | dict[str, Any], settings: dict
         else:
             flow.add(event.text)
     raise AssertionError("a text always ends in a sample")
-
-
-def _prompts_in(path: Path) -> list[str | dict[str, Any]]:
-    """The prompts of a file: its lines, or those of a .jsonl file as JSON objects."""
-    try:
-        lines = path.read_text("utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"cannot read the prompts in {path}: {error}") from error
-    prompts: list[str | dict[str, Any]] = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            prompts.append(_object(line, path, number) if path.suffix == ".jsonl" else line)
-    if not prompts:
-        raise SourceError(f"{path} holds no prompts: write one a line")
-    return prompts
-
-
-def _object(line: str, path: Path, number: int) -> dict[str, Any]:
-    """A line of a .jsonl file with prompts."""
-    from arasuji.files import parse_json
-
-    try:
-        found = parse_json(line.encode())
-    except ValueError as error:
-        raise SourceError(f"{path}, line {number} is not JSON: {error}") from error
-    if not isinstance(found, dict) or not isinstance(found.get("prompt", ""), str):
-        raise SourceError(f'{path}, line {number}: an object with a "prompt" that is a text is wanted, and fields')
-    return found
-
-
-def _check_resume(out: Path | None) -> None:
-    if out is None or out.suffix != ".jsonl":
-        raise OptionError(
-            "--resume needs a file that names the model and the settings of each text: use --out FILE.jsonl"
-        )
-
-
-class _Writer:
-    """Appends each finished sample to a file: texts with a blank line between them, or one JSON object on each line."""
-
-    def __init__(self, path: Path) -> None:
-        if path.suffix not in {".txt", ".jsonl"}:
-            raise OptionError(f"--out takes a name ending in .txt or .jsonl, not {path.name!r}")
-        check_place(path)
-        self.path = path
-        self.of: dict[str, Any] = {}
-        """The model and the settings of all texts (see `_origin`)."""
-
-    def written(self, asked: list[tuple[str, dict[str, Any]]], n: int, seed: int) -> int:
-        """The number of samples of this call in the file. An incomplete last line is deleted.
-
-        Raises OptionError where the file has lines of another call.
-        """
-        from arasuji.files import disk_errors
-
-        if not self.path.exists():
-            return 0
-        count, whole, other = 0, 0, ""
-        with disk_errors(self.path), self.path.open("rb+") as file:
-            for line in file:
-                try:
-                    entry = json_.loads(line)
-                    prompt, fields = asked[count // n]
-                    wanted = {"prompt": prompt, "fields": fields, "seed": seed + count, **self.of}
-                    other = next((f"has another {key!r}" for key, value in wanted.items() if entry[key] != value), "")
-                except (ValueError, KeyError, TypeError, IndexError):
-                    other = "is of another call"
-                if other or not line.endswith(b"\n"):
-                    break
-                count, whole = count + 1, whole + len(line)
-            rest = file.seek(0, os.SEEK_END) - whole
-            file.seek(whole)
-            if b"\n" in file.read(rest):
-                raise OptionError(f"{self.path}, line {count + 1} {other}: choose another --out, or do not --resume")
-            file.truncate(whole)
-        return count
-
-    def add(self, sample: dict[str, Any]) -> None:
-        from arasuji.files import disk_errors
-
-        if self.path.suffix == ".txt":
-            line = sample["text"] + "\n\n"
-        else:
-            line = json_.dumps(sample | self.of, ensure_ascii=False) + "\n"
-        with disk_errors(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab", buffering=0) as file:
-                before, content = self.path.stat().st_size, line.encode()
-                try:
-                    while content:
-                        content = content[file.write(content) :]
-                except OSError:  # the disk is full: an incomplete line is deleted
-                    file.truncate(before)
-                    raise
