@@ -24,6 +24,7 @@ def verdict(report: Report) -> list[str]:
         _likelihood(report.models, report.pairs),
         *_judged(report.models, report.real),
         *_unjudged(report.models, report.meta.without_judge),
+        *_obeyed(report.models),
         _copies(report.models, report.real),
         *([SHOTS] if any(model.shots for model in report.models) else []),
         ONE_RUN,
@@ -91,6 +92,19 @@ def _unjudged(models: Sequence[ComparedModel], without_judge: str) -> list[str]:
     return [
         f"Only {share(m.samples.long_enough)} of the texts of {m.name} are long enough to be judged." for m in short
     ]
+
+
+def _obeyed(models: Sequence[ComparedModel]) -> list[str]:
+    said = []
+    for name, own in ((m.name, m.obedience) for m in models if m.obedience):
+        if own.low is None or own.of_real is None or own.of_real_low is None or own.of_real_high is None:
+            continue
+        if own.low <= 0:
+            said.append(f"{name} is not shown to write of the genres that it is asked for.")
+        else:
+            part, *ends = (f"{100 * value:.0f}\u00a0%" for value in (own.of_real, own.of_real_low, own.of_real_high))
+            said.append(f"Asked for genres, {name} shows them {part} as clearly as real texts ({' to '.join(ends)}).")
+    return said
 
 
 def _copies(models: Sequence[ComparedModel], real: RealTexts) -> str:
