@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from arasuji.config import SamplingConfig
 from arasuji.generation.processors import NEVER
@@ -22,8 +23,8 @@ SORTED = 1024
 """Up to this many tokens, sorting all of them is the quickest way to a nucleus."""
 AHEAD = 64
 """The random numbers of a text are drawn 64 at a time."""
-HALVES = 0x3F80 + 1
-"""The upper 16 bits of the float32 numbers from 0 to 1 take this many values."""
+HIGHEST_HALF = 0x3F80
+"""The upper 16 bits of the float32 number 1."""
 
 
 class Candidates(NamedTuple):
@@ -58,18 +59,25 @@ def _nucleus(shares: Tensor, p: Column, above: Column = 0.0) -> Tensor:
 def _nucleus_of_many(shares: Tensor, p: Column) -> Tensor:
     """The same without sorting a whole vocabulary, which takes longer than a small model's step: shares are summed by
     the upper half of their bits, which rises with them, and only those that have the half at which p is reached are
-    sorted."""
-    halves = (shares.view(torch.int32) >> 16).long()
-    sums = shares.new_zeros(len(shares), HALVES + 1).scatter_add_(1, halves, shares)
-    reached = sums.flip(1).cumsum(1).flip(1)  # by the shares of this half and the larger ones
-    last = ((reached >= p).sum(1, keepdim=True) - 1).clamp(min=0)
-    at_last = halves == last
-    size = shares.shape[1]
-    places = torch.arange(size, 0, -1, device=shares.device, dtype=shares.dtype)  # differ, so that no chance decides
-    few = places.where(at_last, 0).topk(int(at_last.sum(1).max())).indices
-    values = shares.gather(1, few).where(at_last.gather(1, few), 0)
-    needed = _nucleus(values, p, reached.gather(1, last + 1)) & (values > 0)
-    return (halves > last) | torch.zeros_like(at_last).scatter(1, few, needed)
+    sorted. Shares under (1 - p) / K are not needed, since all of them together are fewer than 1 - p."""
+    rows, size = shares.shape
+    rest = 1 - (float(p.max()) if isinstance(p, Tensor) else p)
+    halves = HIGHEST_HALF - int(_half(torch.tensor(rest / size))) + 1
+    place = (HIGHEST_HALF - _half(shares)).clamp(max=halves).long()  # 0 is the half of the largest shares
+    reached = shares.new_zeros(rows, halves + 1).scatter_add_(1, place, shares).cumsum(1)
+    last = (reached < p).sum(1, keepdim=True).clamp(max=halves)
+    kept, (row, token) = place < last, (place == last).nonzero(as_tuple=True)
+    counts = row.bincount(minlength=rows)
+    column = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
+    few = shares.new_zeros(rows, int(counts.max())).index_put_((row, column), shares[row, token])
+    needed = _nucleus(few, p, pad(reached, (1, 0)).gather(1, last)) & (few > 0)
+    kept[row, token] = needed[row, column]
+    return kept
+
+
+def _half(shares: Tensor) -> Tensor:
+    """The upper 16 bits of float32 numbers, int32."""
+    return shares.view(torch.int32) >> 16
 
 
 def keep_min_p(scores: Tensor, log_p: Column) -> Tensor:
