@@ -16,7 +16,8 @@ from arasuji.documents import document_of, documents_of, prefix_of
 from arasuji.errors import OptionError, PromptError
 from arasuji.evaluation.calibration import calibration
 from arasuji.evaluation.score import score
-from arasuji.generation.decode import Request, Sample, decode
+from arasuji.generation.decode import decode
+from arasuji.generation.texts import Options, Request, Sample
 from arasuji.models import IGNORED
 from arasuji.training.batches import epoch_batches
 from arasuji.training.documents import Documents
@@ -66,7 +67,7 @@ def test_without_a_format_batches_losses_and_texts_are_those_of_before(name, sta
         model(batch.ids, batch.targets)
     scored = score(model.eval(), tokenizer, starter_texts[60:70])
     settings = SamplingConfig(max_length=30, top_k=20, temperature=0.8, no_repeat_ngram_size=3)
-    written = decode(model, tokenizer, [Request("After years", seed) for seed in range(8)], settings)
+    written = decode(model, Options(tokenizer, settings), [Request("After years", seed) for seed in range(8)])
     texts = "\n".join(sorted(sample.text for sample in written if isinstance(sample, Sample)))
     hashes = [seen.hexdigest()[:16], hashlib.sha256(texts.encode()).hexdigest()[:16]]
     batches, nll, tokens, text = RECORDED[name]
@@ -150,7 +151,7 @@ def test_calibration_reads_no_more_than_the_context_holds(bpe, record):
 def test_fields_that_cannot_be_told_end_their_own_text_alone(words_model, bpe):
     fields = [{"title": "\udcff"}, {"title": "The Keeper"}, {"genres": [1, 2]}]
     requests = [Request("After", 1, one) for one in fields]
-    written = decode(words_model, bpe, requests, SamplingConfig(max_length=5), format=FORMAT)
+    written = decode(words_model, Options(bpe, SamplingConfig(max_length=5), format=FORMAT), requests)
     assert [next(written).index for _ in range(2)] in ([1, 2], [2, 1])
     with pytest.raises(PromptError, match="not UTF-8"):
         next(written)
@@ -187,7 +188,7 @@ def test_a_run_is_told_the_fields_when_it_learns_when_it_is_scored_and_when_it_w
     )
     requests = [Request("", 1, fields) for fields in (record.metadata, {"title": "?"})]
     config = SamplingConfig(max_length=20)
-    one, other = decode(trained.model, trained.tokenizer, requests, config, format=trained.format)
+    one, other = decode(trained.model, Options(trained.tokenizer, config, format=trained.format), requests)
     assert one.completion != other.completion
     assert one.completion == sample.completion
     with pytest.raises(OptionError, match=r"document\.format"):

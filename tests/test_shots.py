@@ -18,9 +18,10 @@ from arasuji.errors import OptionError, PromptError
 from arasuji.evaluation.calibration import calibration
 from arasuji.evaluation.charge import Charge
 from arasuji.evaluation.score import score
-from arasuji.generation.decode import Request, Sample, decode
+from arasuji.generation.decode import decode
 from arasuji.generation.engine import Engine, Finished
 from arasuji.generation.engine import Request as EngineRequest
+from arasuji.generation.texts import Options, Request, Sample
 from arasuji.models import IGNORED
 from arasuji.runs import TrainedModel
 from arasuji.tokenizers import word
@@ -171,7 +172,7 @@ def test_texts_equal_those_after_a_longer_prompt_of_ids(family, train, bpe):
     model, config = model_of(family, bpe), SamplingConfig(max_length=12, repetition_penalty=1.2, top_k=20)
     shots = drawn_shots(train, 3, 2, bpe)
     prompts = ["", "The old keeper", "After years"]
-    written = decode(model, bpe, [Request(p, i) for i, p in enumerate(prompts)], config, shots=shots)
+    written = decode(model, Options(bpe, config, shots=shots), [Request(p, i) for i, p in enumerate(prompts)])
     found = {sample.index: sample.completion for sample in written if isinstance(sample, Sample)}
     engine, expected = Engine(model, bpe), {}
     for i, prompt in enumerate(prompts):
@@ -207,7 +208,11 @@ def test_shots_are_read_once_for_the_texts_that_join_together(train, bpe):
     step = model.step
     model.step = lambda ids, lengths, state=None: read.append(int(lengths.sum())) or step(ids, lengths, state)
     shots = drawn_shots(train, 2, 0, bpe)
-    [*decode(model, bpe, [Request("The sea", i) for i in range(10)], SamplingConfig(max_length=1), shots=shots)]
+    [
+        *decode(
+            model, Options(bpe, SamplingConfig(max_length=1), shots=shots), [Request("The sea", i) for i in range(10)]
+        )
+    ]
     assert read == [len(shots.ids), 10 * (1 + len(bpe.encode("The sea")))]
 
 
@@ -217,7 +222,7 @@ def test_a_prompt_that_has_no_room_beside_the_shots_is_refused_in_one_line(train
     with pytest.raises(
         PromptError, match=f"holds 64 with an end token, {len(shots.ids)} tokens of shots and a new one"
     ):
-        [*decode(model, bpe, [Request("sea " * 30, 0)], SamplingConfig(), shots=shots)]
+        [*decode(model, Options(bpe, SamplingConfig(), shots=shots), [Request("sea " * 30, 0)])]
 
 
 def test_a_model_with_shots_writes_and_is_scored_with_them(train, held_out, bpe):
@@ -229,7 +234,7 @@ def test_a_model_with_shots_writes_and_is_scored_with_them(train, held_out, bpe)
     fields = {"title": held_out[0].metadata["title"]}
     (sample,) = api.generate(few_shot, "The", seed=3, fields=fields, wishes=api.Wishes(mended=False))
     (by_hand,) = decode(
-        plain.model, bpe, [Request("The", 3, fields)], plain.sampling, format=FORMAT, shots=few_shot.shots
+        plain.model, Options(bpe, plain.sampling, format=FORMAT, shots=few_shot.shots), [Request("The", 3, fields)]
     )
     assert sample.text == by_hand.text
     assert next(api.generate(plain, "The", seed=3, fields=fields)).text != sample.text

@@ -43,7 +43,8 @@ from arasuji.evaluation.compare import READER, compare
 from arasuji.evaluation.rows import corpus_of_runs
 from arasuji.evaluation.score import Score, score
 from arasuji.evaluation.texts import FEWEST
-from arasuji.generation.decode import Piece, Redrawn, Sample
+from arasuji.generation.decode import Piece, Redrawn
+from arasuji.generation.texts import Sample
 from arasuji.generation.wishes import Wishes
 from arasuji.inspection import Inspection
 from arasuji.inspection.examine import examine as inspect

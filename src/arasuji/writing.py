@@ -17,10 +17,11 @@ from arasuji.corpus.script import count_words
 from arasuji.corpus.sentences import sentences
 from arasuji.corpus.suffixes import suffixes_of
 from arasuji.errors import CorpusError, OptionError, PromptError
-from arasuji.generation.decode import Piece, Redrawn, Request, Sample, as_text, beginning_of, decode
+from arasuji.generation.decode import Piece, Redrawn, decode
 from arasuji.generation.engine import check_length
 from arasuji.generation.guard import forbidden_copies
 from arasuji.generation.pieces import pieces_of
+from arasuji.generation.texts import Options, Request, Sample, as_text, beginning_of
 from arasuji.generation.wishes import Wishes, processors_for
 from arasuji.runs import TrainedModel, corpus_of, open_model, told
 from arasuji.speech import say
@@ -83,7 +84,7 @@ def write(
     No more than `longest_copy` words stand in a row in the training split of `corpus`, by default that of the run, but
     for what a prompt holds and what 10 training texts have; case and punctuation do not count. With None any number
     may, no text is drawn again, and copies are looked for only where `corpus` is named. A text that shares many short
-    sequences with one training text is drawn again, at most `redraw` times (see `decode.TOO_NEAR`). `Sample.copied`
+    sequences with one training text is drawn again, at most `redraw` times (see `texts.TOO_NEAR`). `Sample.copied`
     says what stands there. It is None for a base model without a corpus, and where the corpus of a run is gone, which
     is said on stderr.
 
@@ -98,42 +99,48 @@ def write(
     """
     if n < 1 or skip < 0 or not 0 <= seed < 2**63:
         raise OptionError(f"n {n}, seed {seed}, skip {skip}: at least 1 text, a seed and texts to skip from 0 on")
+    trained = opened(trained)
+    options = options_of(trained, sampling, longest_copy, redraw, corpus, wishes)
+    beginnings = (asked for asked in _asked(trained, prompts, fields, any_genre) for _ in range(n))
+    requests = (Request(prompt, seed + i, own) for i, (prompt, own) in enumerate(beginnings))
+    return decode(trained.model, options, islice(requests, skip, None), pieces)
+
+
+def options_of(
+    trained: TrainedModel,
+    sampling: SamplingConfig | None = None,
+    longest_copy: int | None = LONGEST_COPY,
+    redraw: int = REDRAW,
+    corpus: AnyPath | None = None,
+    wishes: Wishes = NO_WISHES,
+) -> Options:
+    """What `write` asks the engine for. Raises OptionError as it does."""
     if redraw < 0 or (longest_copy is not None and longest_copy < 1):
         raise OptionError(f"longest_copy {longest_copy}, redraw {redraw}: at least 1 word, or None; 0 times or more")
     wishes.check()
-    trained = opened(trained)
-    beginnings = (asked for asked in _asked(trained, prompts, fields, any_genre) for _ in range(n))
-    requests = (Request(prompt, seed + i, own) for i, (prompt, own) in enumerate(beginnings))
     looked_for = longest_copy is not None or corpus is not None or not wishes.names
     folder = corpus_of_copies(trained, corpus) if looked_for else None
+    if folder is None and not wishes.names:
+        raise OptionError(f"the names that {trained.name} has learnt are not known: name its corpus")
     training = suffixes_of(folder) if folder else None
     known_pieces, copies = pieces_of(trained.tokenizer), None
     if longest_copy is not None and training is not None:
         copies = forbidden_copies(training, known_pieces, longest_copy)
-    names = known_names(_named(folder, trained)) if not wishes.names else ()
+    names = known_names(folder) if folder and not wishes.names else ()
     sampling = sampling or trained.sampling
     if wishes.words:
         longest = max(sampling.max_length, TOKENS_FOR_WORD * wishes.words[1])
         sampling = sampling.model_copy(update={"max_length": longest})
-    return decode(
-        trained.model,
+    return Options(
         trained.tokenizer,
-        islice(requests, skip, None),
         sampling,
-        pieces,
         trained.format,
         trained.shots,
         trained.predicts,
-        processors_for(wishes, known_pieces, copies, training, names),
+        tuple(processors_for(wishes, known_pieces, copies, training, names)),
         training,
         redraw if copies else 0,
     )
-
-
-def _named(folder: Path | None, trained: TrainedModel) -> Path:
-    if folder is None:
-        raise OptionError(f"the names that {trained.name} has learnt are not known: name its corpus")
-    return folder
 
 
 def corpus_of_copies(trained: TrainedModel, corpus: AnyPath | None = None) -> Path | None:

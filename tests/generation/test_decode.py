@@ -11,7 +11,8 @@ from arasuji import models
 from arasuji.config import SamplingConfig
 from arasuji.errors import PromptError
 from arasuji.generation import decode as module
-from arasuji.generation.decode import Piece, Request, Sample, decode
+from arasuji.generation.decode import Piece, decode
+from arasuji.generation.texts import Options, Request, Sample
 
 PROMPTS = ["", "After years", "The old keeper of a light house finds a letter", "Spike was", "zorblax", "🌊 storm"]
 ARTICLE = {"min_length": 3, "no_repeat_ngram_size": 2, "temperature": 0.6, "top_k": 20, "top_p": 0.95}
@@ -28,7 +29,7 @@ def sampling(**values) -> SamplingConfig:
 
 def samples(model, tokenizer, requests, config) -> list[Sample]:
     """In the order of the requests."""
-    given = [event for event in decode(model, tokenizer, requests, config) if isinstance(event, Sample)]
+    given = [event for event in decode(model, Options(tokenizer, config), requests) if isinstance(event, Sample)]
     assert sorted(s.index for s in given) == list(range(len(requests)))
     return sorted(given, key=lambda s: s.index)
 
@@ -215,9 +216,8 @@ def test_the_pieces_of_a_text_joined_are_its_completion(request, make, kind, bea
     done: dict[int, Sample] = {}
     for event in decode(
         make("lstm", tokenizer),
-        tokenizer,
+        Options(tokenizer, sampling(num_beams=beams, max_length=20)),
         [Request(PROMPTS[i % len(PROMPTS)], i) for i in range(40)],
-        sampling(num_beams=beams, max_length=20),
         pieces=True,
     ):
         if isinstance(event, Piece):
@@ -231,7 +231,7 @@ def test_the_pieces_of_a_text_joined_are_its_completion(request, make, kind, bea
 
 
 def test_no_requests_write_nothing(make, words):
-    assert list(decode(make("lstm", words), words, [], sampling())) == []
+    assert list(decode(make("lstm", words), Options(words, sampling()), [])) == []
 
 
 def test_requests_are_taken_as_there_is_room_and_not_all_at_once(make, words, monkeypatch):
@@ -243,7 +243,7 @@ def test_requests_are_taken_as_there_is_room_and_not_all_at_once(make, words, mo
             taken.append(1)
             yield Request("", len(taken))
 
-    writing = decode(make("lstm", words), words, endless(), sampling())
+    writing = decode(make("lstm", words), Options(words, sampling()), endless())
     for _ in range(3):
         next(writing)
     assert len(taken) < 20

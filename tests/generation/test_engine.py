@@ -16,9 +16,10 @@ from arasuji.corpus import Record
 from arasuji.documents import Document, document_of
 from arasuji.errors import PromptError
 from arasuji.generation import decode as prompts
-from arasuji.generation.decode import Sample, decode
+from arasuji.generation.decode import decode
 from arasuji.generation.engine import Engine, Event, Finished, Request, Token
 from arasuji.generation.processors import Processor
+from arasuji.generation.texts import Options, Sample
 from arasuji.models import LanguageModel
 from arasuji.runs import TrainedModel
 
@@ -391,7 +392,7 @@ def test_several_threads_write_at_once_as_each_would_alone(make, words):
 
 def test_decode_hands_its_requests_to_one_engine(make, words):
     config = SamplingConfig(max_length=12)
-    given = list(decode(make("lstm", words), words, [prompts.Request("the", i) for i in range(5)], config))
+    given = list(decode(make("lstm", words), Options(words, config), [prompts.Request("the", i) for i in range(5)]))
     assert all(isinstance(s, Sample) for s in given)
     for sample in given:
         ids, completion, ended = alone(

@@ -10,9 +10,10 @@ from arasuji import models
 from arasuji.config import SamplingConfig
 from arasuji.corpus.originality import copied
 from arasuji.corpus.script import words_of
-from arasuji.generation.decode import NEXT_SEED, TOO_NEAR, Redrawn, Request, Sample, decode
+from arasuji.generation.decode import Redrawn, decode
 from arasuji.generation.guard import CopyRule, forbidden_copies
 from arasuji.generation.pieces import pieces_of
+from arasuji.generation.texts import NEXT_SEED, TOO_NEAR, Options, Request, Sample
 from arasuji.generation.words import WordProcessor
 
 LONGEST = 3
@@ -31,7 +32,7 @@ def guard_of(training, tokenizer, longest: int) -> WordProcessor:
 
 def written(model, words, requests, config, guarded=None, **more) -> list[Sample]:
     guards = [guard_of(guarded, words, LONGEST)] if guarded else []
-    events = list(decode(model, words, requests, config, processors=guards, **more))
+    events = list(decode(model, Options(words, config, processors=guards, **more), requests))
     return sorted((event for event in events if isinstance(event, Sample)), key=lambda sample: sample.index)
 
 
@@ -81,7 +82,7 @@ def test_who_saw_its_pieces_hears_that_it_is_drawn_again(make, words):
     model, config = make("lstm", words), settings(temperature=2, min_length=40, max_length=40)
     own = training_of(*(sample.text for sample in written(model, words, [Request("", 0)], config)))
     shown = []
-    for event in decode(model, words, [Request("", 0)], config, pieces=True, training=own, redraw=3):
+    for event in decode(model, Options(words, config, training=own, redraw=3), [Request("", 0)], pieces=True):
         if isinstance(event, Redrawn):
             assert event.copied.containment > TOO_NEAR
             shown.clear()
@@ -112,6 +113,6 @@ def test_an_unknown_word_of_a_prompt_hides_no_copy(make, words):
     follows = words_of(plain.text)[4]
     own = training_of(f"{prompt} {follows}")
     guards = [guard_of(own, words, 4)]
-    (sample,) = decode(model, words, [Request(prompt, 0)], config, processors=guards)
+    (sample,) = decode(model, Options(words, config, processors=guards), [Request(prompt, 0)])
     assert words_of(sample.text)[:4] == prompt.split()
     assert words_of(sample.text)[4] != follows

@@ -10,7 +10,8 @@ import torch
 from arasuji.config import SamplingConfig
 from arasuji.generation import decode as module
 from arasuji.generation.beams import Beams
-from arasuji.generation.decode import Piece, Request, Sample, decode
+from arasuji.generation.decode import Piece, decode
+from arasuji.generation.texts import Options, Request, Sample
 from arasuji.models import LanguageModel
 from arasuji.tokenizers import word
 
@@ -77,7 +78,7 @@ def test_rows_leave_when_they_end_and_join_where_a_place_is_free(letters, monkey
     x, y, z = (letters.index_of[w] for w in "xyz")
     end = letters.end_id
     model = Scripted(letters, {"a": [end], "b": [x, y, z, end], "c": [y, end], "d": [z, z, end]})
-    given = list(decode(model, letters, [Request(p, 0) for p in "abcd"], GREEDY))
+    given = list(decode(model, Options(letters, GREEDY), [Request(p, 0) for p in "abcd"]))
     assert spoken(model.calls, letters) == [
         ["|a", "|b"],  # both prompts are read at once
         ["|bx"],  # a has ended with its first token and is gone
@@ -102,7 +103,7 @@ def test_texts_join_when_enough_places_are_free(letters, monkeypatch):
     x, end = letters.index_of["x"], letters.end_id
     scripts = {"a": [end], "b": [x, end], "c": [x, x, end], "d": [x, x, x, end], "x": [end], "y": [end]}
     model = Scripted(letters, scripts)
-    list(decode(model, letters, [Request(p, 0) for p in "abcdxy"], GREEDY))
+    list(decode(model, Options(letters, GREEDY), [Request(p, 0) for p in "abcdxy"]))
     assert spoken(model.calls, letters) == [
         ["|a", "|b", "|c", "|d"],
         ["|bx", "|cx", "|dx"],  # one of four places is free: nobody joins yet
@@ -120,7 +121,7 @@ def test_a_long_queue_keeps_the_batch_almost_full(letters):
     model = Scripted(letters, scripts)
     requests = [Request(names[i * 7 % 10], 0) for i in range(400)]
     config = GREEDY.model_copy(update={"max_length": 60})
-    assert len(list(decode(model, letters, requests, config))) == 400
+    assert len(list(decode(model, Options(letters, config), requests))) == 400
     steps = [len(call) for call in model.calls if any(row[-1] == x for row in call)]  # the others read prompts
     assert sum(steps[:-60]) / len(steps[:-60]) > 0.85 * module.BATCH_ROWS  # at the end the queue is empty
 
@@ -128,7 +129,7 @@ def test_a_long_queue_keeps_the_batch_almost_full(letters):
 def test_prompts_of_different_lengths_are_each_read_to_their_own_end(letters):
     end = letters.end_id
     model = Scripted(letters, {"a b c": [end], "d": [end]})
-    list(decode(model, letters, [Request("a b c", 0), Request("d", 0)], GREEDY))
+    list(decode(model, Options(letters, GREEDY), [Request("a b c", 0), Request("d", 0)]))
     assert spoken(model.calls, letters) == [["|abc", "|d"]]
 
 
@@ -136,12 +137,12 @@ def test_an_end_as_the_last_token_allowed_is_a_finished_text(letters):
     x, end = letters.index_of["x"], letters.end_id
     for script, finished, text in (([x, x, end], True, "a x x"), ([x, x, x], False, "a x x x")):
         config = GREEDY.model_copy(update={"max_length": 3})
-        (sample,) = decode(Scripted(letters, {"a": script}), letters, [Request("a", 0)], config)
+        (sample,) = decode(Scripted(letters, {"a": script}), Options(letters, config), [Request("a", 0)])
         assert (sample.finished, sample.text, sample.tokens) == (finished, text, 3)
 
 
 def test_an_empty_text_is_a_text(letters):
-    (sample,) = decode(Scripted(letters, {"": [letters.end_id]}), letters, [Request("", 0)], GREEDY)
+    (sample,) = decode(Scripted(letters, {"": [letters.end_id]}), Options(letters, GREEDY), [Request("", 0)])
     assert (sample.text, sample.completion, sample.tokens, sample.finished) == ("", "", 1, True)
 
 
@@ -149,14 +150,14 @@ def test_an_empty_text_is_a_text(letters):
 def test_pads_and_unknown_words_are_never_written_however_much_a_model_wants_them(letters, changes):
     x, end = letters.index_of["x"], letters.end_id
     model = Scripted(letters, {"a": [x, x, end, end]}, wants=letters.never_written)
-    list(decode(model, letters, [Request("a", 0)], GREEDY.model_copy(update={**changes, "max_length": 4})))
+    list(decode(model, Options(letters, GREEDY.model_copy(update={**changes, "max_length": 4})), [Request("a", 0)]))
     assert not {i for rows in model.calls for row in rows for i in row} & set(letters.never_written)
 
 
 def test_an_end_that_comes_too_early_is_put_off(letters):
     x, end = letters.index_of["x"], letters.end_id
     model = Scripted(letters, {"a": [x, x, x, end, end]}, wants=[end])
-    (sample,) = decode(model, letters, [Request("a", 0)], GREEDY.model_copy(update={"min_length": 3}))
+    (sample,) = decode(model, Options(letters, GREEDY.model_copy(update={"min_length": 3})), [Request("a", 0)])
     assert (sample.text, sample.tokens, sample.finished) == ("a x x x", 4, True)
 
 
@@ -164,14 +165,16 @@ def test_half_a_character_is_not_shown_until_it_is_whole(bpe):
     wave, sea = bpe.encode("🌊"), bpe.encode("!")
     assert len(wave) > 1
     model = Scripted(bpe, {"a": [*wave, *sea, bpe.end_id]})
-    pieces = [e.text for e in decode(model, bpe, [Request("a", 0)], GREEDY, pieces=True) if isinstance(e, Piece)]
+    pieces = [
+        e.text for e in decode(model, Options(bpe, GREEDY), [Request("a", 0)], pieces=True) if isinstance(e, Piece)
+    ]
     assert pieces == ["🌊", "!"]
 
 
 def test_half_a_character_at_the_end_is_shown_as_the_text_shows_it(bpe):
     half = bpe.encode("🌊")[:-1]
     model = Scripted(bpe, {"a": [*half, bpe.end_id]})
-    *pieces, sample = decode(model, bpe, [Request("a", 0)], GREEDY, pieces=True)
+    *pieces, sample = decode(model, Options(bpe, GREEDY), [Request("a", 0)], pieces=True)
     assert isinstance(sample, Sample)
     assert "".join(p.text for p in pieces) == sample.completion == "�"
 

@@ -17,9 +17,10 @@ from arasuji.corpus.script import count_words, words_of
 from arasuji.corpus.sentences import is_final
 from arasuji.corpus.suffixes import sorted_suffixes
 from arasuji.errors import OptionError
-from arasuji.generation.decode import Request, Sample, decode
+from arasuji.generation.decode import decode
 from arasuji.generation.mending import DoubledWords, after
 from arasuji.generation.pieces import pieces_of
+from arasuji.generation.texts import Options, Request, Sample
 from arasuji.generation.wishes import Wishes, processors_for
 
 FAMILIES = ["lstm", "transformer", "ngram"]
@@ -35,7 +36,7 @@ def written(model, tokenizer, wishes: Wishes, prompts=("A baker", ""), n: int = 
     config = SamplingConfig.model_validate({"temperature": 1.0, "top_p": 0.95, "max_length": 200} | changes)
     requests = [Request(prompts[i % len(prompts)], i) for i in range(n)]
     made = processors_for(wishes, pieces_of(tokenizer))
-    found = decode(model, tokenizer, requests, config, processors=made)
+    found = decode(model, Options(tokenizer, config, processors=made), requests)
     return sorted((event for event in found if isinstance(event, Sample)), key=lambda sample: sample.index)
 
 
@@ -60,7 +61,7 @@ def test_a_text_in_a_batch_is_the_text_alone(model, bpe):
     for i, sample in enumerate(together):
         config = SamplingConfig.model_validate({"temperature": 1.0, "top_p": 0.95, "max_length": 200})
         made = processors_for(wishes, pieces_of(bpe))
-        (alone,) = decode(model, bpe, [Request(("A baker", "")[i % 2], i)], config, processors=made)
+        (alone,) = decode(model, Options(bpe, config, processors=made), [Request(("A baker", "")[i % 2], i)])
         assert alone.text == sample.text
 
 
@@ -78,7 +79,7 @@ def test_a_text_ends_by_itself_within_its_range_of_words(low, more, seed, bpe):
     model = small_model("lstm", bpe)
     config = SamplingConfig.model_validate({"temperature": 1.0, "top_p": 0.95, "max_length": 1000})
     made = processors_for(Wishes(words=(low, low + more)), pieces_of(bpe))
-    (sample,) = decode(model, bpe, [Request("A baker", seed)], config, processors=made)
+    (sample,) = decode(model, Options(bpe, config, processors=made), [Request("A baker", seed)])
     assert sample.finished
     assert low <= count_words(sample.text) <= low + more
 
@@ -118,7 +119,7 @@ def test_a_word_that_training_texts_double_may_be_doubled_and_a_slip_may_not():
 def test_without_mends_the_model_writes_as_it_likes(model, bpe):
     config = SamplingConfig.model_validate({"temperature": 1.0, "top_p": 0.95, "max_length": 200})
     assert processors_for(Wishes(mended=False), pieces_of(bpe)) == []
-    plain = list(decode(model, bpe, [Request("", 3)], config))
+    plain = list(decode(model, Options(bpe, config), [Request("", 3)]))
     assert plain[0].tokens
 
 
@@ -147,7 +148,7 @@ def test_a_variation_has_no_long_part_of_the_text_beyond_its_prompt(bpe, starter
     for seed in range(3):
         config = SamplingConfig.model_validate({"max_length": 80})
         made = processors_for(Wishes(like=text), pieces_of(bpe))
-        (sample,) = decode(model, bpe, [Request(" ".join(text.split()[:12]), seed)], config, processors=made)
+        (sample,) = decode(model, Options(bpe, config, processors=made), [Request(" ".join(text.split()[:12]), seed)])
         own, words = words_of(text), words_of(sample.text)
         sequences = {tuple(own[i : i + 9]) for i in range(len(own) - 8)}
         start = len(words_of(" ".join(text.split()[:12])))
@@ -159,6 +160,6 @@ def test_names_that_are_known_are_not_written(bpe, starter_texts):
     model = small_model("lstm", bpe)
     made = processors_for(Wishes(names=False), pieces_of(bpe), names=names)
     config = SamplingConfig.model_validate({"max_length": 60})
-    for sample in decode(model, bpe, [Request("", seed) for seed in range(4)], config, processors=made):
+    for sample in decode(model, Options(bpe, config, processors=made), [Request("", seed) for seed in range(4)]):
         assert isinstance(sample, Sample)
         assert not set(names) & set(words_of(sample.text))

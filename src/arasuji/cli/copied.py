@@ -9,7 +9,7 @@ from arasuji.speech import say, shortened
 
 if TYPE_CHECKING:
     from arasuji.corpus import Record
-    from arasuji.generation.decode import Sample
+    from arasuji.generation.texts import Sample
 
 QUOTED = 60
 """At most this many characters of a copied sequence are shown."""

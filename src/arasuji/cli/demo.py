@@ -17,7 +17,7 @@ from arasuji.errors import BaseModelError, RunError
 from arasuji.speech import say, shown
 
 if TYPE_CHECKING:
-    from arasuji.generation.decode import Sample
+    from arasuji.generation.texts import Sample
     from arasuji.runs import TrainedModel
 
 LSTM_SHARE, TRANSFORMER_SHARE = 0.12, 0.55

@@ -230,7 +230,7 @@ def _written(
 
 def _stream(api: Any, trained: Any, prompt: str | dict[str, Any], settings: dict[str, Any]) -> Any:
     """Write one text, and print it on the terminal while it is written."""
-    from arasuji.generation.decode import as_text
+    from arasuji.generation.texts import as_text
 
     flow = Flowing()
     beginning = as_text(prompt if isinstance(prompt, str) else prompt.get("prompt", ""))

@@ -29,7 +29,8 @@ from arasuji.evaluation.calibration import calibration
 from arasuji.evaluation.charge import Charge
 from arasuji.evaluation.score import Score, score
 from arasuji.evaluation.where import bits_of_characters, by_frequency, by_position, pieces
-from arasuji.generation.decode import Request, Sample, decode
+from arasuji.generation.decode import decode
+from arasuji.generation.texts import Options, Request, Sample
 from arasuji.runs import TrainedModel, open_model
 
 AT_ONCE = 16
@@ -190,7 +191,7 @@ def continued(
     """A text for each prompt and its fields, as they are finished; text i is seeded with `seed` + i."""
     requests = [Request(prompt, seed + i, fields) for i, (prompt, fields) in enumerate(prompts)]
     for event in decode(
-        trained.model, trained.tokenizer, requests, sampling, format=trained.format, shots=trained.shots
+        trained.model, Options(trained.tokenizer, sampling, format=trained.format, shots=trained.shots), requests
     ):
         assert isinstance(event, Sample)
         yield event

@@ -21,8 +21,9 @@ from arasuji.corpus.index import numbered
 from arasuji.corpus.originality import COPY_WORDS, copied
 from arasuji.corpus.suffixes import sorted_suffixes
 from arasuji.errors import PromptError, RunError
-from arasuji.generation.decode import Request, Sample, beginning_of, decode
+from arasuji.generation.decode import decode
 from arasuji.generation.engine import check_length
+from arasuji.generation.texts import Options, Request, Sample, beginning_of
 from arasuji.runs import TrainedModel
 
 AT_ONCE = 50
@@ -85,7 +86,7 @@ def write(
     following = first
     settings = SamplingConfig.model_validate({"temperature": 1.0, "max_length": longest})
     try:
-        for event in decode(teacher.model, teacher.tokenizer, requests(), settings, format=teacher.format):
+        for event in decode(teacher.model, Options(teacher.tokenizer, settings, format=teacher.format), requests()):
             if isinstance(event, Sample):
                 ready[event.seed] = event
             while following in ready:

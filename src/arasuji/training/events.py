@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from arasuji.generation.decode import Sample
+from arasuji.generation.texts import Sample
 from arasuji.teaching.lesson import Taught
 from arasuji.training.loop import Event
 from arasuji.training.plan import Plan

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from arasuji import processes
-from arasuji.generation.decode import Sample
+from arasuji.generation.texts import Sample
 from arasuji.runs import RunDirectory
 from arasuji.training.events import TrainEvent, Watched
 from arasuji.training.loop import Event, Stepped, Validated

@@ -17,7 +17,8 @@ from arasuji.corpus import Corpus, Record
 from arasuji.documents import documents_of, predictable, read_as
 from arasuji.errors import OptionError
 from arasuji.evaluation.score import score
-from arasuji.generation.decode import Request, Sample, decode
+from arasuji.generation.decode import decode
+from arasuji.generation.texts import Options, Request, Sample
 from arasuji.models import LanguageModel, Loss
 from arasuji.teaching.share import of_epoch
 from arasuji.tokenizers import Tokenizer
@@ -139,7 +140,7 @@ class Work:
         requests = [Request(prompt, self.chosen.train.seed, fields) for prompt in WATCHED_PROMPTS]
         training = self.model.training
         shorter_sampling, format = sampling.model_copy(update=shorter), self.chosen.document.format
-        written = decode(self.model, self.tokenizer, requests, shorter_sampling, format=format)
+        written = decode(self.model, Options(self.tokenizer, shorter_sampling, format=format), requests)
         samples = [event for event in written if isinstance(event, Sample)]
         self.model.train(training)
         return sorted(samples, key=lambda sample: sample.index)
