@@ -10,7 +10,7 @@ from typing import Any
 
 from arasuji import arguments, device
 from arasuji.arguments import AnyPath
-from arasuji.config import SamplingConfig
+from arasuji.config import SamplingConfig, checked
 from arasuji.corpus import Corpus
 from arasuji.corpus.known_names import known_names
 from arasuji.corpus.script import count_words
@@ -52,6 +52,8 @@ def load(name: AnyPath, precision: device.Precision | None = None) -> TrainedMod
 
 Prompts = str | Mapping[str, Any] | Iterable[str | Mapping[str, Any]]
 """The beginnings of texts, or a single one; a mapping has fields beside its "prompt"."""
+Sampling = SamplingConfig | Mapping[str, Any] | None
+"""All sampling settings, or those that differ from the run's own."""
 Model = TrainedModel | AnyPath
 """An opened model, the folder of a run, or the name of a base model."""
 
@@ -65,7 +67,7 @@ def write(
     prompts: Prompts,
     n: int = 1,
     seed: int = 0,
-    sampling: SamplingConfig | None = None,
+    sampling: Sampling = None,
     pieces: bool = False,
     skip: int = 0,
     fields: Mapping[str, Any] = MappingProxyType({}),
@@ -75,7 +77,8 @@ def write(
     any_genre: bool = False,
     wishes: Wishes = NO_WISHES,
 ) -> Iterator[Piece | Redrawn | Sample]:
-    """Write `n` texts for each prompt, events as they come: text i of the call is seeded with `seed + i`.
+    """Write `n` texts for each prompt, events as they come: text i of the call is seeded with `seed + i`. `sampling`
+    has all settings, or those that differ from the run's: {"temperature": 0.9, "guidance": 2} (see `SamplingConfig`).
 
     `fields` is what the model is told of all these texts, such as {"title": "...", "genres": [...]}, if it was trained
     with them; a prompt that is a mapping has fields of its own, and its beginning under "prompt". A genre that no
@@ -108,7 +111,7 @@ def write(
 
 def options_of(
     trained: TrainedModel,
-    sampling: SamplingConfig | None = None,
+    sampling: Sampling = None,
     longest_copy: int | None = LONGEST_COPY,
     redraw: int = REDRAW,
     corpus: AnyPath | None = None,
@@ -117,7 +120,6 @@ def options_of(
     """What `write` asks the engine for. Raises OptionError as it does."""
     if redraw < 0 or (longest_copy is not None and longest_copy < 1):
         raise OptionError(f"longest_copy {longest_copy}, redraw {redraw}: at least 1 word, or None; 0 times or more")
-    wishes.check()
     looked_for = longest_copy is not None or corpus is not None or not wishes.names
     folder = corpus_of_copies(trained, corpus) if looked_for else None
     if folder is None and not wishes.names:
@@ -127,13 +129,14 @@ def options_of(
     if longest_copy is not None and training is not None:
         copies = forbidden_copies(training, known_pieces, longest_copy)
     names = known_names(folder) if folder and not wishes.names else ()
-    sampling = sampling or trained.sampling
+    given = sampling.model_dump() if isinstance(sampling, SamplingConfig) else dict(sampling or {})
+    given = trained.sampling.model_dump() | given
     if wishes.words:
-        longest = max(sampling.max_length, TOKENS_FOR_WORD * wishes.words[1])
-        sampling = sampling.model_copy(update={"max_length": longest})
+        given["max_length"] = max(given["max_length"], TOKENS_FOR_WORD * wishes.words[1])
+    settings: SamplingConfig = checked(SamplingConfig, given, "sampling")
     return Options(
         trained.tokenizer,
-        sampling,
+        settings,
         trained.format,
         trained.shots,
         trained.predicts,
@@ -193,7 +196,7 @@ def generate(
     prompts: Prompts = "",
     n: int = 1,
     seed: int = 0,
-    sampling: SamplingConfig | None = None,
+    sampling: Sampling = None,
     skip: int = 0,
     fields: Mapping[str, Any] = MappingProxyType({}),
     longest_copy: int | None = LONGEST_COPY,
@@ -202,7 +205,7 @@ def generate(
     any_genre: bool = False,
     wishes: Wishes = NO_WISHES,
 ) -> Iterator[Sample]:
-    """`write`, whole samples only, in the order of the prompts."""
+    """`write`, whole samples only, in the order of the prompts: `Sample.text` is the text with its prompt."""
     ready: dict[int, Sample] = {}
     following = 0
     try:
@@ -235,21 +238,21 @@ def variation_of(text: str) -> tuple[str, Wishes]:
     return first, Wishes(words=(least, max(least, round(1.2 * words))), like=text)
 
 
-def titles(
-    trained: Model, text: str, n: int = 5, seed: int = 0, sampling: SamplingConfig | None = None
-) -> Iterator[Sample]:
+def titles(trained: Model, text: str, n: int = 5, seed: int = 0, sampling: Sampling = None) -> Iterator[Sample]:
     """Propose `n` different titles for a text, by a model that predicts titles. None is the title of a training text;
     there are fewer than `n` where the model finds no more in `TITLE_DRAWS` times as many draws.
 
     Raises:
         OptionError: the model predicts no titles, or there is no text.
     """
-    trained = opened(trained)
+    trained, text = opened(trained), as_text(text)
+    if not text:
+        raise OptionError("a title needs a text: it is empty")
     if trained.predicts != "title":
         raise OptionError(f"{trained.name} proposes no titles: train pretrained-title")
     folder = corpus_of_copies(trained)
     known = {str(r.metadata.get("title", "")).casefold() for r in Corpus.load(folder).train} if folder else set()
-    fields = {"text": as_text(text)}
+    fields = {"text": text}
     for sample in generate(trained, "", TITLE_DRAWS * n, seed, sampling, fields=fields, longest_copy=None):
         title = sample.text.casefold()
         if title and title not in known:

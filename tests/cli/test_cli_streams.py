@@ -37,7 +37,7 @@ def test_a_reader_that_leaves_ends_nothing_but_what_it_read(ngram, tmp_path):
 
 
 def test_closed_streams_are_no_reason_to_fail(ngram, starter, tmp_path):
-    quiet = shell("$ARASUJI generate $RUN 'A baker' --max-length 5 --out $OUT >&-", RUN=ngram, OUT=tmp_path / "a.txt")
+    quiet = shell("$ARASUJI generate $RUN 'A baker' --max-length 5 --no-mend --out $OUT >&-", RUN=ngram, OUT=tmp_path / "a.txt")
     assert (quiet.returncode, quiet.stderr) == (0, f"1 appended to {tmp_path / 'a.txt'}\n")
     assert (tmp_path / "a.txt").read_text("utf-8").startswith("A baker")
     deaf = shell("$ARASUJI prepare $SOURCE --out $OUT <&- 2>&-", SOURCE=starter, OUT=tmp_path / "corpus")
@@ -91,7 +91,7 @@ CHECKED = [
 
 @pytest.mark.parametrize(("verb", "options", "named"), CHECKED)
 def test_options_are_checked_before_a_model_is_opened(arasuji_, run, monkeypatch, verb, options, named):
-    monkeypatch.setattr("arasuji.api.open_model", None)  # to call it would be a TypeError
+    monkeypatch.setattr("arasuji.writing.open_model", None)  # to call it would be a TypeError
     assert named in arasuji_(verb, run, *options).complaint
 
 
@@ -142,7 +142,7 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_work(
     arasuji_, run, starter, tmp_path, monkeypatch, verb
 ):
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr("arasuji.api.open_model", None)
+    monkeypatch.setattr("arasuji.writing.open_model", None)
     monkeypatch.setattr("arasuji.evaluation.ask.kept", None)
     words = [{"RUN": run, "SOURCE": starter}.get(word, word) for word in verb]
     assert "in the way" in arasuji_(*words, "--out", tmp_path / "file" / "report.txt").complaint

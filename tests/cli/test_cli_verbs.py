@@ -16,7 +16,7 @@ from arasuji.speech import shown
 KEYS = {
     "prepare": {"rules", "documents", "notes", "hash"},
     "train": {"run", "steps", "tokens", "seconds", "best"},
-    "evaluate": {"bits_per_byte", "low", "high", "documents", "bytes", "tokens", "charge", "shots"},
+    "evaluate": {"bits_per_byte", "low", "high", "documents", "bytes", "tokens", "charge", "shots", "told"},
 }
 SAMPLE = {"prompt", "completion", "text", "tokens", "finished", "seed", "redrawn", "copied", "nearest", "fields"}
 

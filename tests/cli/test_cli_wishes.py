@@ -28,6 +28,27 @@ def test_a_file_is_continued_with_the_same_wishes_only(arasuji_, run, tmp_path):
     assert "another 'wishes'" in arasuji_(*line, "-n", 3, "--resume", "--without", "sea").complaint
 
 
+def test_a_file_of_somebody_else_without_a_last_line_break_is_left_as_it_is(arasuji_, run, tmp_path):
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"prompt": "mine"}', "utf-8")
+    assert "choose another --out" in arasuji_("generate", run, "A baker", "--out", path, "--resume").complaint
+    assert path.read_text("utf-8") == '{"prompt": "mine"}'
+
+
+def test_a_prompt_that_is_longer_than_the_text_may_be_is_refused(arasuji_, run):
+    complaint = arasuji_("generate", run, "A baker goes to sea in a small boat", "--words", "2..5").complaint
+    assert "the prompt has 9 words" in complaint
+
+
+def test_an_error_in_a_file_of_prompts_names_the_line(arasuji_, run, tmp_path):
+    path = tmp_path / "prompts.jsonl"
+    for line, said in (('{"studio": "Lamp"}', "trained without fields"), ('{"words": "2..3"}', "--words")):
+        path.write_text('{"prompt": "A baker"}\n' + line, "utf-8")
+        complaint = arasuji_("generate", run, "--prompts-file", path).complaint
+        assert f"{path}, line 2: " in complaint
+        assert said in complaint
+
+
 def test_a_text_ends_with_a_sentence_unless_it_is_not_to_be_mended(arasuji_, run):
     line = ("generate", run, "A baker", "-n", 8, "--max-length", 30, "--json")
     mended, plain = texts(arasuji_(*line)), texts(arasuji_(*line, "--no-mend"))
@@ -45,14 +66,15 @@ def test_a_variation_keeps_the_first_sentence(arasuji_, run):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (("--words", "120..80"), "smaller number first"),
+        (("--words", "120..80"), "the smaller number comes first"),
         (("--words", "80"), "such as 80..120"),
         (("--with", "..."), "holds no word"),
         (("--without", ""), "holds no word"),
         (("--with", "sea", "--without", "Sea"), "is not to"),
         (("--from", "One sentence."), "cannot fill"),
         (("--variations", "Short."), "needs a text of 8 words"),
-        (("--variations", "A text that has more words than eight of them.", "--words", "8..9"), "leave others out"),
+        (("A baker", "--variations", "A text that has more words than eight of them."), "leave other prompts out"),
+        (("--words", "8..9", "--max-length", "20"), "leave --max-length out"),
         (("--guidance", "2", "--num-beams", "3"), "guidance 2 is for texts that are drawn"),
     ],
 )

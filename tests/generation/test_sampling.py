@@ -331,3 +331,11 @@ def test_temperature_towards_zero_draws_the_likeliest():
     greedy = shaped(scores, [[]] * ROWS, [0] * ROWS, SamplingConfig(temperature=0), END, [])
     tokens = draw(spread(cold), numbers(range(ROWS)))
     assert torch.equal(tokens, spread(greedy).argmax(-1))
+
+
+@pytest.mark.parametrize("size", [4096, 50_257, 151_936])
+def test_the_nucleus_of_a_flat_row_is_found_where_hardly_any_token_is_left_out(size):
+    for p in (0.9, 0.999, 0.9999999):
+        kept = torch.isfinite(sampling.keep_top_p(torch.zeros(2, size), p)).sum(1).tolist()
+        assert kept[0] == kept[1]
+        assert abs(kept[0] - p * size) <= 1

@@ -6,6 +6,7 @@ import re
 from itertools import pairwise
 
 import pytest
+import torch
 from conftest import small_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,12 +17,14 @@ from arasuji.corpus.index import numbered
 from arasuji.corpus.script import count_words, words_of
 from arasuji.corpus.sentences import is_final
 from arasuji.corpus.suffixes import sorted_suffixes
-from arasuji.errors import OptionError
+from arasuji.errors import OptionError, PromptError
 from arasuji.generation.decode import decode
+from arasuji.generation.ending import endings_of
 from arasuji.generation.mending import DoubledWords, after
 from arasuji.generation.pieces import pieces_of
 from arasuji.generation.texts import Options, Request, Sample
 from arasuji.generation.wishes import Wishes, processors_for
+from arasuji.tokenizers import word
 
 FAMILIES = ["lstm", "transformer", "ngram"]
 
@@ -126,14 +129,70 @@ def test_without_mends_the_model_writes_as_it_likes(model, bpe):
 @pytest.mark.parametrize(
     ("wishes", "said"),
     [
-        (Wishes(words=(120, 80)), "smaller number first"),
-        (Wishes(words=(0, 80)), "from 1 word on"),
-        (Wishes(required=("Sea",), without=("sea",)), "is to stand in the text, and is not to"),
+        ({"words": (120, 80)}, "the smaller number comes first"),
+        ({"words": (0, 80)}, "1 or more"),
+        ({"words": "20..30"}, "the smallest and the largest number"),
+        ({"words": (1, 2), "required": "a very old harbour"}, "4 words are to stand in the text"),
+        ({"required": ("Sea",), "without": ("sea",)}, "'Sea' is to stand in the text, and 'sea' is not to"),
+        ({"required": "the old bellows", "without": " OLD "}, "'OLD' is not to"),
     ],
 )
 def test_wishes_that_contradict_each_other_are_refused(wishes, said):
     with pytest.raises(OptionError, match=said):
-        wishes.check()
+        Wishes(**wishes)
+
+
+def test_a_single_word_may_be_given_as_it_is_in_any_form_of_its_accents():
+    assert Wishes(required="harbour").required == ("harbour",)
+    assert Wishes(without="Cafe\u0301").without == ("Café",)
+
+
+def test_a_word_that_must_stand_in_the_text_may_be_a_doubled_one(model, bpe):
+    for sample in written(model, bpe, Wishes(required="bye bye"), n=2):
+        assert ("bye", "bye") in pairwise(words_of(sample.text))
+
+
+def test_a_word_that_is_kept_out_of_all_texts_cannot_be_asked_for(bpe):
+    with pytest.raises(OptionError, match="'harbour' is to stand in the text, and is kept out"):
+        processors_for(Wishes(required="harbour"), pieces_of(bpe), names=("harbour",))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words", "said"),
+    [
+        ("A baker and his two sons", (2, 4), "the prompt has 6 words, and 4"),
+        ("", (300, 400), "room for 200 more tokens"),
+    ],
+)
+def test_a_length_that_a_prompt_cannot_have_is_refused(bpe, prompt, words, said):
+    with pytest.raises(PromptError, match=said):
+        written(small_model("lstm", bpe), bpe, Wishes(words=words), [prompt], 1)
+
+
+def test_a_text_that_must_go_on_begins_no_line_where_it_would_have_ended(bpe):
+    endings = endings_of(pieces_of(bpe))
+    scores = torch.zeros(bpe.vocabulary_size)
+    endings.go_on(scores.index_fill_(0, torch.tensor([bpe.end_id]), 1.0))
+    assert set(endings.lines.tolist()) == {
+        token for token in range(len(scores)) if bpe.decode([token]) in ("\n", "\n\n")
+    }
+    assert torch.isinf(scores[[bpe.end_id, *endings.lines.tolist()]]).all()
+    scores = torch.zeros(bpe.vocabulary_size).index_fill_(0, torch.tensor([bpe.end_id]), -1.0)
+    endings.go_on(scores)
+    assert torch.isinf(scores).nonzero().tolist() == [[bpe.end_id]]
+
+
+def test_a_model_of_words_ends_with_a_sentence_too(starter_texts):
+    words = word.build(word.Config(min_count=3), starter_texts)
+    model = small_model("lstm", words)
+    for sample in written(model, words, Wishes(), n=8, max_length=60):
+        assert sample.finished
+        assert is_final(sample.text) or sample.tokens < 40
+        assert sample.text.count('"') % 2 == 0
+    for sample in written(model, words, Wishes(words=(20, 30)), n=8):
+        assert sample.finished
+        assert is_final(sample.text)
+        assert 20 <= count_words(sample.text) <= 30
 
 
 @pytest.mark.parametrize("wishes", [Wishes(required=("...",)), Wishes(without=("  ",))])

@@ -58,7 +58,8 @@ class Writer:
                 count, whole = count + 1, whole + len(line)
             rest = file.seek(0, os.SEEK_END) - whole
             file.seek(whole)
-            if b"\n" in file.read(rest):
+            left = file.read(rest)
+            if b"\n" in left or (other and _is_json(left)):  # what a kill leaves is the beginning of an object
                 raise OptionError(f"{self.path}, line {count + 1} {other}: choose another --out, or do not --resume")
             file.truncate(whole)
         return count
@@ -80,6 +81,14 @@ class Writer:
                 except OSError:  # the disk is full: an incomplete line is deleted
                     file.truncate(before)
                     raise
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json_.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def origin(trained: Any, sampling: SamplingConfig, corpus: Corpus | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from arasuji.cli.listing import asking
 from arasuji.cli.terminal import show_json, working
 
 
@@ -30,5 +31,5 @@ def average(
         show_json({"run": str(out), "runs": runs, "bits_per_byte": line["bits_per_byte"]})
         return
     print(f"mean       {line['bits_per_byte']:.3f} bits per byte on the validation split")
-    print(f"next       arasuji generate {shlex.quote(str(out))} 'After years'")
+    print(f"next       {asking(out)}")
     print(f"           arasuji evaluate {shlex.quote(str(out))}")

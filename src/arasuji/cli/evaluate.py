@@ -73,19 +73,22 @@ def evaluate(
         raise OptionError(f"{run} does not know its corpus: say --corpus DIR or --texts FILE")
     records = read if read is not None else opened.split(split) if opened else []
     names = None
-    if fields and fields != "all":
+    if fields is not None and fields != "all":
         names = [] if fields == "none" else [name.strip() for name in fields.split(",")]
     with working(f"opening {run}"):
         trained = with_shots(api.load(run, "auto"), opened, shots, seed)
     if read is None and trained.predicts == "title":
         records = [record for record in records if record.metadata.get("title")]
+    told = [*trained.fields] if names is None else names
     groups = [record.group for record in records]
     with working(f"scoring {len(records):,} texts"):
         score = api.evaluate(trained, records, groups, opened.train if opened else (), names)
     if json:
-        show_json(_as_json(score) | {"shots": [record.id for record in trained.shots.records]})
+        show_json(_as_json(score) | {"told": told, "shots": [record.id for record in trained.shots.records]})
         return
     _show(score, str(texts) if texts else f"the {split} split of {corpus or trained.facts['corpus']['folder']}")
+    if trained.fields:
+        print(f"told of each: {', '.join(told) or 'nothing'}")
     if shots:
         print(
             f"each was scored after {shots} texts of the training split: {len(trained.shots.ids):,} tokens, not counted"

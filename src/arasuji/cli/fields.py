@@ -47,6 +47,4 @@ def asked_wishes(
     if words is not None and not found:
         raise OptionError(f"--words takes A..B, such as 80..120, not {words!r}")
     asked = (int(found[1]), int(found[2])) if found else None
-    wishes = Wishes(tuple(required or ()), tuple(without or ()), asked, names=not no_known_names, mended=mend)
-    wishes.check()
-    return wishes
+    return Wishes(required or (), without or (), asked, names=not no_known_names, mended=mend)

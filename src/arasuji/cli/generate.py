@@ -16,8 +16,8 @@ from arasuji.cli.copied import CopyReport
 from arasuji.cli.fields import AnyGenre, Field, Genre, Title, Type, Year, asked_fields, asked_wishes
 from arasuji.cli.prompts import prompts_in
 from arasuji.cli.shots import Shots, with_shots
-from arasuji.cli.terminal import Flowing, show_json, working
-from arasuji.errors import OptionError
+from arasuji.cli.terminal import COLUMNS, Flowing, clipped, show_json, working
+from arasuji.errors import ArasujiError, OptionError
 from arasuji.speech import say, silence
 
 if TYPE_CHECKING:
@@ -37,7 +37,10 @@ def generate(
     ] = None,
     prompts_file: Annotated[
         Path | None,
-        Option(help='A file with a prompt on each line; in FILE.jsonl an object, {"prompt": ..., "title": ...}'),
+        Option(
+            help="A file with a prompt on each line; in FILE.jsonl an object with the prompt and the fields that a run "
+            'can be told, all of them optional: {"prompt": ..., "title": ..., "genres": [...]}'
+        ),
     ] = None,
     title: Title = None,
     genre: Genre = None,
@@ -48,12 +51,16 @@ def generate(
     first: Annotated[
         str | None, Option("--from", help="The first sentence, for a run that fills the middle (pretrained-fill)")
     ] = None,
-    last: Annotated[str | None, Option("--to", help="The last sentence, for such a run")] = None,
+    last: Annotated[
+        str | None, Option("--to", help="The last sentence, for such a run; one of the two is enough")
+    ] = None,
     required: Annotated[
-        list[str] | None, Option("--with", metavar="WORD", help="A word, or several, that the text must have")
+        list[str] | None,
+        Option("--with", metavar="WORD", help="A word or a phrase that the text must have; may be given several times"),
     ] = None,
     without: Annotated[
-        list[str] | None, Option("--without", metavar="WORD", help="A word, or several, that it must not have")
+        list[str] | None,
+        Option("--without", metavar="WORD", help="One that its new part must not have; may be given several times"),
     ] = None,
     words: Annotated[
         str | None, Option(metavar="A..B", help="The text ends by itself when it has A to B words, such as 80..120")
@@ -62,7 +69,10 @@ def generate(
         bool, Option("--no-known-names", help="Write no title of a training text, and no name that few of them have")
     ] = False,
     variations: Annotated[
-        str | None, Option(metavar="TEXT", help="Vary TEXT: keep its first sentence, its length and what it is about")
+        str | None,
+        Option(
+            metavar="TEXT", help="Begin as TEXT does (its first sentence), write as many words, and some of its words"
+        ),
     ] = None,
     mend: Annotated[
         bool,
@@ -127,9 +137,12 @@ def generate(
         "guidance": guidance,
         "num_beams": num_beams,
     }
-    if variations is not None and (prompts or prompts_file or words or required):
-        raise OptionError("--variations takes its prompt, its words and its length from the text: leave others out")
-    beginnings = [*(prompts or []), *(prompts_in(prompts_file) if prompts_file else [])] or [""]
+    if variations is not None and (prompts or prompts_file):
+        raise OptionError("--variations begins with the first sentence of its text: leave other prompts out")
+    if words is not None and max_length is not None:
+        raise OptionError("--words says how long a text is: leave --max-length out")
+    in_file = prompts_in(prompts_file) if prompts_file else {}
+    beginnings = [*(prompts or []), *in_file.values()] or [""]
     fields = asked_fields(title, genre, year, type, field)
     fields |= {name: text for name, text in (("from", first), ("to", last)) if text is not None}
     wishes = asked_wishes(required, without, words, no_known_names, mend)
@@ -143,16 +156,21 @@ def generate(
         from arasuji import api
         from arasuji.corpus import Corpus
         from arasuji.corpus.suffixes import suffixes_of
+        from arasuji.generation.ending import LEAST_ROOM
         from arasuji.writing import corpus_of_copies
 
         if variations is not None:
             prompt, varied = api.variation_of(variations)
-            beginnings, wishes = [prompt], replace(wishes, words=varied.words, like=varied.like)
+            beginnings, wishes = [prompt], replace(wishes, words=wishes.words or varied.words, like=varied.like)
         opened = _corpus(run, corpus) if shots else None
         trained = with_shots(api.load(run, None if precision == "auto" else precision), opened, shots, seed)
-    asked = api.check_prompts(trained, beginnings, fields, any_genre)
+    asked = _checked_prompts(api, trained, beginnings, fields, any_genre, prompts_file, [*in_file])
     if sampling.guidance != 1 and not any(own for _, own in asked):
         say("note: --guidance changes nothing here, since the model is told no fields")
+    if trained.predicts == "title":
+        say(f"note: {run} proposes titles: arasuji title {run} TEXT")
+    if mend and max_length is not None and max_length < LEAST_ROOM:
+        say(f"note: fewer than {LEAST_ROOM} tokens have no room for a sentence, so texts end in the middle of one")
     folder = corpus_of_copies(trained, corpus)
     with working("reading the training split"):
         known = Corpus.load(folder) if folder else None
@@ -164,7 +182,7 @@ def generate(
         wished = json_.loads(json_.dumps(asdict(wishes)))  # a tuple becomes a list
         writer.of = origin(trained, sampling, opened) | {"copying": copying, "wishes": wished}
     done = writer.written(asked, n, seed) if writer and resume else 0
-    samples, count, copies = [], 0, CopyReport(known.train if known else [], done)
+    samples, count, copies = [], done, CopyReport(known.train if known else [], done)
     settings = {"n": n, "seed": seed, "sampling": sampling, "fields": fields, "any_genre": any_genre}
     settings |= {"longest_copy": most, "redraw": redraw, "corpus": folder, "wishes": wishes}
     for sample in _written(api, trained, beginnings, settings, done, silent=json, kept=writer is not None):
@@ -179,7 +197,29 @@ def generate(
         show_json({"samples": samples, "shots": [record.id for record in trained.shots.records]})
     copies.tell()
     if out:
-        say(f"{count} appended to {out}")
+        say(f"{count - done} appended to {out}")
+
+
+def _checked_prompts(
+    api: Any,
+    trained: Any,
+    beginnings: list[Any],
+    fields: dict[str, Any],
+    any_genre: bool,
+    path: Path | None,
+    lines: list[int],
+) -> list[tuple[str, dict[str, Any]]]:
+    """`api.check_prompts`; an error names the line of the file with the prompt. The last prompts are those of its
+    `lines`."""
+    asked, first = [], len(beginnings) - len(lines)
+    for i, prompt in enumerate(beginnings):
+        try:
+            asked += api.check_prompts(trained, prompt, fields, any_genre)
+        except ArasujiError as error:
+            if i < first:
+                raise
+            raise type(error)(f"{path}, line {lines[i - first]}: {error}") from error
+    return asked
 
 
 def _corpus(run: str, folder: Path | None) -> Corpus | None:
@@ -211,14 +251,17 @@ def _written(
 ) -> Iterator[Any]:
     """Yield the samples after the first `done`, and print each unless `silent`. A single text is printed on a terminal
     while it is written. After stdout is closed (`| head`), only samples that are `kept` in a file are still written."""
-    alone = len(beginnings) * settings["n"] == 1 and not done
+    alone, number = len(beginnings) * settings["n"] == 1 and not done, done
     if alone and settings["sampling"].num_beams == 1 and sys.stdout.isatty() and not silent:
         yield _stream(api, trained, beginnings[0], settings)
         return
     for sample in api.generate(trained, beginnings, skip=done, **settings):
+        number += 1
         if not silent:
             try:
                 flow = Flowing()
+                if flow.width and not alone:
+                    flow.add(clipped(f"── {number} {_told(sample)}", COLUMNS) + "\n")
                 flow.add(sample.text + "\n")
                 flow.end()
             except BrokenPipeError:
@@ -226,6 +269,12 @@ def _written(
                     raise
                 silence(sys.stdout.fileno())
         yield sample
+
+
+def _told(sample: Any) -> str:
+    """What the model was told of a text, in a line."""
+    values = (value if isinstance(value, list) else [value] for value in sample.fields.values())
+    return " · ".join(", ".join(map(str, several)) for several in values)
 
 
 def _stream(api: Any, trained: Any, prompt: str | dict[str, Any], settings: dict[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import textwrap
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -140,19 +141,28 @@ def _show_run(path: Path, row: _Row) -> None:
     table("", RUN_COLUMNS, [row.cells], left=3)
     fields = RunDirectory(path).facts.told if row.cells[1] != DAMAGED else {}
     for name, values in fields.items():
-        several = ", ".join(f"{value} ({texts:,})" for value, texts in values.items())
+        ordered = sorted(values.items()) if all(value.isdigit() for value in values) else values.items()
+        several = ", ".join(f"{value} ({texts:,})" for value, texts in ordered)
         lines = textwrap.wrap(several or "anything", COLUMNS - 11, break_on_hyphens=False)
         print("\n           ".join([f"{name:<10} {lines[0]}", *lines[1:]]))
-    predicts = RunDirectory(path).facts.experiment.document.predicts if fields else "text"
+    print(f"next       {asking(path)}")
+
+
+def asking(path: Path) -> str:
+    """The command that writes with a run, with what it can be told."""
+    from arasuji.runs import RunDirectory
+
+    run, facts = shlex.quote(str(path)), RunDirectory(path).facts
+    predicts = facts.experiment.document.predicts
     if predicts == "title":
-        print(f"next       arasuji title {path} TEXT")
-    elif predicts == "middle":
-        print(f"next       arasuji generate {path} --from SENTENCE --to SENTENCE")
-    elif fields:
-        option = "--genre NAME" if "genres" in fields else f"--field {next(iter(fields))}=VALUE"
-        print(f"next       arasuji generate {path} {option}")
-    else:
-        print(f"next       arasuji generate {path} 'After years'")
+        return f"arasuji title {run} TEXT"
+    if predicts == "middle":
+        return f"arasuji generate {run} --from SENTENCE --to SENTENCE"
+    for name in sorted(facts.told, key=lambda name: name != "genres"):
+        option = {"genres": "--genre "}.get(name, f"--field {name}=")
+        if values := facts.told[name]:
+            return f"arasuji generate {run} {option}{shlex.quote(next(iter(values)))}"
+    return f"arasuji generate {run} 'After years'"
 
 
 class _Row(NamedTuple):

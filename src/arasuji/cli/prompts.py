@@ -7,17 +7,21 @@ from typing import Any
 
 from arasuji.errors import SourceError
 
+EXAMPLE = '{"prompt": "In Osaka", "title": "Rust Angels", "genres": ["Mecha", "Military"]}'
+OPTIONS = {"with", "without", "words", "seed", "temperature", "guidance"}
+"""What may be taken for a field."""
 
-def prompts_in(path: Path) -> list[str | dict[str, Any]]:
-    """The prompts of a file: its lines, or those of a .jsonl file as JSON objects."""
+
+def prompts_in(path: Path) -> dict[int, str | dict[str, Any]]:
+    """The prompts of a file by the numbers of their lines: the lines, or those of a .jsonl file as JSON objects."""
     try:
         lines = path.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"cannot read the prompts in {path}: {error}") from error
-    prompts: list[str | dict[str, Any]] = []
+        raise SourceError(f"cannot read the prompts in {path}: {getattr(error, 'strerror', error)}") from error
+    prompts: dict[int, str | dict[str, Any]] = {}
     for number, line in enumerate(lines, 1):
         if line.strip():
-            prompts.append(_object(line, path, number) if path.suffix == ".jsonl" else line)
+            prompts[number] = _object(line, path, number) if path.suffix == ".jsonl" else line
     if not prompts:
         raise SourceError(f"{path} holds no prompts: write one a line")
     return prompts
@@ -30,7 +34,10 @@ def _object(line: str, path: Path, number: int) -> dict[str, Any]:
     try:
         found = parse_json(line.encode())
     except ValueError as error:
-        raise SourceError(f"{path}, line {number} is not JSON: {error}") from error
+        why = getattr(error, "msg", error)  # json counts lines of its own
+        raise SourceError(f"{path}, line {number} is not JSON: {why}") from error
     if not isinstance(found, dict) or not isinstance(found.get("prompt", ""), str):
-        raise SourceError(f'{path}, line {number}: an object with a "prompt" that is a text is wanted, and fields')
+        raise SourceError(f"{path}, line {number}: write an object, such as {EXAMPLE}")
+    for name in found.keys() & OPTIONS:
+        raise SourceError(f"{path}, line {number}: {name!r} is an option of all texts of a call: --{name}")
     return found

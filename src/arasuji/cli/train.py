@@ -13,6 +13,7 @@ from typer import Argument, Option
 
 from arasuji import processes
 from arasuji.cli.complete import presets
+from arasuji.cli.listing import asking
 from arasuji.cli.terminal import show_json
 from arasuji.speech import say
 
@@ -68,7 +69,7 @@ def train(
         return
     run = shlex.quote(str(out))
     print(f"best       {at.best_bits:.3f} bits per byte on the validation split, at step {at.best_step:,}")
-    print(f"next       arasuji generate {run} 'After years'")
+    print(f"next       {asking(out)}")
     print(f"           arasuji evaluate {run}")
 
 

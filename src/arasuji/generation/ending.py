@@ -13,6 +13,7 @@ from torch import Tensor
 
 from arasuji.corpus.script import count_words, is_unspaced
 from arasuji.corpus.sentences import is_final, only_closes
+from arasuji.errors import PromptError
 from arasuji.generation.pieces import Pieces
 from arasuji.generation.processors import NEVER, Processor
 
@@ -23,8 +24,9 @@ TOKENS_PER_WORD = 1.5
 """How many tokens a word of a synopsis has, about."""
 LIKELIER = 6.0
 """What is added at last to the score of the marks that end a sentence."""
-FORCED = 100.0
-"""What is added to the score of a token that is the only one to come next, unless it is forbidden."""
+FORCED = 1e4
+"""Where some tokens are the only ones to come next, unless they are forbidden, the scores of the others are lower by
+this. It is far more than scores differ, also after a temperature of 100."""
 LEAST_ROOM = 30
 """A text of fewer tokens has hardly room for a sentence, and is left as it is."""
 
@@ -51,6 +53,23 @@ class Endings:
         beginning = [t for t, text in texts.items() if text is None or _begins_word(text)]
         self.beginning = torch.tensor(beginning, dtype=torch.int64)
         """Those that begin another word, or may."""
+        lines = [t for t, text in texts.items() if text and not text.strip() and "\n" in text]
+        self.lines = torch.tensor(lines, dtype=torch.int64)
+        """Those that begin a new line, and are nothing else."""
+
+    def go_on(self, scores: Tensor) -> None:
+        """Forbid the end. Where it was the likeliest, no new line follows in its place either."""
+        if scores.argmax() == self.end_id:
+            scores[self.lines.to(scores.device)] = NEVER
+        scores[self.end_id] = NEVER
+
+
+def force(scores: Tensor, tokens: Tensor | int) -> None:
+    """Let one of the tokens come next, unless all of them are forbidden. Their own scores stay as they are, so that
+    beams can be compared."""
+    kept = scores[tokens].clone()
+    scores -= FORCED
+    scores[tokens] = kept
 
 
 def _begins_word(text: str) -> bool:
@@ -72,10 +91,20 @@ class Ending(Processor):
         """Whether a sentence has ended."""
         self.over = 0
         """For how many tokens there has been no room for another word."""
+        self.known = 0.0
+        """The number of words that stand after the new part."""
 
-    def begin(self, tokens: Sequence[int], text: str, room: int) -> None:
+    def begin(self, tokens: Sequence[int], text: str, room: int, ending: str = "") -> None:
         self.room, self.before, self.prompt = room, text, tokens
         self.ended = is_final(text)
+        if self.range:
+            low, high = self.range
+            self.known = count_words(ending)
+            least = low - count_words(text) - self.known
+            if count_words(text) + self.known > high:
+                raise PromptError(f"the prompt has {count_words(text) + self.known:g} words, and {high} are asked for")
+            if least > room:
+                raise PromptError(f"the model has room for {room} more tokens, and {least:g} more words are asked for")
 
     def read(self, token: int) -> None:
         if token in self.endings.final:
@@ -95,12 +124,13 @@ class Ending(Processor):
     def __call__(self, scores: Tensor, new: int) -> None:
         end, left, within = self.endings.end_id, self._words_of_room(new), True
         if self.range:
-            count = count_words(self.before + self.endings.tokenizer.continuation([*self.prompt], self.written))
+            new_text = self.endings.tokenizer.continuation([*self.prompt], self.written)
+            count = count_words(self.before + new_text) + self.known
             within, left = count >= self.range[0], min(left, self.range[1] - count)
         if not within:
-            scores[end] = NEVER
+            self.endings.go_on(scores)
         elif self.ended and left < SENTENCE:
-            scores[end] += FORCED
+            force(scores, end)
         elif self.ended:  # all sentences' ends that are still possible are equally likely to be the last
             chance = 1 / (1 + left / SENTENCE)
             wanted = scores.logsumexp(-1) + math.log(chance / (1 - chance))
@@ -113,7 +143,7 @@ class Ending(Processor):
         written to its end, unless all tokens are used up (`full`)."""
         stops = self.endings.stops.to(scores.device)
         if full:
-            scores[stops] += FORCED
+            force(scores, stops)
         elif left > 0:
             scores[stops] += LIKELIER * (1 - left / SENTENCE)
         else:
@@ -124,5 +154,5 @@ class Ending(Processor):
     def fork(self) -> Self:
         other = type(self)(self.endings, self.range)
         other.room, other.before, other.prompt, other.written = self.room, self.before, self.prompt, [*self.written]
-        other.ended, other.over = self.ended, self.over
+        other.ended, other.over, other.known = self.ended, self.over, self.known
         return other

@@ -47,6 +47,8 @@ class Request:
     seed: int
     prompt: str = ""
     """The beginning of the text, as it was given: the document holds it as tokens."""
+    after: str = ""
+    """The end of the text, where a model writes what stands before it."""
     without_fields: Document | None = None
     """The document without what the model is told: with it the settings' `guidance` is applied. Not with beams."""
     processors: tuple[Processor, ...] = ()
@@ -111,7 +113,7 @@ class _Text:
         self.stream = tokenizer.stream(self.prompt) if self.streamed else None
         processors = [*processors_of(self.config, tokenizer.end_id), *(p.fork() for p in request.processors)]
         for processor in processors:
-            processor.begin(self.prompt, request.prompt, self.room)
+            processor.begin(self.prompt, request.prompt, self.room, request.after)
         self.processors = [processors]
         """Those of each row."""
 

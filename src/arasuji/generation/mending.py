@@ -3,7 +3,7 @@ cut off or put in afterwards."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Self
 
@@ -39,6 +39,8 @@ class Marks:
         """The marks of each token that has some, in their order."""
         self.plain = {token for token in self.of if not any(c.isalnum() for c in pieces.piece(token) or "")}
         """Those of them without letters and digits."""
+        self.spaced = {token for token in self.plain if (pieces.piece(token) or "")[:1].isspace()}
+        """Those of these that begin with white space."""
         self.unopened, self.closing = lru_cache(self._unopened), lru_cache(self._closing)
 
     def _unopened(self, stack: str) -> list[int]:
@@ -48,7 +50,8 @@ class Marks:
     def _closing(self, stack: str) -> Tensor:
         """The tokens that close the last thing that is open, and open nothing."""
         found = [token for token in self.plain if after(stack, self.of[token]) == stack[:-1]]
-        return torch.tensor(found, dtype=torch.int64)
+        joined = [token for token in found if token not in self.spaced]
+        return torch.tensor(joined or found, dtype=torch.int64)
 
 
 def _marks(piece: str) -> str:
@@ -79,7 +82,7 @@ class Balanced(Processor):
         self.stack = ""
         """What would close the things that are open."""
 
-    def begin(self, tokens: Sequence[int], text: str, room: int) -> None:
+    def begin(self, tokens: Sequence[int], text: str, room: int, ending: str = "") -> None:
         for mark in _marks(text):
             found = after(self.stack, mark)
             self.stack = self.stack if found is None else found
@@ -113,8 +116,9 @@ class DoubledWords(Rule):
 
     longest = 1
 
-    def __init__(self, training: Suffixes | None) -> None:
-        self.allowed = lru_cache(1024)(lambda word: self._stands_in(training, word))
+    def __init__(self, training: Suffixes | None, wanted: Collection[str] = ()) -> None:
+        """`wanted` are words that may be doubled as well."""
+        self.allowed = lru_cache(1024)(lambda word: word in wanted or self._stands_in(training, word))
 
     @staticmethod
     def _stands_in(training: Suffixes | None, word: str) -> bool:

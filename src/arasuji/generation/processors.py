@@ -23,9 +23,9 @@ class Processor(ABC):
     def read(self, token: int) -> None:
         """Take note of a token that was written."""
 
-    def begin(self, tokens: Sequence[int], text: str, room: int) -> None:
+    def begin(self, tokens: Sequence[int], text: str, room: int, ending: str = "") -> None:
         """Take note of the row's prompt: its tokens, and the text that they were made of, of which some tokenizers do
-        not keep all words. At most `room` tokens can be written after it."""
+        not keep all words. At most `room` tokens can be written after it, and `ending` stands after those."""
         for token in tokens:
             self.read(token)
 

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from arasuji.corpus.script import count_words, is_open, is_unspaced, words_of
 from arasuji.errors import OptionError
-from arasuji.generation.ending import FORCED
+from arasuji.generation.ending import endings_of, force
 from arasuji.generation.pieces import Pieces
-from arasuji.generation.processors import NEVER
 from arasuji.generation.words import WordProcessor, Words
 from arasuji.tokenizers import Tokenizer
 
@@ -57,20 +56,22 @@ class RequiredWords(WordProcessor):
     def __init__(self, pieces: Pieces, phrases: Sequence[Phrase], most: int | None = None) -> None:
         """`most` is the largest number of words of the text, its prompt included."""
         super().__init__(pieces, ())
-        self.phrases, self.most = phrases, most
+        self.phrases, self.most, self.endings = phrases, most, endings_of(pieces)
         self.longest = max(len(phrase.words) for phrase in phrases)
         self.missing = list(phrases)
         self.room = 0
         """The number of new tokens within which all phrases must stand."""
+        self.last_room = 0
+        """That after which the text may end without a phrase that did not come, such as one that is forbidden."""
         self.since = 0
         """The number of new tokens when a phrase was written last."""
         self.rest: list[int] = []
         """The next tokens of a phrase that was begun."""
 
-    def begin(self, tokens: Sequence[int], text: str, room: int) -> None:
-        within = room if self.most is None else min(room, self.most - round(count_words(text)))
-        self.room = within - min(ENOUGH, within // 3)
-        super().begin(tokens, text, room)
+    def begin(self, tokens: Sequence[int], text: str, room: int, ending: str = "") -> None:
+        within = room if self.most is None else min(room, self.most - round(count_words(text) + count_words(ending)))
+        self.room, self.last_room = within - min(ENOUGH, within // 3), within
+        super().begin(tokens, text, room, ending)
 
     def read(self, token: int) -> None:
         super().read(token)
@@ -92,23 +93,28 @@ class RequiredWords(WordProcessor):
         return [phrase for phrase in self.missing if written[-len(phrase.words) :] != phrase.words]
 
     def changes_nothing(self, new: int) -> bool:
-        if not self.missing:
+        if self.rest:  # such as a quote that closes
+            return False
+        if not self.missing or new >= self.last_room:
             return True
         if len(left := self._left()) < len(self.missing):
             self.since = new
         return not left
 
     def __call__(self, scores: Tensor, new: int) -> None:
-        scores[self.pieces.tokenizer.end_id] = NEVER
+        self.endings.go_on(scores)
         if self.rest:
-            scores[self.rest[0]] += FORCED
+            force(scores, self.rest[0])
             return
         left = self._left()
         ids = torch.tensor([self._ids(phrase)[0] for phrase in left], device=scores.device).unique()
         needed = sum(len(phrase.apart) for phrase in left)
         span = max(1, min(SPAN, self.room // len(self.phrases)))
         share = min(1.0, (new - self.since) / span)
-        scores[ids] += FORCED if new >= self.room - needed else FIRST + (LAST - FIRST) * share
+        if new >= self.room - needed:
+            force(scores, ids)
+        else:
+            scores[ids] += FIRST + (LAST - FIRST) * share
 
     def forbidden(self, new: int) -> list[int]:
         return _continuing(self.pieces) if len(self._left()) < len(self.missing) and self.open else []
@@ -116,7 +122,7 @@ class RequiredWords(WordProcessor):
     def fork(self) -> Self:
         other = super().fork()
         other.missing, other.since, other.rest = self.missing, self.since, self.rest
-        other.room = self.room
+        other.room, other.last_room = self.room, self.last_room
         return other
 
     def _new(self) -> Self:

@@ -64,12 +64,13 @@ def _nucleus_of_many(shares: Tensor, p: Column) -> Tensor:
     rest = 1 - (float(p.max()) if isinstance(p, Tensor) else p)
     halves = HIGHEST_HALF - int(_half(torch.tensor(rest / size))) + 1
     place = (HIGHEST_HALF - _half(shares)).clamp(max=halves).long()  # 0 is the half of the largest shares
-    reached = shares.new_zeros(rows, halves + 1).scatter_add_(1, place, shares).cumsum(1)
+    exact = shares if shares.device.type == "mps" else shares.double()  # of many small shares; MPS has no float64
+    reached = torch.zeros_like(exact[:, :1]).expand(rows, halves + 1).scatter_add(1, place, exact).cumsum(1)
     last = (reached < p).sum(1, keepdim=True).clamp(max=halves)
     kept, (row, token) = place < last, (place == last).nonzero(as_tuple=True)
     counts = row.bincount(minlength=rows)
     column = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
-    few = shares.new_zeros(rows, int(counts.max())).index_put_((row, column), shares[row, token])
+    few = shares.new_zeros(rows, max(1, int(counts.max()))).index_put_((row, column), shares[row, token])
     needed = _nucleus(few, p, pad(reached, (1, 0)).gather(1, last)) & (few > 0)
     kept[row, token] = needed[row, column]
     return kept

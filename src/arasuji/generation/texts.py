@@ -76,12 +76,12 @@ class Options:
     def request(self, asked: Request, redrawn: int = 0, streamed: bool = False) -> engine.Request:
         """The request as the engine takes it, when it was drawn `redrawn` times before. Raises PromptError."""
         document = beginning_of(asked.prompt, asked.fields, self.tokenizer, self.format, self.shots)
-        before, _ = self._around(asked)
+        before, after = self._around(asked)
         untold = None
         if self.sampling.guidance != 1 and asked.fields:
             untold = beginning_of(asked.prompt, {}, self.tokenizer, self.format, self.shots)
         seed = asked.seed + redrawn * NEXT_SEED
-        return engine.Request(document, self.sampling, seed, before, untold, self.processors, streamed)
+        return engine.Request(document, self.sampling, seed, before, after, untold, self.processors, streamed)
 
     def sample(self, index: int, asked: Request, written: engine.Finished, redrawn: int = 0) -> Sample:
         """What was written for request number `index`."""

@@ -59,7 +59,7 @@ class WordProcessor(Forbidding):
         self.waiting: list[int] = []
         """The tokens after it, whose text is not."""
 
-    def begin(self, tokens: Sequence[int], text: str, room: int) -> None:
+    def begin(self, tokens: Sequence[int], text: str, room: int, ending: str = "") -> None:
         self._add(text.casefold())
         self.last = tokens[-1] if tokens and tokens[-1] not in self.pieces.tokenizer.unsettled else None
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from itertools import islice
 from typing import Any
 
 from arasuji.errors import OptionError, nearest
 
 NAMED = 8
 """An error names at most this many known values."""
+LIST = "`arasuji runs RUN` lists all"
 
 
 def told(
@@ -40,7 +40,7 @@ def told(
         values = [_value(name, value, known[name], any_genre) for value in (given if several else [given])]
         for value in values:
             if values.count(value) > 1:
-                raise OptionError(f"{name} {value!r} is given twice")
+                raise OptionError(f"the {_one(name)} {value!r} is given twice")
         found[name] = values if several else values[0]
     return found
 
@@ -51,15 +51,30 @@ def _value(name: str, value: Any, known: Mapping[str, int], anything: bool) -> s
         raise OptionError(f"{name} is a text or a number, or a list of these, and not {value!r}")
     text = str(value).strip()
     if not text:
-        raise OptionError(f"{name} has no value: leave it out, or say what it is")
+        raise OptionError(f"{name} is empty: write a text")
     if text in known:
         return text
     spelled = {other.casefold(): other for other in reversed([*known])}  # the most frequent spelling counts
     if known and text.casefold() not in spelled and not anything:
-        close = difflib.get_close_matches(text.casefold(), spelled, n=3, cutoff=0.5)
-        near = [spelled[one] for one in close] or list(islice(known, NAMED))
         raise OptionError(
-            f"no training text has the {'genre' if name == 'genres' else name} {text!r}; known are {', '.join(near)}"
-            f"{', …' * (not close and len(known) > NAMED)} (--any-genre goes on with it)"
+            f"no training text has the {_one(name)} {text!r}; {_hint(text, name, spelled)}; --any-genre goes on with it"
         )
     return spelled.get(text.casefold(), text)
+
+
+def _hint(text: str, name: str, spelled: Mapping[str, str]) -> str:
+    """What may be meant by a value that is not known. `spelled` has the known ones by themselves in small letters, the
+    most frequent one last."""
+    parts = [part.strip().casefold() for part in text.split(",")]
+    if len(parts) > 1 and all(part in spelled for part in parts):
+        return f"for several, say each {_one(name)} apart"
+    close = difflib.get_close_matches(text.casefold(), spelled, n=3, cutoff=0.5)
+    if close and not text.isdigit():
+        return f"did you mean {' or '.join(spelled[one] for one in close)}? {LIST}"
+    few = sorted([*spelled.values()][-NAMED:])
+    return f"known are {', '.join(few)}" + f", and others: {LIST}" * (len(spelled) > NAMED)
+
+
+def _one(name: str) -> str:
+    """What one value of a field is called."""
+    return "genre" if name == "genres" else name

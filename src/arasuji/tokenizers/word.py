@@ -150,7 +150,7 @@ class Word(Tokenizer):
     def piece(self, token: int) -> str | None:
         word = self.word_at[token]
         joined = SUFFIX.match(word) or any(word == second for _, second in HALVES)
-        return None if joined else " " + word
+        return None if joined else " " * (word not in CLOSING) + QUOTES.get(word, word)
 
     def stream(self, prompt: list[int]) -> Stream:
         stream = Words(self.word_at, {self.end_id, self.pad_id})
