@@ -1,10 +1,10 @@
 """How well runs obey that are told genres, and how the judge sees their texts, with several strengths of guidance.
 
-    python bench/obedience.py RUN... [--guidance 1 1.5 2 3] [--texts 300]
+    python bench/obedience.py RUN... [--guidance 1 1.5 2 3] [--temperature 1] [--texts 300]
 
-Each run writes texts for the genres of held-out texts and is told nothing else (temperature 1, top-p 0.95, without
-guard and mends). Lifts are those of `arasuji.evaluation.obedience`, in texts cut to 47 words; the judge tells 200 of
-the texts that have 40 words from as many training texts.
+Each run writes texts for the genres of held-out texts and is told nothing else (top-p 0.95, without guard and mends).
+Lifts are those of `arasuji.evaluation.obedience`, in texts cut to 47 words; the judge tells 200 of the texts that have
+40 words from as many training texts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from arasuji.evaluation.reader import Reader
 from arasuji.evaluation.task import labelled
 from arasuji.evaluation.texts import Texts
 
-SETTINGS = {"temperature": 1.0, "top_p": 0.95, "top_k": 0, "max_length": 120}
+SETTINGS = {"top_p": 0.95, "top_k": 0, "max_length": 120}
 WORDS, JUDGED_WORDS, JUDGED = 47, 40, 200
 
 
@@ -33,6 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+")
     parser.add_argument("--guidance", nargs="+", type=float, default=[1.0, 1.5, 2.0, 3.0])
+    parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--texts", type=int, default=300)
     chosen = parser.parse_args()
     print(processor())
@@ -47,7 +48,7 @@ def main() -> None:
     names, sets = [], []
     for model in models:
         for guidance in chosen.guidance:
-            settings = model.sampling.model_copy(update=SETTINGS | {"guidance": guidance})
+            settings = SETTINGS | {"temperature": chosen.temperature, "guidance": guidance}
             free = api.Wishes(mended=False)
             samples = api.generate(model, asked, sampling=settings, longest_copy=None, wishes=free)
             texts = [sample.text for sample in samples]

@@ -37,7 +37,9 @@ def test_a_reader_that_leaves_ends_nothing_but_what_it_read(ngram, tmp_path):
 
 
 def test_closed_streams_are_no_reason_to_fail(ngram, starter, tmp_path):
-    quiet = shell("$ARASUJI generate $RUN 'A baker' --max-length 5 --no-mend --out $OUT >&-", RUN=ngram, OUT=tmp_path / "a.txt")
+    quiet = shell(
+        "$ARASUJI generate $RUN 'A baker' --max-length 5 --no-mend --out $OUT >&-", RUN=ngram, OUT=tmp_path / "a.txt"
+    )
     assert (quiet.returncode, quiet.stderr) == (0, f"1 appended to {tmp_path / 'a.txt'}\n")
     assert (tmp_path / "a.txt").read_text("utf-8").startswith("A baker")
     deaf = shell("$ARASUJI prepare $SOURCE --out $OUT <&- 2>&-", SOURCE=starter, OUT=tmp_path / "corpus")

@@ -20,7 +20,7 @@ from arasuji.corpus.suffixes import sorted_suffixes
 from arasuji.errors import OptionError, PromptError
 from arasuji.generation.decode import decode
 from arasuji.generation.ending import endings_of
-from arasuji.generation.mending import DoubledWords, after
+from arasuji.generation.mending import Balanced, DoubledWords, after, marks_of
 from arasuji.generation.pieces import pieces_of
 from arasuji.generation.texts import Options, Request, Sample
 from arasuji.generation.wishes import Wishes, processors_for
@@ -100,6 +100,16 @@ def test_what_is_opened_is_closed_and_nothing_else_is(model, bpe):
             stack = after(stack, mark)
             assert stack is not None
         assert stack == ""
+
+
+def test_what_is_open_is_closed_before_a_new_line_begins(bpe):
+    row = Balanced(marks_of(pieces_of(bpe)))
+    row.begin([], 'He said "no', 10)
+    lines = [token for token in range(bpe.vocabulary_size) if bpe.decode([token]) in ("\n", "\n\n")]
+    scores = torch.zeros(bpe.vocabulary_size).index_fill_(0, torch.tensor(lines), 20.0)
+    row(scores, 0)
+    assert torch.isinf(scores[[bpe.end_id, *lines]]).all()
+    assert bpe.decode([int(scores.argmax())]) == '"'
 
 
 def test_no_word_is_doubled(model, bpe):

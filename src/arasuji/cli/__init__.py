@@ -14,7 +14,21 @@ from typing import Any
 import typer
 
 from arasuji import arguments, processes
-from arasuji.cli import average, compare, demo, evaluate, generate, inspect, listing, prepare, sweep, title, train, tune
+from arasuji.cli import (
+    average,
+    compare,
+    demo,
+    evaluate,
+    generate,
+    inspect,
+    listing,
+    prepare,
+    serve,
+    sweep,
+    title,
+    train,
+    tune,
+)
 from arasuji.cli.shown import show_streams
 from arasuji.errors import ArasujiError, out_of_memory
 from arasuji.speech import say, shown, silence, tell
@@ -54,6 +68,7 @@ for verb in (
     title.title,
     evaluate.evaluate,
     compare.compare,
+    serve.serve,
     listing.presets,
     listing.rules,
     listing.runs,

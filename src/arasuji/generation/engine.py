@@ -55,6 +55,8 @@ class Request:
     """Applied after those of the settings; each has read nothing yet."""
     streamed: bool = False
     """Whether each token has an event as it is written. With beams all text comes at the end."""
+    likeliest: int = 0
+    """How many of the likeliest tokens each event names."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Token:
     """By the model itself, before any setting."""
     rank: int
     """How many tokens the model itself finds likelier."""
+    likeliest: tuple[tuple[int, float], ...] = ()
+    """The likeliest tokens by the model itself, with their probabilities, as many as the text's request asks for."""
 
 
 @dataclass(frozen=True)
@@ -372,9 +376,14 @@ def _token_events(texts: list[_Text], by_model: Tensor) -> list[Token]:
     chosen = torch.tensor([text.written[-1] for text in texts], device=by_model.device)[:, None]
     own = by_model.gather(-1, chosen)
     probabilities, ranks = own.exp()[:, 0].tolist(), (by_model > own).sum(-1).tolist()
+    named = by_model.topk(max(text.request.likeliest for text in texts), sorted=True)
+    best = [
+        tuple(zip(ids[: text.request.likeliest], shares, strict=False))
+        for text, ids, shares in zip(texts, named.indices.tolist(), named.values.exp().tolist(), strict=True)
+    ]
     return [
-        Token(text.id, text.written[-1], text.stream.add(text.written[-1]), probability, rank)
-        for text, probability, rank in zip(texts, probabilities, ranks, strict=True)
+        Token(text.id, text.written[-1], text.stream.add(text.written[-1]), probability, rank, likeliest)
+        for text, probability, rank, likeliest in zip(texts, probabilities, ranks, best, strict=True)
         if text.stream
     ]
 

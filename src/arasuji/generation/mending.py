@@ -34,7 +34,9 @@ class Marks:
     """The tokens of a tokenizer that open or close something."""
 
     def __init__(self, pieces: Pieces) -> None:
-        self.end_id = pieces.tokenizer.end_id
+        lines = [token for token in pieces.all if "\n" in (text := pieces.piece(token) or "") and not text.strip()]
+        self.ends = torch.tensor([pieces.tokenizer.end_id, *lines], dtype=torch.int64)
+        """The end of a text, and the tokens that begin a new line and are nothing else."""
         self.of = {token: marks for token in pieces.all if (marks := _marks(pieces.piece(token) or ""))}
         """The marks of each token that has some, in their order."""
         self.plain = {token for token in self.of if not any(c.isalnum() for c in pieces.piece(token) or "")}
@@ -74,8 +76,8 @@ def after(stack: str, marks: str) -> str | None:
 
 
 class Balanced(Processor):
-    """Forbids to close what is not open, and to end before what is open is closed: the probability of the end is then
-    that of closing it."""
+    """Forbids to close what is not open, and to end, or to begin a new line, before what is open is closed: the
+    probability of these is then that of closing it. Marks that are no tokens of their own are not looked at."""
 
     def __init__(self, marks: Marks) -> None:
         self.marks = marks
@@ -99,8 +101,9 @@ class Balanced(Processor):
         closing = self.marks.closing(self.stack).to(scores.device)
         if len(closing):
             best = closing[scores[closing].argmax()]
-            scores[best] = torch.logaddexp(scores[best], scores[self.marks.end_id])
-            scores[self.marks.end_id] = NEVER
+            ends = self.marks.ends.to(scores.device)
+            scores[best] = torch.logaddexp(scores[best], scores[ends].logsumexp(-1))
+            scores[ends] = NEVER
 
     def forbidden(self, new: int) -> Sequence[int]:
         return self.marks.unopened(self.stack)

@@ -73,7 +73,7 @@ class Options:
     redraw: int = 0
     """How many times a text is drawn again that is `TOO_NEAR` to a training text, where anything is drawn."""
 
-    def request(self, asked: Request, redrawn: int = 0, streamed: bool = False) -> engine.Request:
+    def request(self, asked: Request, redrawn: int = 0, streamed: bool = False, likeliest: int = 0) -> engine.Request:
         """The request as the engine takes it, when it was drawn `redrawn` times before. Raises PromptError."""
         document = beginning_of(asked.prompt, asked.fields, self.tokenizer, self.format, self.shots)
         before, after = self._around(asked)
@@ -81,7 +81,9 @@ class Options:
         if self.sampling.guidance != 1 and asked.fields:
             untold = beginning_of(asked.prompt, {}, self.tokenizer, self.format, self.shots)
         seed = asked.seed + redrawn * NEXT_SEED
-        return engine.Request(document, self.sampling, seed, before, after, untold, self.processors, streamed)
+        return engine.Request(
+            document, self.sampling, seed, before, after, untold, self.processors, streamed, likeliest
+        )
 
     def sample(self, index: int, asked: Request, written: engine.Finished, redrawn: int = 0) -> Sample:
         """What was written for request number `index`."""

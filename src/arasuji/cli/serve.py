@@ -1,0 +1,48 @@
+"""`arasuji serve`: the studio, a local server."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+from arasuji.errors import OptionError
+from arasuji.speech import say
+
+LOCAL = {"127.0.0.1", "localhost", "::1"}
+
+
+def serve(
+    runs: Annotated[Path, Option(help="The folder of the runs")] = Path("runs"),
+    port: Annotated[int, Option(min=1, max=65535, help="The port")] = 8365,
+    host: Annotated[
+        str, Option(help="The address; another one than this machine's own needs --token, or ARASUJI_TOKEN")
+    ] = "127.0.0.1",
+    token: Annotated[bool, Option("--token", help="Make a token, which every request must have, and print it")] = False,
+) -> None:
+    """Serve the runs of a folder to programs on this machine: /v1/completions, as OpenAI's clients ask for it."""
+    secret = os.environ.get("ARASUJI_TOKEN") or (secrets.token_urlsafe(24) if token else "")
+    if host not in LOCAL and not secret:
+        raise OptionError(f"--host {host} lets other machines in: say --token too, which they then need")
+    try:
+        import uvicorn
+
+        from arasuji.studio.app import app_of
+    except ImportError as error:
+        raise OptionError("the studio needs FastAPI and uvicorn: pip install 'arasuji[serve]'") from error
+    try:
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise OptionError(f"{host}, port {port}: {error.strerror or error}; say another --port") from error
+    shown = f"[{host}]" if ":" in host else host
+    say(f"serving {runs} at http://{shown}:{port}/v1 (Ctrl-C ends it)")
+    if secret and not os.environ.get("ARASUJI_TOKEN"):
+        say(f"token      {secret}")
+    config = uvicorn.Config(
+        app_of(runs, port, secret), log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=2
+    )
+    uvicorn.Server(config).run(sockets=[listening])

@@ -1,0 +1,116 @@
+"""What keeps other pages and other people out of a local server: checked before any route sees a request."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Iterable
+from http.cookies import SimpleCookie
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MOST_BYTES = 2_000_000
+"""A request's body may have this size."""
+CONTENT_SECURITY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+LOCAL = ("127.0.0.1", "localhost", "[::1]")
+
+
+class Safety:
+    """Refuses requests of other sites, of who has no token where one is needed, and bodies that are no JSON or too
+    large."""
+
+    def __init__(self, app: ASGIApp, port: int, token: str = "") -> None:
+        """Without a token only requests to this machine's own names are answered."""
+        self.app, self.token = app, token
+        self.cookie = f"arasuji-{port}"
+        self.hosts = {f"{name}:{port}" for name in LOCAL}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":  # the lifespan; there are no web sockets
+            if scope["type"] == "lifespan":
+                await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if refused := self._refused(scope["method"], headers):
+            await _refuse(send, *refused)
+            return
+        size = 0
+
+        async def received() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > MOST_BYTES:
+                raise TooLargeError
+            return message
+
+        started = False
+
+        async def sent(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                if size > MOST_BYTES:  # the route took the error for one of its own
+                    raise TooLargeError
+                started = True
+                own = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    own.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self.app(scope, received, sent)
+        except TooLargeError:
+            if not started:
+                await _refuse(send, 413, f"a request may have {MOST_BYTES:,} bytes")
+
+    def _refused(self, method: str, headers: Headers) -> tuple[int, str] | None:
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if not self.token and host not in self.hosts:  # a name of another site that leads here (DNS rebinding)
+            return 403, f"this server answers to {', '.join(sorted(self.hosts))}, and not to {host!r}"
+        if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
+            return 403, f"a page of {origin!r} may not use this server"
+        if self.token and not self._has_token(headers):
+            return 401, "say the token: Authorization: Bearer TOKEN"
+        if int(headers.get("content-length") or 0) > MOST_BYTES:
+            return 413, f"a request may have {MOST_BYTES:,} bytes"
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if method in ("POST", "PUT", "PATCH", "DELETE") and kind != "application/json":
+            return 415, "send JSON: Content-Type: application/json"
+        return None
+
+    def _has_token(self, headers: Headers) -> bool:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and _same(given.strip(), self.token):
+            return True
+        cookie: SimpleCookie = SimpleCookie()
+        cookie.load(headers.get("cookie", ""))
+        return self.cookie in cookie and _same(cookie[self.cookie].value, self.token)
+
+
+class TooLargeError(Exception):
+    """A body has more bytes than it may have, whatever its header says."""
+
+
+def _same(given: str, token: str) -> bool:
+    return hmac.compare_digest(given.encode(), token.encode())
+
+
+async def _refuse(send: Send, status: int, message: str) -> None:
+    body = json.dumps({"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None}})
+    headers: Iterable[tuple[bytes, bytes]] = [
+        (b"content-type", b"application/json"),
+        *((name.lower().encode(), value.encode()) for name, value in HEADERS.items()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body.encode()})

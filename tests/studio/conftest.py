@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from arasuji import api
+from arasuji.studio.app import app_of
+
+
+@pytest.fixture(scope="session")
+def runs(corpus, tmp_path_factory) -> Path:
+    """A folder with a small LSTM, which can be told fields, and 5-grams."""
+    folder = tmp_path_factory.mktemp("served")
+    settings = ["tokenizer.size=400", "model.hidden=24", "model.embedding=16"]
+    list(api.train_events("lstm-control", corpus, folder / "told", max_steps=2, settings=settings))
+    list(api.train_events("ngram", corpus, folder / "ngram", settings=["tokenizer.size=400"]))
+    return folder
+
+
+class Server:
+    """A real server on a free port of this machine."""
+
+    def __init__(self, runs: Path, token: str = "") -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.app = app_of(runs, self.port, token)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.server = uvicorn.Server(uvicorn.Config(self.app, port=self.port, log_level="warning", ws="none"))
+        self.thread = threading.Thread(target=self.server.run)
+
+    def __enter__(self) -> Server:
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.01)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.server.should_exit = True
+        self.thread.join()
+
+    def until_idle(self) -> float:
+        """Wait until nothing is being written; returns the seconds that it took."""
+        began = time.monotonic()
+        while self.app.state.writers.writing:
+            assert time.monotonic() < began + 30
+            time.sleep(0.005)
+        return time.monotonic() - began
+
+
+@pytest.fixture(scope="session")
+def server(runs) -> Iterator[Server]:
+    with Server(runs) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def serve() -> type[Server]:
+    """What serves another folder, or with a token: `with serve(runs) as server`."""
+    return Server
