@@ -24,7 +24,7 @@ def serve(
     ] = "127.0.0.1",
     token: Annotated[bool, Option("--token", help="Make a token, which every request must have, and print it")] = False,
 ) -> None:
-    """Serve the runs of a folder to programs on this machine: /v1/completions, as OpenAI's clients ask for it."""
+    """Open the studio: a page on this machine where models write side by side, and /v1 for OpenAI's clients."""
     secret = os.environ.get("ARASUJI_TOKEN") or (secrets.token_urlsafe(24) if token else "")
     if host not in LOCAL and not secret:
         raise OptionError(f"--host {host} lets other machines in: say --token too, which they then need")
@@ -39,7 +39,7 @@ def serve(
     except OSError as error:
         raise OptionError(f"{host}, port {port}: {error.strerror or error}; say another --port") from error
     shown = f"[{host}]" if ":" in host else host
-    say(f"serving {runs} at http://{shown}:{port}/v1 (Ctrl-C ends it)")
+    say(f"serving {runs} at http://{shown}:{port} (OpenAI's clients: .../v1; Ctrl-C ends it)")
     if secret and not os.environ.get("ARASUJI_TOKEN"):
         say(f"token      {secret}")
     config = uvicorn.Config(

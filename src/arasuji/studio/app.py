@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 import arasuji
-from arasuji.studio import completions
+from arasuji.studio import completions, pages, write
 from arasuji.studio.safety import Safety
 from arasuji.studio.shelf import Shelf
 from arasuji.studio.writers import Writers
@@ -36,7 +36,8 @@ def app_of(runs: Path, port: int, token: str = "") -> FastAPI:
         openapi_url="/openapi.json",
     )  # fmt: skip
     app.state.shelf, app.state.writers = shelf, writers
-    app.include_router(completions.router)
+    for part in (completions, write, pages):
+        app.include_router(part.router)
     app.add_exception_handler(StarletteHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_middleware(Safety, port=port, token=token)
@@ -46,7 +47,7 @@ def app_of(runs: Path, port: int, token: str = "") -> FastAPI:
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StarletteHTTPException)
     detail: Any = error.detail
-    if not isinstance(detail, dict):
+    if not isinstance(detail, dict):  # of a route of the page
         detail = {"message": str(detail), "type": "invalid_request_error", "param": None, "code": None}
     return JSONResponse({"error": detail}, error.status_code, getattr(error, "headers", None))
 

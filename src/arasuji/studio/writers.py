@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator
-from typing import Self
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Self, TypeVar
 
 from arasuji.generation.engine import Event, Finished, Request
 from arasuji.speech import say
@@ -16,6 +17,9 @@ from arasuji.studio.shelf import Opened
 PERIOD = 0.02
 """Tokens are handed out at most every 20 milliseconds: for a fast model it takes longer to send a token than to write
 it."""
+
+
+T = TypeVar("T")
 
 
 class FullError(Exception):
@@ -68,6 +72,7 @@ class Writers:
         self.most = most
         self._streams: dict[tuple[int, int], Stream] = {}
         """By the engine and the number that it gave the text."""
+        self._jobs: deque[Callable[[], None]] = deque()
         self._work = threading.Event()
         self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -114,6 +119,25 @@ class Writers:
         self._work.set()
         return streams
 
+    async def run(self, work: Callable[[], T]) -> T:
+        """Compute something with a model, between two steps: models are used by one thread alone."""
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[T] = loop.create_future()
+
+        def answer(give: Callable[..., None], value: Any) -> None:
+            if not result.done():  # who asked may have left
+                give(value)
+
+        def job() -> None:
+            try:
+                loop.call_soon_threadsafe(answer, result.set_result, work())
+            except Exception as error:
+                loop.call_soon_threadsafe(answer, result.set_exception, error)
+
+        self._jobs.append(job)
+        self._work.set()
+        return await result
+
     def give_up(self, stream: Stream) -> None:
         if self._streams.pop((id(stream.opened.engine), stream.number), None):
             stream.opened.engine.cancel(stream.number)
@@ -124,6 +148,8 @@ class Writers:
         failed: dict[int, str] = {}
         told = 0.0
         while not self._closing:
+            while self._jobs:
+                self._jobs.popleft()()
             engines = {id(stream.opened.engine): stream.opened.engine for stream in list(self._streams.values())}
             working = {key: engine for key, engine in engines.items() if engine.busy or engine.waiting}
             for key, engine in working.items():
