@@ -60,6 +60,7 @@ def model_of(name: str, bits: float, accuracy: float | None = 0.7, charge: float
     return {
         "name": name,
         "shots": [],
+        "fields": [],
         "family": "lstm",
         "parameters": 123_456,
         "bits_per_byte": bits,
@@ -154,7 +155,7 @@ def report():
         "nearest": {"3": f"Glass Harbour {ODD}"},
         "genres": [["Comedy", 3090, 0.834], [f"Mecha {ODD}", 731, 0.912]],
         "meta": {
-            "seed": 7, "corpus": "f4621c12", "documents": 250, "prompts": 200, "seeds": 3, "layout": 5,
+            "seed": 7, "corpus": "f4621c12", "documents": 250, "prompts": 200, "seeds": 3, "layout": 6,
             "calibration_documents": 48, "recent": 41, "without_judge": "",
             "real_texts": {"test": 350, "train": 94},
             "scored_in": "bfloat16", "written_in": "int8",
@@ -247,6 +248,13 @@ def test_how_well_models_obey_is_shown_for_those_that_can_be_told_genres(report,
         assert figure in text
     assert "33.0 % / 10.0 %" in text
     assert "genre AUROC real texts lift lstm-small lift" in text
+
+
+def test_the_verdict_says_what_a_model_was_told(report):
+    assert not any("is told" in sentence for sentence in verdict(report))
+    report["models"][0]["fields"] = ["genres", "title"]
+    told = "lstm-small is told the genres and title of each text before it predicts or continues it"
+    assert f"{told}, and the others are not." in verdict(report)
 
 
 def test_the_verdict_says_how_clearly_genres_are_shown(report):

@@ -13,8 +13,9 @@ import pytest
 
 from arasuji import api
 
-LONG = {"model": "told", "prompt": "A baker", "max_tokens": 4000, "temperature": 0}
-"""A text that takes some seconds: the likeliest token of this model is never the end."""
+LONG = {"model": "told", "prompt": "A baker", "max_tokens": 4000, "min_tokens": 4000}
+"""A text that takes some seconds, since it may not end before."""
+SHORT = {"model": "told", "prompt": "A baker", "max_tokens": 1}
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def test_more_than_there_is_room_for_may_try_again(server, client):
     server.until_idle()
     with client.stream("POST", "/v1/completions", json=LONG | {"n": 32, "stream": True}) as full:
         assert full.status_code == 200
-        refused = client.post("/v1/completions", json=LONG | {"max_tokens": 1})
+        refused = client.post("/v1/completions", json=SHORT)
         assert refused.status_code == 429
         assert int(refused.headers["Retry-After"]) > 0
         done = threading.Event()
@@ -131,7 +132,7 @@ def test_more_than_there_is_room_for_may_try_again(server, client):
 
         def retry() -> None:
             patient = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=5)
-            texts.append(patient.completions.create(**LONG | {"max_tokens": 1}).choices[0].text)
+            texts.append(patient.completions.create(**SHORT).choices[0].text)
             done.set()
 
         thread = threading.Thread(target=retry)
@@ -207,7 +208,7 @@ def test_a_model_that_fails_while_it_writes_fails_alone_and_writes_again(runs, s
 
 
 def test_events_are_those_of_the_api(client):
-    with client.stream("POST", "/v1/completions", json=LONG | {"max_tokens": 3, "stream": True}) as answer:
+    with client.stream("POST", "/v1/completions", json=SHORT | {"stream": True}) as answer:
         lines = [line for line in answer.iter_lines() if line]
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert lines[-1] == "data: [DONE]"

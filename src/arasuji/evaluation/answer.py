@@ -96,6 +96,8 @@ class Answer(Part):
     family: str
     shots: list[str]
     """The ids of the training texts that stood in the model's context before each text."""
+    fields: list[str]
+    """The fields that it was told of each text."""
     parameters: int
     documents: ScoredDocuments
     recent: ScoredDocuments

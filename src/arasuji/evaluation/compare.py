@@ -169,6 +169,7 @@ def _model(
     return ComparedModel(
         name=row.title,
         shots=answer.shots,
+        fields=answer.fields,
         family=answer.family,
         parameters=answer.parameters,
         **dict(_likelihood(answer.documents)),
@@ -251,7 +252,7 @@ def _meta(command: str, corpus: Corpus, task: Task, beside: int, without_judge: 
     """What the figures depend on."""
     job, written_in = task.job, str(device.dtype(device.for_writing())).removeprefix("torch.")
     return Meta(
-        layout=5,
+        layout=6,
         command=command,
         corpus=corpus.hash,
         seed=job.seed,

@@ -112,6 +112,7 @@ def examine(model: str, job: Job) -> Iterator[dict[str, Any]]:
     answer = Answer(
         family=trained.facts["family"],
         shots=[record.id for record in trained.shots.records],
+        fields=[*trained.fields],
         parameters=trained.model.size()["parameters"],
         documents=_documents(scored),
         recent=_documents(_score(trained, charge, [test[i] for i in job.recent])),

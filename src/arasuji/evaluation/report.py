@@ -224,6 +224,8 @@ class ComparedModel(Likelihood):
     name: str
     shots: list[str]
     """The ids of the training texts that stood in its context before each text."""
+    fields: list[str]
+    """What it was told of each text, such as its title, before it predicted or continued it."""
     family: str
     parameters: Count
     recent: Likelihood | None
@@ -272,7 +274,7 @@ class Pair(Part):
 class Meta(Part):
     """What the figures depend on."""
 
-    layout: Literal[5]
+    layout: Literal[6]
     """The version of the report's fields; a report of another version is refused."""
     command: str
     corpus: str

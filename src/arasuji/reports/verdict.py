@@ -27,6 +27,7 @@ def verdict(report: Report) -> list[str]:
         *_obeyed(report.models),
         _copies(report.models, report.real),
         *([SHOTS] if any(model.shots for model in report.models) else []),
+        *_told(report.models),
         ONE_RUN,
     ]
 
@@ -91,6 +92,15 @@ def _unjudged(models: Sequence[ComparedModel], without_judge: str) -> list[str]:
         ]
     return [
         f"Only {share(m.samples.long_enough)} of the texts of {m.name} are long enough to be judged." for m in short
+    ]
+
+
+def _told(models: Sequence[ComparedModel]) -> list[str]:
+    return [
+        f"{model.name} is told the {listed(model.fields)} of each text before it predicts or continues it"
+        + (", and the others are not." if any(not other.fields for other in models) else ".")
+        for model in models
+        if model.fields
     ]
 
 

@@ -4,7 +4,7 @@ import { kept } from "./kept.js";
 import { events, get, post } from "./server.js";
 import { batch, computed, effect, html, signal } from "./vendor.js";
 
-const MOST_BITS = 6;
+const MOST_BITS = 4; // for each letter: tokens of different models can be compared by it
 const SETTINGS = [
   ["temperature", 0, 1.5, 0.05, "Higher takes unlikely words more often; 0 always takes the likeliest."],
   ["top_p", 0.05, 1, 0.05, "Only the likeliest words that together have this share are taken."],
@@ -181,7 +181,7 @@ export function Write() {
       </div>
       <${Settings} />
     </form>
-    <div class="scale">words that were sure <span></span> a surprise, ${MOST_BITS} bits and more; click a word to see what else could stand there</div>
+    <div class="scale">words that were sure <span></span> a surprise, ${MOST_BITS} bits a letter and more; click a word to see what else could stand there</div>
     <p class="unseen" role="status" aria-live="polite">${said.value}</p>
     <div class="lanes">${[0, 1].map((i) => html`<${Lane} key=${i} i=${i} />`)}</div>`;
 }
@@ -271,7 +271,7 @@ function Words({ i }) {
       place += token.text.length;
       const within = copied && copied.words > 4 && start < copied.end && place > copied.start;
       return html`<span key=${at} role="option" aria-selected=${own.at.value === at} class=${within ? "copied" : ""}
-        style=${{ "--surprise": Math.min(token.bits / MOST_BITS, 1).toFixed(2) }}
+        style=${{ "--surprise": Math.min(token.bits / Math.max(token.text.trim().length, 1) / MOST_BITS, 1).toFixed(2) }}
         title=${`${(100 * 2 ** -token.bits).toFixed(1)} %`} onClick=${() => own.busy.value || look(i, at)}>${token.text}</span>`;
     })}</div>`;
 }
