@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import uvicorn
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from arasuji import api
 from arasuji.studio.app import app_of
@@ -71,3 +74,38 @@ def client(server) -> Iterator[httpx.Client]:
 def serve() -> type[Server]:
     """What serves another folder, or with a token: `with serve(runs) as server`."""
     return Server
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM:
+        pytest.skip("no Chromium is installed")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def open_page(browser, server) -> Iterator[Callable[..., Page]]:
+    """Opens the page, in a window of its own. At the end no error may have been logged, of the policy or any other."""
+    contexts, problems = [], []
+
+    def opened(path: str = "/", **options: Any) -> Page:
+        contexts.append(browser.new_context(**options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(20_000)
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.goto(server.url + path)
+        return page
+
+    opened.problems = problems  # type: ignore[attr-defined]
+    yield opened
+    for context in contexts:
+        context.close()
+    assert problems == []

@@ -290,7 +290,7 @@ function Candidates({ i }) {
   if (!found) return html`<p class="hint">Looking…</p>`;
   const take = (row) => write([i], textOf(own, own.at.value) + row.text);
   return html`<div>
-    <h3>What else could stand in the place of “${word.trim()}”</h3>
+    <h2>What else could stand in the place of “${word.trim()}”</h2>
     <ol class="candidates">
       ${found.rows.map(
         (row) => html`<li key=${row.id}><button type="button" disabled=${row.ends || writing.value} style=${{ "--share": row.raw.toFixed(4) }} onClick=${() => take(row)}>
