@@ -123,6 +123,26 @@ def test_a_text_of_a_stranger_stays_a_text(open_page):
     assert page.locator(".text img, .text script").count() == 0
 
 
+def test_a_text_that_was_kept_is_on_the_desk_where_it_is_edited_and_deleted(open_page):
+    page = open_page()
+    write(page)
+    text = texts(page)[1].strip()
+    lane = page.locator(".lane").nth(1)
+    lane.get_by_role("button", name="Keep").click()
+    expect(lane.get_by_role("button", name="Kept")).to_be_disabled()
+    page.get_by_role("link", name="Desk").click()
+    own = page.locator(".kept textarea").last
+    expect(own).to_have_value(text)
+    own.fill("Another end.")
+    page.get_by_role("button", name="Save the change").last.click()
+    page.reload()
+    own = page.locator(".kept textarea").last
+    expect(own).to_have_value("Another end.")
+    count = page.locator(".kept").count()
+    page.get_by_role("button", name="Delete").last.click()
+    expect(page.locator(".kept")).to_have_count(count - 1)
+
+
 def test_an_error_is_said_where_it_belongs(open_page):
     page = open_page()
     expect(page.get_by_label("Genres")).to_be_visible()

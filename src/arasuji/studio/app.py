@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 import arasuji
-from arasuji.studio import completions, pages, write
+from arasuji.studio import completions, desk, pages, write
 from arasuji.studio.safety import Safety
 from arasuji.studio.shelf import Shelf
 from arasuji.studio.writers import Writers
@@ -35,8 +35,8 @@ def app_of(runs: Path, port: int, token: str = "") -> FastAPI:
         title="arasuji", version=arasuji.__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
         openapi_url="/openapi.json",
     )  # fmt: skip
-    app.state.shelf, app.state.writers = shelf, writers
-    for part in (completions, write, pages):
+    app.state.shelf, app.state.writers, app.state.desk = shelf, writers, desk.Desk(runs / "desk.sqlite")
+    for part in (completions, write, desk, pages):
         app.include_router(part.router)
     app.add_exception_handler(StarletteHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

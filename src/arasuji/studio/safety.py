@@ -85,7 +85,7 @@ class Safety:
         if int(headers.get("content-length") or 0) > MOST_BYTES:
             return 413, f"a request may have {MOST_BYTES:,} bytes"
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if method in ("POST", "PUT", "PATCH", "DELETE") and kind != "application/json":
+        if method in ("POST", "PUT", "PATCH") and kind != "application/json":
             return 415, "send JSON: Content-Type: application/json"
         return None
 

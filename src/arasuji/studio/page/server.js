@@ -5,7 +5,11 @@ export async function get(path) {
 }
 
 export async function post(path, body) {
-  return answerOf(await fetch(path, request(body)));
+  return send("POST", path, body);
+}
+
+export async function send(method, path, body) {
+  return answerOf(await fetch(path, body === undefined ? { method } : request(body, method)));
 }
 
 // The events of a stream, one after another; `signal` ends it.
@@ -21,12 +25,12 @@ export async function* events(path, body, signal) {
   }
 }
 
-function request(body) {
-  return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+function request(body, method = "POST") {
+  return { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
 }
 
 async function answerOf(answer) {
-  if (answer.ok) return answer.json();
+  if (answer.ok) return answer.status === 204 ? null : answer.json();
   const said = await answer.json().catch(() => null);
   const wait = answer.headers.get("Retry-After");
   const error = new Error(said?.error?.message ?? `the server answered ${answer.status}`);

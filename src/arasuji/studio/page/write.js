@@ -1,5 +1,6 @@
 // The Write room: one prompt, two models that write side by side, and what else could stand at each place.
 
+import { keep } from "./desk.js";
 import { kept } from "./kept.js";
 import { events, get, post } from "./server.js";
 import { batch, computed, effect, html, signal } from "./vendor.js";
@@ -35,7 +36,8 @@ function lane() {
     problem: signal(""),
     at: signal(-1), // the place that is looked at
     candidates: signal(null),
-    branches: signal([]), // other texts: {tokens, end}
+    branches: signal([]), // other texts: {prompt, tokens, end}
+    verdict: signal(""), // whether it was put on the desk
   };
 }
 
@@ -74,7 +76,7 @@ async function write(which, text = null) {
       own.prompt.value = sent[at].prompt;
       own.tokens.value = [];
       own.end.value = own.candidates.value = null;
-      own.problem.value = "";
+      own.problem.value = own.verdict.value = "";
       own.at.value = -1;
     }
   });
@@ -127,6 +129,7 @@ function lastBranch(own) {
     own.prompt.value = last.prompt;
     own.tokens.value = last.tokens;
     own.end.value = last.end;
+    own.verdict.value = "";
     own.at.value = -1;
     own.candidates.value = null;
   });
@@ -140,6 +143,18 @@ async function look(i, at) {
   try {
     const found = await post("/api/inspect", { ...asked(i), prompt: own.prompt.value, ids });
     if (own.at.value === at) own.candidates.value = found;
+  } catch (error) {
+    own.problem.value = error.message;
+  }
+}
+
+async function put(i, verdict) {
+  const own = lanes[i];
+  const about = { ...asked(i, { seed: seed.value }), prompt: own.prompt.value };
+  try {
+    await keep(textOf(own).trim(), chosen.value[i], about, verdict);
+    own.verdict.value = verdict;
+    said.value = `The text is ${verdict}.`;
   } catch (error) {
     own.problem.value = error.message;
   }
@@ -246,6 +261,8 @@ function Lane({ i }) {
     <${Words} i=${i} />
     ${own.end.value && html`<${Ending} own=${own} />`}
     <div class="row">
+      <button type="button" disabled=${own.busy.value || !own.tokens.value.length || own.verdict.value} onClick=${() => put(i, "kept")}>${own.verdict.value === "kept" ? "Kept" : "Keep"}</button>
+      <button type="button" disabled=${own.busy.value || !own.tokens.value.length || own.verdict.value} onClick=${() => put(i, "rejected")}>${own.verdict.value === "rejected" ? "Rejected" : "Reject"}</button>
       <button type="button" disabled=${writing.value || !own.tokens.value.length} onClick=${() => write([i], textOf(own))}>Continue</button>
       <button type="button" disabled=${own.busy.value || !own.branches.value.length} onClick=${() => lastBranch(own)}>Undo (${own.branches.value.length})</button>
     </div>

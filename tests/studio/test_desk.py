@@ -1,0 +1,125 @@
+"""What was liked is kept: at once on the disk, changed, exported, and a corpus is made of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from arasuji.corpus.read import read
+from arasuji.corpus.source import Reading
+
+TEXT = "A baker sails for the ice. \u3053\u3093\u306b\u3061\u306f \U0001f30a"
+ABOUT = {"prompt": "A baker", "fields": {"title": "The Ice Road", "genres": ["Drama", "Sea"]}, "seed": 3}
+
+
+@pytest.fixture
+def desk(runs, serve, tmp_path):
+    with serve(tmp_path / "runs") as server, httpx.Client(base_url=server.url, timeout=30) as client:
+        client.folder = tmp_path / "runs"
+        yield client
+
+
+def kept(client, text=TEXT, **more) -> dict:
+    answer = client.post("/api/desk", json={"text": text, "run": "told", "about": ABOUT} | more)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def test_a_text_is_kept_changed_rejected_and_deleted(desk):
+    assert desk.get("/api/desk").json() == []
+    assert not (desk.folder / "desk.sqlite").exists()  # who only looks writes nothing
+    own = kept(desk)
+    assert (own["text"], own["about"], own["verdict"]) == (TEXT, ABOUT, "kept")
+    changed = desk.patch(f"/api/desk/{own['id']}", json={"text": "Another end."}).json()
+    assert (changed["text"], changed["verdict"], changed["made"]) == ("Another end.", "kept", own["made"])
+    assert desk.patch(f"/api/desk/{own['id']}", json={"verdict": "rejected"}).json()["verdict"] == "rejected"
+    assert desk.get("/api/desk", params={"verdict": "kept"}).json() == []
+    assert [row["text"] for row in desk.get("/api/desk").json()] == ["Another end."]
+    assert desk.delete(f"/api/desk/{own['id']}").status_code == 204
+    assert desk.delete(f"/api/desk/{own['id']}").status_code == 404
+    assert desk.patch(f"/api/desk/{own['id']}", json={"text": "x"}).status_code == 404
+
+
+def test_many_hands_lose_nothing(desk):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda i: kept(desk, f"Text {i}."), range(40)))
+    assert sorted(row["text"] for row in desk.get("/api/desk").json()) == sorted(f"Text {i}." for i in range(40))
+
+
+def test_what_was_kept_survives_a_server_that_is_killed(run_of_server, tmp_path):
+    url, server = run_of_server(tmp_path)
+    with httpx.Client(base_url=url) as client:
+        kept(client)
+    server.kill()
+    server.wait()
+    url, server = run_of_server(tmp_path)
+    with httpx.Client(base_url=url) as client:
+        assert [row["text"] for row in client.get("/api/desk").json()] == [TEXT]
+
+
+@pytest.fixture
+def run_of_server():
+    """Starts the server as a program of its own."""
+    import socket
+    import time
+
+    started = []
+
+    def start(folder):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = [sys.executable, "-m", "arasuji", "serve", "--runs", str(folder), "--port", str(port)]
+        started.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
+        url = f"http://127.0.0.1:{port}"
+        until = time.monotonic() + 60
+        while True:
+            try:
+                httpx.get(f"{url}/api/desk")
+                return url, started[-1]
+            except httpx.TransportError:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+
+    yield start
+    for server in started:
+        server.kill()
+        server.wait()
+
+
+def test_exports_hold_the_kept_texts_and_can_be_prepared(desk, tmp_path):
+    kept(desk)
+    kept(desk, "Rejected.", verdict="rejected")
+    kept(desk, 'Two lines,\nand a "quote".', about={})
+    assert desk.get("/api/desk/export", params={"format": "txt"}).text == f'{TEXT}\n\nTwo lines,\nand a "quote".\n\n'
+    for suffix in ("csv", "jsonl"):
+        answer = desk.get("/api/desk/export", params={"format": suffix})
+        assert answer.headers["content-disposition"] == f'attachment; filename="desk.{suffix}"'
+        path = tmp_path / f"desk.{suffix}"
+        path.write_bytes(answer.content)
+        records = list(read(path, Reading(), lambda message: None))
+        assert [record.text for record in records] == [TEXT, 'Two lines,\nand a "quote".']
+        assert records[0].metadata["title"] == "The Ice Road"
+        assert records[0].metadata["genres"] == ["Drama", "Sea"]
+
+
+@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1"])
+def test_no_cell_of_a_table_is_a_formula(desk, text):
+    kept(desk, text, about={"fields": {"title": text}})
+    _, line = desk.get("/api/desk/export", params={"format": "csv"}).text.split("\r\n", 1)
+    assert line.startswith(("'", "\"'"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"text": ""}, {"text": "a" * 60_000}, {"text": 7}, {"text": "a", "verdict": "loved"}, {"text": "a", "x": 1}],
+)
+def test_what_is_no_text_is_refused(desk, body):
+    assert desk.post("/api/desk", json=body).status_code == 400
+    assert desk.get("/api/desk/export", params={"format": "exe"}).status_code == 400
+    assert json.loads(desk.patch("/api/desk/0", json={}).text)["error"]
