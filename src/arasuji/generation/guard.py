@@ -98,17 +98,17 @@ class CopyRule(SequenceRule):
 
     def push(self, word: str) -> None:
         """The hash loses the word that is too far away by now (Karp and Rabin 1987)."""
-        shared, number = self.shared, self.shared.number_of.get(word, UNKNOWN)
+        shared, known = self.shared, self.known
+        number = shared.number_of.get(word, UNKNOWN)
         if number == UNKNOWN:
             self.may_complete, self.known, self.hash = False, [], 0
             return
-        most = shared.context - 1
         longer = hash_of((number,), self.hash)
-        self.known = [*self.known, number]
-        self.may_complete = len(self.known) > most and shared.filter.passes(longer)
-        if len(self.known) > most:
-            longer = (longer - (self.known[0] + 1) * shared.oldest_factor) & MASK
-            self.known = self.known[1:]
+        known.append(number)
+        self.may_complete = False
+        if len(known) >= shared.context:
+            self.may_complete = shared.filter.passes(longer)
+            longer = (longer - (known.pop(0) + 1) * shared.oldest_factor) & MASK
         self.hash = longer
 
     def completing(self, words: Words) -> Collection[str]:
@@ -127,5 +127,5 @@ class CopyRule(SequenceRule):
 
     def fork(self) -> Self:
         other = type(self)(self.shared)
-        other.may_complete, other.known, other.hash = self.may_complete, self.known, self.hash
+        other.may_complete, other.known, other.hash = self.may_complete, [*self.known], self.hash
         return other

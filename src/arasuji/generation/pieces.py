@@ -30,12 +30,9 @@ class Pieces:
         """Those of them that begin with white space and nothing else, by their word."""
         self.several: dict[str, list[int]] = {}
         """Tokens of several words, by the first one."""
-        self.begun: dict[int, str] = {}
-        """Of each token of ASCII characters that ends a word, the letters with which it begins another one, or none."""
-        self.joined: dict[int, str] = {}
-        """The letters of each token of ASCII letters and digits alone, which continue a word."""
-        self.marks: set[int] = set()
-        """The tokens of `begun` with other characters before the letters than white space."""
+        self.plain: dict[int, tuple[str, bool, bool]] = {}
+        """Of each token of ASCII characters that has one word or none, at its end: the letters of the word; whether
+        other characters stand before these, which end the word before; and whether one of these is no white space."""
         self.halves: list[int] = []
         """Parts of characters: one completes a word only where other parts come before it."""
         self.uncertain: list[int] = []
@@ -66,13 +63,8 @@ class Pieces:
             return
         words = words_of(piece)
         word = words[0] if words else ""
-        if piece and piece.isascii() and len(words) < 2:
-            if piece == word:
-                self.joined[token] = word
-            elif piece.endswith(word):
-                self.begun[token] = word
-                if piece.removesuffix(word).strip():
-                    self.marks.add(token)
+        if piece and piece.isascii() and len(words) < 2 and piece.endswith(word):
+            self.plain[token] = word, piece != word, bool(piece.removesuffix(word).strip())
         if len(words) > 1:
             self.several.setdefault(word, []).append(token)
             self.most = max(self.most, len(words))

@@ -64,19 +64,20 @@ class WordProcessor(Forbidding):
         self.last = tokens[-1] if tokens and tokens[-1] not in self.pieces.tokenizer.unsettled else None
 
     def read(self, token: int) -> None:
-        if not self.waiting:
-            begun, joined = self.pieces.begun.get(token), self.pieces.joined.get(token)
-            if begun is not None:
+        plain = self.pieces.plain.get(token) if not self.waiting else None
+        if plain:
+            letters, ends_word, marks = plain
+            if ends_word:
                 if self.open:
                     self._push(self.open)
                     self.spaced = True
-                if token in self.pieces.marks:
+                if marks:
                     self.spaced = False
-                self.open, self.last = begun, token
-                return
-            if joined is not None:
-                self.open, self.last = self.open + joined, token
-                return
+                self.open = letters
+            else:
+                self.open += letters
+            self.last = token
+            return
         piece = self.pieces.piece(token) if not self.waiting else None
         if piece is None:
             self.waiting.append(token)
