@@ -2,8 +2,8 @@
 
     python bench/serve.py RUN [--clients 32] [--tokens 200] [--rounds 3]
 
-Each client streams one text by OpenAI's client. The server is a process of its own, as `arasuji serve` starts it; the
-batch is `arasuji.generate` in this process, before the server starts. Rounds take turns with a server in between.
+Each client streams one text, and reads no more of it than its lines. The server is a process of its own, as `arasuji
+serve` starts it; the batch is `arasuji.generate` in this process, before the server starts. They take turns.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
-import openai
 from turns import processor
 
 from arasuji import api
@@ -62,16 +61,11 @@ def _served(run: Path, clients: int, tokens: int) -> tuple[float, int]:
     command = [sys.executable, "-m", "arasuji", "serve", "--runs", str(run.parent), "--port", str(port)]
     server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}/v1"
-    client = openai.OpenAI(base_url=url, api_key="none", max_retries=0)
-    asked = {"model": run.name, "prompt": "", "max_tokens": tokens, "stream": True}
-    more = {"min_tokens": tokens}
+    asked = {"model": run.name, "prompt": "", "max_tokens": tokens, "min_tokens": tokens, "stream": True}
 
     def stream(seed: int) -> bool:
-        try:
-            events = client.completions.create(**asked, seed=seed, extra_body=more)
-            return [event.choices[0].finish_reason for event in events][-1] is not None
-        except openai.OpenAIError:
-            return False
+        with httpx.stream("POST", f"{url}/completions", json=asked | {"seed": seed}, timeout=600) as answer:
+            return [line for line in answer.iter_lines() if line][-1:] == ["data: [DONE]"]
 
     try:
         while True:

@@ -80,10 +80,11 @@ def beginning_of(prompt: str, tokenizer) -> Document:
     return document_of(Record("", prompt), tokenizer, whole=False)
 
 
-def request(tokenizer, index: int, streamed: bool = False, **changes) -> Request:
+def request(tokenizer, index: int, streamed: bool = False, likeliest: int | None = None, **changes) -> Request:
     """The same text each time, of one of several prompts and settings."""
     config = SamplingConfig(**{"max_length": 12} | SETTINGS[index % len(SETTINGS)] | changes)
-    return Request(beginning_of(PROMPTS[index % len(PROMPTS)], tokenizer), config, seed=index, streamed=streamed)
+    document = beginning_of(PROMPTS[index % len(PROMPTS)], tokenizer)
+    return Request(document, config, seed=index, streamed=streamed, likeliest=likeliest)
 
 
 def run(engine: Engine) -> list[Event]:
@@ -185,7 +186,7 @@ def test_a_bad_prompt_ends_its_own_text_and_the_error_comes_when_the_others_are_
 def test_each_token_of_a_streamed_text_is_told_with_its_probability_and_rank(make, words):
     model = make("lstm", words)
     engine = Engine(model, words)
-    wanted = request(words, 2, streamed=True)
+    wanted = request(words, 2, streamed=True, likeliest=2)
     engine.submit(request(words, 0))  # is not streamed, and has no events but its end
     number = engine.submit(wanted)
     events = run(engine)
@@ -201,6 +202,7 @@ def test_each_token_of_a_streamed_text_is_told_with_its_probability_and_rank(mak
         probabilities = scores[0].softmax(0)
         assert event.probability == pytest.approx(float(probabilities[event.token]), rel=1e-3)
         assert event.rank == int((probabilities > probabilities[event.token]).sum())
+        assert [token for token, _ in event.likeliest] == probabilities.topk(2).indices.tolist()
         read = [*read, event.token]
 
 

@@ -7,6 +7,7 @@ beside it.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -55,8 +56,9 @@ class Request:
     """Applied after those of the settings; each has read nothing yet."""
     streamed: bool = False
     """Whether each token has an event as it is written. With beams all text comes at the end."""
-    likeliest: int = 0
-    """How many of the likeliest tokens each event names."""
+    likeliest: int | None = None
+    """How many of the likeliest tokens each event names. With None it says no probabilities at all, which take as long
+    to compute as a draw."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,10 @@ class Token:
     token: int
     text: str
     """What it adds to the text: empty while a character is incomplete."""
-    probability: float
-    """By the model itself, before any setting."""
-    rank: int
-    """How many tokens the model itself finds likelier."""
+    probability: float = math.nan
+    """By the model itself, before any setting; NaN where the request asks for none."""
+    rank: int = -1
+    """How many tokens the model itself finds likelier; -1 where the request asks for no probabilities."""
     likeliest: tuple[tuple[int, float], ...] = ()
     """The likeliest tokens by the model itself, with their probabilities, as many as the text's request asks for."""
 
@@ -273,7 +275,8 @@ class Engine:
         for text in self._active:
             rows[text.id] = list(range(last, last := last + len(text.rows)))
         streamed = [text for text in self._active if text.streamed]
-        by_model = scores[[rows[text.id][0] for text in streamed]].log_softmax(-1) if streamed else None
+        asked = [text for text in streamed if text.request.likeliest is not None]
+        by_model = scores[[rows[text.id][0] for text in asked]].log_softmax(-1) if asked else None
         self._guide(scores, rows)
         scores = self._processed(scores, rows)
         parents = dict(rows)
@@ -288,8 +291,13 @@ class Engine:
             for text, part, ids in zip(texts, *(f.split([len(rows[t.id]) for t in texts]) for f in found), strict=True):
                 parents[text.id] = [rows[text.id][parent] for parent in text.branch(part, ids)]
         self._parents = [parent for text in self._active for parent in parents[text.id]]
-        events = [] if by_model is None else _token_events(streamed, by_model)
-        return self._with_finished(events)
+        known = {} if by_model is None else _probabilities(asked, by_model)
+        tokens = [
+            Token(text.id, text.written[-1], text.stream.add(text.written[-1]), *known.get(text.id, ()))
+            for text in streamed
+            if text.stream
+        ]
+        return self._with_finished(tokens)
 
     def _guide(self, scores: Tensor, rows: dict[int, list[int]]) -> None:
         """Write over the scores of guided texts: log p + (guidance - 1) (log p - log p without fields), the
@@ -371,21 +379,17 @@ def _draw(texts: list[_Text], found: Candidates) -> None:
         text.take(token)
 
 
-def _token_events(texts: list[_Text], by_model: Tensor) -> list[Token]:
-    """The new tokens of streamed texts, with their log-probabilities by the model itself (B, V)."""
+def _probabilities(texts: list[_Text], by_model: Tensor) -> dict[int, tuple[float, int, tuple[tuple[int, float], ...]]]:
+    """Of the new token of each text its probability and its rank, and the likeliest tokens; `by_model` are the model's
+    own log-probabilities (B, V)."""
     chosen = torch.tensor([text.written[-1] for text in texts], device=by_model.device)[:, None]
     own = by_model.gather(-1, chosen)
-    probabilities, ranks = own.exp()[:, 0].tolist(), (by_model > own).sum(-1).tolist()
-    named = by_model.topk(max(text.request.likeliest for text in texts), sorted=True)
-    best = [
-        tuple(zip(ids[: text.request.likeliest], shares, strict=False))
-        for text, ids, shares in zip(texts, named.indices.tolist(), named.values.exp().tolist(), strict=True)
-    ]
-    return [
-        Token(text.id, text.written[-1], text.stream.add(text.written[-1]), probability, rank, likeliest)
-        for text, probability, rank, likeliest in zip(texts, probabilities, ranks, best, strict=True)
-        if text.stream
-    ]
+    named = by_model.topk(max(text.request.likeliest or 0 for text in texts), sorted=True)
+    figures = own.exp()[:, 0], (by_model > own).sum(-1), named.indices, named.values.exp()
+    return {
+        text.id: (probability, rank, tuple(zip(ids, shares, strict=True))[: text.request.likeliest])
+        for text, probability, rank, ids, shares in zip(texts, *(figure.tolist() for figure in figures), strict=True)
+    }
 
 
 def check_length(model: LanguageModel, tokenizer: Tokenizer, document: Document) -> None:

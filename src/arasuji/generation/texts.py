@@ -73,7 +73,9 @@ class Options:
     redraw: int = 0
     """How many times a text is drawn again that is `TOO_NEAR` to a training text, where anything is drawn."""
 
-    def request(self, asked: Request, redrawn: int = 0, streamed: bool = False, likeliest: int = 0) -> engine.Request:
+    def request(
+        self, asked: Request, redrawn: int = 0, streamed: bool = False, likeliest: int | None = None
+    ) -> engine.Request:
         """The request as the engine takes it, when it was drawn `redrawn` times before. Raises PromptError."""
         document = beginning_of(asked.prompt, asked.fields, self.tokenizer, self.format, self.shots)
         before, after = self._around(asked)

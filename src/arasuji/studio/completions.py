@@ -133,7 +133,7 @@ async def _begin(asked: CompletionRequest, shelf: Shelf, writers: Writers) -> li
         for i, (prompt, own) in enumerate((prompt, own) for prompt, own in told for _ in range(asked.n))
     ]
     try:
-        streams = writers.submit(opened, [options.request(one, 0, True, asked.logprobs or 0) for one in requests])
+        streams = writers.submit(opened, [options.request(one, 0, True, asked.logprobs) for one in requests])
     except FullError as error:
         raise refusal(429, str(error), "full", {"Retry-After": str(RETRY_AFTER)}) from error
     except ArasujiError as error:

@@ -139,7 +139,7 @@ async def _begun(lane: Lane, request: Request) -> _Begun:
         )  # a tokenizer's first look at its words takes a moment
         ((prompt, told),) = writing.check_prompts(opened.trained, [{"prompt": lane.prompt, **lane.fields}])
         asked = texts.Request(prompt, lane.seed, told)
-        (stream,) = request.app.state.writers.submit(opened, [options.request(asked, streamed=True)])
+        (stream,) = request.app.state.writers.submit(opened, [options.request(asked, streamed=True, likeliest=0)])
     except FullError as error:
         raise refusal(429, str(error), {"Retry-After": str(RETRY_AFTER)}) from error
     except ArasujiError as error:

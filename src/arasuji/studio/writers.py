@@ -14,8 +14,8 @@ from arasuji.generation.engine import Event, Finished, Request
 from arasuji.speech import say
 from arasuji.studio.shelf import Opened
 
-PERIOD = 0.02
-"""Tokens are handed out at most every 20 milliseconds: for a fast model it takes longer to send a token than to write
+PERIOD = 0.05
+"""Tokens are handed out at most every 50 milliseconds: for a fast model it takes longer to send a token than to write
 it."""
 
 
