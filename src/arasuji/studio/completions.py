@@ -21,12 +21,10 @@ from arasuji.generation import texts
 from arasuji.generation.engine import Finished, Token
 from arasuji.studio.leaving import ClientLeftError, EventStream, unless_left
 from arasuji.studio.shelf import Opened, Shelf
-from arasuji.studio.writers import FullError, Stream, Writers, WritingError
+from arasuji.studio.writers import RETRY_AFTER, FullError, Stream, Writers, WritingError
 
 MOST_CHARACTERS = 20_000
 """Of a prompt."""
-RETRY_AFTER = 2
-"""Seconds after which a client that found the server full may ask again."""
 
 router = APIRouter(prefix="/v1")
 Text = Annotated[str, Field(max_length=MOST_CHARACTERS)]

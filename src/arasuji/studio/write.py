@@ -23,19 +23,18 @@ from arasuji.generation.wishes import Wishes
 from arasuji.runs import RunDirectory, best_of
 from arasuji.studio.leaving import EventStream
 from arasuji.studio.shelf import Opened, Shelf
-from arasuji.studio.writers import FullError, Stream, WritingError
+from arasuji.studio.writers import RETRY_AFTER, FullError, Stream, WritingError
 
 MOST_LANES = 8
 CANDIDATES = 12
 """The number of other tokens that are shown for a place."""
-RETRY_AFTER = 2
 
 router = APIRouter(prefix="/api")
 Text = Annotated[str, Field(max_length=20_000)]
 
 
-class Lane(BaseModel):
-    """A text that is asked for."""
+class Asked(BaseModel):
+    """What a run continues."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -44,6 +43,11 @@ class Lane(BaseModel):
     fields: dict[str, Any] = Field(default_factory=dict, max_length=100)
     sampling: dict[str, float] = Field(default_factory=dict, max_length=20)
     """Settings that differ from the run's own."""
+
+
+class Lane(Asked):
+    """A text that is asked for."""
+
     seed: int = Field(0, ge=0, lt=2**32)
     required: list[Text] = Field(default_factory=list, max_length=50)
     without: list[Text] = Field(default_factory=list, max_length=50)
@@ -57,15 +61,9 @@ class WriteRequest(BaseModel):
     lanes: list[Lane] = Field(min_length=1, max_length=MOST_LANES)
 
 
-class Place(BaseModel):
+class Place(Asked):
     """A place in a text."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    run: str = Field(max_length=300)
-    prompt: Text = ""
-    fields: dict[str, Any] = Field(default_factory=dict, max_length=100)
-    sampling: dict[str, float] = Field(default_factory=dict, max_length=20)
     ids: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(default_factory=list, max_length=MOST_TOKENS)
     """The tokens after the prompt and before the place."""
 

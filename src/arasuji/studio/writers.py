@@ -19,6 +19,8 @@ PERIOD = 0.05
 it."""
 
 
+RETRY_AFTER = 2
+"""Seconds after which a client that found the server full may ask again."""
 T = TypeVar("T")
 
 
