@@ -18,6 +18,9 @@ LOCAL = {"127.0.0.1", "localhost", "::1"}
 
 def serve(
     runs: Annotated[Path, Option(help="The folder of the runs")] = Path("runs"),
+    corpora: Annotated[Path, Option(help="The folder of the corpora; those of the runs are known too")] = Path(
+        "corpora"
+    ),
     port: Annotated[int, Option(min=1, max=65535, help="The port")] = 8365,
     host: Annotated[
         str, Option(help="The address; another one than this machine's own needs --token, or ARASUJI_TOKEN")
@@ -43,6 +46,10 @@ def serve(
     if secret and not os.environ.get("ARASUJI_TOKEN"):
         say(f"token      {secret}")
     config = uvicorn.Config(
-        app_of(runs, port, secret), log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=2
+        app_of(runs, port, secret, corpora),
+        log_level="warning",
+        access_log=False,
+        ws="none",
+        timeout_graceful_shutdown=2,
     )
     uvicorn.Server(config).run(sockets=[listening])

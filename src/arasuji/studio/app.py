@@ -13,7 +13,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 import arasuji
-from arasuji.studio import completions, desk, pages, write
+from arasuji.studio import arena, completions, data, desk, inside, jobs, pages, reports, train, write
+from arasuji.studio.corpora import Corpora
 from arasuji.studio.safety import Safety
 from arasuji.studio.shelf import Shelf
 from arasuji.studio.writers import Writers
@@ -22,8 +23,8 @@ MOST_TEXTS = 32
 """The number of texts that are written at once; who asks for more is told to try again."""
 
 
-def app_of(runs: Path, port: int, token: str = "") -> FastAPI:
-    """The application that serves the runs of a folder."""
+def app_of(runs: Path, port: int, token: str = "", corpora: Path = Path("corpora")) -> FastAPI:
+    """The application that serves the runs of a folder, and knows the corpora of another one."""
     shelf, writers = Shelf(runs, MOST_TEXTS), Writers(MOST_TEXTS)
 
     @asynccontextmanager
@@ -36,7 +37,8 @@ def app_of(runs: Path, port: int, token: str = "") -> FastAPI:
         openapi_url="/openapi.json",
     )  # fmt: skip
     app.state.shelf, app.state.writers, app.state.desk = shelf, writers, desk.Desk(runs / "desk.sqlite")
-    for part in (completions, write, desk, pages):
+    app.state.corpora, app.state.jobs = Corpora(corpora, runs), jobs.Jobs(runs)
+    for part in (completions, write, inside, arena, data, train, reports, desk, jobs, pages):
         app.include_router(part.router)
     app.add_exception_handler(StarletteHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

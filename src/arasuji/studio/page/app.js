@@ -1,9 +1,14 @@
-// The page: its head, and the room that the address names.
+// The page: its head, and the room that the address names, such as #train/evening.
 
-import { Desk, openDesk } from "./desk.js";
+import * as arena from "./arena.js";
+import * as compare from "./compare.js";
+import * as data from "./data.js";
+import * as desk from "./desk.js";
+import * as inside from "./inside.js";
 import { kept } from "./kept.js";
+import * as train from "./train.js";
 import { effect, html, render, signal } from "./vendor.js";
-import { Write } from "./write.js";
+import * as write from "./write.js";
 
 const SCHEMES = ["as the system", "light", "dark"];
 const scheme = kept("scheme", 0);
@@ -11,31 +16,35 @@ effect(() => {
   document.documentElement.dataset.scheme = SCHEMES[scheme.value];
 });
 
-const ROOMS = { write: "Write", desk: "Desk" };
-const room = signal("write");
+// Each room has a title and a component, Room; enter(rest) is called when it is opened, and leave() when it is left.
+const ROOMS = { write, inside, arena, data, train, compare, desk };
+const room = signal("");
 
-function enter() {
-  const name = location.hash.slice(1);
-  room.value = name in ROOMS ? name : "write";
-  if (room.value === "desk") openDesk();
+function go() {
+  const [name, ...rest] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  const next = name in ROOMS ? name : "write";
+  if (room.value && room.value !== next) ROOMS[room.value].leave?.();
+  room.value = next;
+  ROOMS[next].enter?.(rest.join("/"));
 }
 
-addEventListener("hashchange", enter);
-enter();
-
-function Room() {
-  return html`<main>${room.value === "desk" ? html`<${Desk} />` : html`<${Write} />`}</main>`;
-}
+addEventListener("hashchange", go);
+go();
 
 function Head() {
   const turn = () => (scheme.value = (scheme.value + 1) % SCHEMES.length);
   return html`<header>
     <h1 lang="ja">あらすじ</h1>
     <nav aria-label="Rooms">
-      ${Object.entries(ROOMS).map(([name, title]) => html`<a key=${name} href=${`#${name}`} aria-current=${room.value === name ? "page" : null}>${title}</a>`)}
+      ${Object.entries(ROOMS).map(([name, { title }]) => html`<a key=${name} href=${`#${name}`} aria-current=${room.value === name ? "page" : null}>${title}</a>`)}
     </nav>
     <button onClick=${turn}>Colours: ${SCHEMES[scheme.value]}</button>
   </header>`;
+}
+
+function Room() {
+  const { Room: Own } = ROOMS[room.value];
+  return html`<main class=${room.value}><${Own} /></main>`;
 }
 
 render(html`<${Head} /><${Room} />`, document.getElementById("app"));

@@ -6,7 +6,9 @@ import { html, signal, useSignal } from "./vendor.js";
 const rows = signal(null);
 const problem = signal("");
 
-export function openDesk() {
+export const title = "Desk";
+
+export function enter() {
   get("/api/desk").then(
     (found) => ((rows.value = found), (problem.value = "")),
     (error) => (problem.value = error.message),
@@ -35,7 +37,7 @@ async function remove(row) {
   }
 }
 
-export function Desk() {
+export function Room() {
   const kept = rows.value?.filter((row) => row.verdict === "kept") ?? [];
   const rejected = rows.value?.filter((row) => row.verdict === "rejected") ?? [];
   return html`

@@ -17,7 +17,7 @@ const SETTINGS = [
 const runs = signal(null);
 const failed = signal("");
 const prompt = kept("prompt", "After years");
-const title = kept("title", "");
+const ownTitle = kept("title", "");
 const genres = kept("genres", "");
 const seed = kept("seed", 0);
 const settings = kept("settings", {});
@@ -59,7 +59,7 @@ function asked(i, more = {}) {
   const known = runOf(i)?.fields ?? {};
   const names = genres.value.split(",").map((one) => one.trim()).filter(Boolean);
   const fields = {};
-  if ("title" in known && title.value.trim()) fields.title = title.value.trim();
+  if ("title" in known && ownTitle.value.trim()) fields.title = ownTitle.value.trim();
   if ("genres" in known && names.length) fields.genres = names;
   return { run: chosen.value[i], prompt: prompt.value, fields, sampling: settings.value, ...more };
 }
@@ -175,7 +175,9 @@ addEventListener("keydown", keys);
 
 const ready = () => [0, 1].filter((i) => chosen.value[i]);
 
-export function Write() {
+export const title = "Write";
+
+export function Room() {
   if (failed.value) return html`<p class="problem" role="alert">${failed.value}. Is the server still running?</p>`;
   if (!runs.value) return html`<p>Opening the runs…</p>`;
   if (!runs.value.some((run) => !run.problem)) return html`<${Welcome} />`;
@@ -214,7 +216,7 @@ function Told() {
   return html`<div class="row">
     ${canBeTold.value.has("title") &&
     html`<div class="wide"><label for="title">Title</label>
-      <input id="title" type="text" value=${title.value} onInput=${(e) => (title.value = e.target.value)} /></div>`}
+      <input id="title" type="text" value=${ownTitle.value} onInput=${(e) => (ownTitle.value = e.target.value)} /></div>`}
     ${canBeTold.value.has("genres") &&
     html`<div class="wide"><label for="genres">Genres, with commas between them</label>
       <input id="genres" type="text" list="known" value=${genres.value} onInput=${(e) => (genres.value = e.target.value)} />

@@ -1,0 +1,7 @@
+"""The arena."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+router = APIRouter(prefix="/api")

@@ -1,0 +1,165 @@
+"""Work that goes on when the server ends: verbs of the command line, each in a process of its own.
+
+What a job is stands in RUNS/.jobs: NAME.json (the process), NAME.log (what it has said) and, at its end, NAME.code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import psutil
+from fastapi import APIRouter, HTTPException, Request
+from fastapi import Path as PathPart
+from pydantic import BaseModel
+
+from arasuji import files
+from arasuji.errors import OptionError, RunError
+
+FOLDER = ".jobs"
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
+"""What a job, and a run that is made here, may be called: it stays within its folder, and no shell reads it as an
+option."""
+LOG_BYTES = 20_000
+"""Of a log, this much of the end is shown."""
+NEW_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+"""What keeps Ctrl-C of the server from a job on Windows; elsewhere a session of its own does."""
+
+router = APIRouter(prefix="/api/jobs")
+
+
+class Job(BaseModel):
+    """A process that was started."""
+
+    name: str
+    verb: str
+    """The verb of the command line."""
+    about: dict[str, Any] = {}
+    """What whoever started it wants to know of it later, such as the run that it trains."""
+    arguments: list[str]
+    pid: int
+    began: float
+    """When the process began, by the system's clock: another process may get its number later."""
+
+
+class Jobs:
+    """Starts and stops jobs, and finds those of an earlier server."""
+
+    def __init__(self, runs: Path) -> None:
+        self.folder = runs / FOLDER
+        self._lock = threading.Lock()
+        self._children: list[subprocess.Popen[bytes]] = []
+
+    def start(self, name: str, verb: str, arguments: list[str], about: dict[str, Any]) -> Job:
+        """Start `arasuji VERB ARGUMENTS`. An ended job of the same name is forgotten.
+
+        Raises:
+            OptionError: a name that a job cannot have.
+            RunError: a job of this name is running.
+        """
+        if not re.fullmatch(NAME, name):
+            raise OptionError(f"the name {name!r}: letters, digits, points and dashes, at most 100")
+        with self._lock:
+            before = self.find(name)
+            if before and self.running(before):
+                raise RunError(f"{name} is running already")
+            self.folder.mkdir(parents=True, exist_ok=True)
+            code, log = self.folder / f"{name}.code", self.folder / f"{name}.log"
+            code.unlink(missing_ok=True)
+            environment = {key: value for key, value in os.environ.items() if key != "ARASUJI_TOKEN"}
+            command = [sys.executable, "-m", "arasuji.studio.job", str(code), verb, *arguments]
+            with log.open("wb") as said:
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=said,
+                    env=environment,
+                    start_new_session=True,
+                    creationflags=NEW_GROUP,
+                )
+            self._children.append(process)
+            began = psutil.Process(process.pid).create_time()
+            job = Job(name=name, verb=verb, about=about, arguments=arguments, pid=process.pid, began=began)
+            files.write_text(self.folder / f"{name}.json", job.model_dump_json())
+            return job
+
+    def all(self) -> list[Job]:
+        """All jobs, the last one that was started first."""
+        found = [job for path in self.folder.glob("*.json") if (job := self.find(path.stem))]
+        return sorted(found, key=lambda job: -job.began)
+
+    def find(self, name: str) -> Job | None:
+        """A job by its name; None where there is none, or its file is damaged."""
+        try:
+            return Job(**files.read_json(self.folder / f"{name}.json"))
+        except (OSError, ValueError, TypeError):  # pydantic's error is a ValueError
+            return None
+
+    def running(self, job: Job) -> bool:
+        """Whether its process has not ended."""
+        self._children = [child for child in self._children if child.poll() is None]  # no zombie is left
+        try:
+            process = psutil.Process(job.pid)
+            return abs(process.create_time() - job.began) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+    def code(self, job: Job) -> int | None:
+        """The exit code; None where it is running, or was killed."""
+        try:
+            return int((self.folder / f"{job.name}.code").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def said(self, job: Job) -> str:
+        """The end of what it has said."""
+        try:
+            with (self.folder / f"{job.name}.log").open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_BYTES))
+                return log.read(LOG_BYTES).decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+    def stop(self, job: Job) -> None:
+        """Ask a job to end, as Ctrl-C does: a training saves first."""
+        if self.running(job):
+            os.kill(job.pid, signal.SIGTERM)
+
+    def told(self, job: Job) -> dict[str, Any]:
+        """What the page is told of a job."""
+        running = self.running(job)
+        return {
+            "name": job.name,
+            "verb": job.verb,
+            "about": job.about,
+            "began": job.began,
+            "running": running,
+            "code": None if running else self.code(job),
+            "said": self.said(job),
+        }
+
+
+@router.get("")
+async def jobs(request: Request) -> list[dict[str, Any]]:
+    """All jobs, the last one that was started first."""
+    own: Jobs = request.app.state.jobs
+    return await asyncio.to_thread(lambda: [own.told(job) for job in own.all()])
+
+
+@router.post("/{name}/stop")
+async def stop(name: Annotated[str, PathPart(pattern=f"^{NAME}$")], request: Request) -> dict[str, Any]:
+    """Ask a job to end, as Ctrl-C does; it may take until its next step."""
+    own: Jobs = request.app.state.jobs
+    job = await asyncio.to_thread(own.find, name)
+    if job is None:
+        raise HTTPException(404, f"no job {name!r}")
+    await asyncio.to_thread(own.stop, job)
+    return await asyncio.to_thread(own.told, job)

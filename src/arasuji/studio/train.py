@@ -1,0 +1,7 @@
+"""The Train room."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+router = APIRouter(prefix="/api")
