@@ -25,8 +25,8 @@ def test_a_job_says_what_it_did_and_how_it_ended(tmp_path):
     jobs.start("presets", "presets", [], {"any": "thing"})
     assert ended(jobs, "presets") == 0
     told = jobs.told(jobs.find("presets"))
-    assert "lstm-small" in told["said"]
-    assert (told["running"], told["about"]) == (False, {"any": "thing"})
+    assert (told["running"], told["about"], told["said"]) == (False, {"any": "thing"}, "")
+    assert b"lstm-small" in jobs.result(jobs.find("presets"))
     jobs.start("presets", "presets", ["no-such-preset"], {})
     assert ended(jobs, "presets") == 2
     assert "no-such-preset" in jobs.said(jobs.find("presets"))

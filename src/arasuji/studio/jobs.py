@@ -1,6 +1,7 @@
 """Work that goes on when the server ends: verbs of the command line, each in a process of its own.
 
-What a job is stands in RUNS/.jobs: NAME.json (the process), NAME.log (what it has said) and, at its end, NAME.code.
+What a job is stands in RUNS/.jobs: NAME.json (the process), NAME.log (what it has said, stderr), NAME.out (its results,
+stdout) and, at its end, NAME.code.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 option."""
 LOG_BYTES = 20_000
 """Of a log, this much of the end is shown."""
+RESULT_BYTES = 2**25
+"""A result may have this size."""
 NEW_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 """What keeps Ctrl-C of the server from a job on Windows; elsewhere a session of its own does."""
 
@@ -71,15 +74,15 @@ class Jobs:
             if before and self.running(before):
                 raise RunError(f"{name} is running already")
             self.folder.mkdir(parents=True, exist_ok=True)
-            code, log = self.folder / f"{name}.code", self.folder / f"{name}.log"
+            code, out, log = (self.folder / f"{name}.{kind}" for kind in ("code", "out", "log"))
             code.unlink(missing_ok=True)
             environment = {key: value for key, value in os.environ.items() if key != "ARASUJI_TOKEN"}
             command = [sys.executable, "-m", "arasuji.studio.job", str(code), verb, *arguments]
-            with log.open("wb") as said:
+            with out.open("wb") as result, log.open("wb") as said:
                 process = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
-                    stdout=said,
+                    stdout=result,
                     stderr=said,
                     env=environment,
                     start_new_session=True,
@@ -127,6 +130,13 @@ class Jobs:
                 return log.read(LOG_BYTES).decode("utf-8", "replace")
         except OSError:
             return ""
+
+    def result(self, job: Job) -> bytes:
+        """What it has printed on stdout. Raises RunError where that cannot be read."""
+        try:
+            return files.read_bytes(self.folder / f"{job.name}.out", RESULT_BYTES)
+        except (OSError, ValueError) as error:
+            raise RunError(f"the result of {job.name} cannot be read: {error}") from error
 
     def stop(self, job: Job) -> None:
         """Ask a job to end, as Ctrl-C does: a training saves first."""
