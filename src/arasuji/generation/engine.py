@@ -11,7 +11,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, islice
 from typing import Any
 
@@ -56,6 +56,9 @@ class Request:
     """Applied after those of the settings; each has read nothing yet."""
     streamed: bool = False
     """Whether each token has an event as it is written. With beams all text comes at the end."""
+    written: tuple[int, ...] = ()
+    """Tokens that the text has already, after its document: it goes on as if it had not been stopped after them. Not
+    with beams."""
     likeliest: int | None = None
     """How many of the likeliest tokens each event names. With None it says no probabilities at all, which take as long
     to compute as a draw."""
@@ -102,24 +105,27 @@ class _Text:
         self.id, self.request, self.config = number, request, request.sampling
         self.prompt = request.document.text_ids
         generator = torch.Generator().manual_seed(request.seed)
-        self.numbers = uniform(generator)
-        self.written: list[int] = []
-        self.documents = [request.document]
-        """What is read for each of its rows, but for beams, which begin as one."""
+        self.written = list(request.written)
+        self.numbers = islice(uniform(generator), len(self.written), None)
+        documents = [request.document]
         if request.without_fields and self.config.guidance != 1:
-            self.documents.append(request.without_fields)
+            documents.append(request.without_fields)
         self.room = self.config.max_length
         """The largest number of new tokens, by its settings and the model's context."""
         if context is not None:
-            self.room = min(self.room, context - max(len(document.ids) for document in self.documents))
+            self.room = min(self.room, context - max(len(document.ids) for document in documents))
+        self.documents = [replace(document, ids=[*document.ids, *self.written]) for document in documents]
+        """What is read for each of its rows, but for beams, which begin as one."""
         self.beams: Beams | None = None
         if self.config.num_beams > 1:
             self.beams = Beams(self.config.num_beams, tokenizer.end_id, generator, self.config.greedy)
         self.streamed = request.streamed and self.beams is None
-        self.stream = tokenizer.stream(self.prompt) if self.streamed else None
+        self.stream = tokenizer.stream([*self.prompt, *self.written]) if self.streamed else None
         processors = [*processors_of(self.config, tokenizer.end_id), *(p.fork() for p in request.processors)]
         for processor in processors:
             processor.begin(self.prompt, request.prompt, self.room, request.after)
+            for token in self.written:
+                processor.read(token)
         self.processors = [processors]
         """Those of each row."""
 
@@ -134,7 +140,7 @@ class _Text:
         return max(self.config.num_beams, len(self.documents))
 
     def take(self, token: int) -> None:
-        """Its next token, where it has no beams."""
+        """Take its next token, where it has no beams."""
         self.written.append(token)
         for processor in self.processors[0]:
             processor.read(token)
@@ -185,10 +191,12 @@ class Engine:
         """Hand in a text; returns the number that its events have.
 
         Raises:
-            PromptError: it leaves no room in the model's context.
+            PromptError: it leaves no room in the model's context, or has all tokens that it may have.
         """
         check_length(self.model, self.tokenizer, request.document)
         text = _Text(next(self._numbers), request, self.tokenizer, self.model.context_length)
+        if len(text.written) >= text.room:
+            raise PromptError(f"the text has {len(text.written)} tokens, and it may have {text.room}")
         with self._queue:
             self._waiting.append(text)
         return text.id

@@ -74,7 +74,12 @@ class Options:
     """How many times a text is drawn again that is `TOO_NEAR` to a training text, where anything is drawn."""
 
     def request(
-        self, asked: Request, redrawn: int = 0, streamed: bool = False, likeliest: int | None = None
+        self,
+        asked: Request,
+        redrawn: int = 0,
+        streamed: bool = False,
+        likeliest: int | None = None,
+        written: tuple[int, ...] = (),
     ) -> engine.Request:
         """The request as the engine takes it, when it was drawn `redrawn` times before. Raises PromptError."""
         document = beginning_of(asked.prompt, asked.fields, self.tokenizer, self.format, self.shots)
@@ -84,7 +89,7 @@ class Options:
             untold = beginning_of(asked.prompt, {}, self.tokenizer, self.format, self.shots)
         seed = asked.seed + redrawn * NEXT_SEED
         return engine.Request(
-            document, self.sampling, seed, before, after, untold, self.processors, streamed, likeliest
+            document, self.sampling, seed, before, after, untold, self.processors, streamed, written, likeliest
         )
 
     def sample(self, index: int, asked: Request, written: engine.Finished, redrawn: int = 0) -> Sample:
