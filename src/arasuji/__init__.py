@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 __all__ = [
     "PROMPTS",
+    "Attention",
     "Corpus",
     "Inspection",
+    "Memory",
     "Piece",
     "Record",
     "Redrawn",
@@ -35,6 +37,7 @@ __all__ = [
     "Validated",
     "Watched",
     "Wishes",
+    "attention",
     "average",
     "check_prompts",
     "compare",
@@ -43,6 +46,7 @@ __all__ = [
     "generate",
     "inspect",
     "load",
+    "memory",
     "prepare",
     "sweep",
     "titles",

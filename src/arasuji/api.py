@@ -6,6 +6,7 @@ model = load(run)
 for sample in generate(model, "After years", n=3): print(sample.text)
 print(evaluate(run, [r.text for r in corpus.test], train=corpus.train).bits_per_byte)
 print(compare([run, "smollm2-135m"]).pairs)
+print(memory(load(run, "fp32"), "After years").most_moved(1))  # the inside of an LSTM; attention: of a transformer
 few_shot = load("smollm2-135m").with_shots(corpus.train, 4)  # scores and writes with 4 training texts in its context
 
 Where a list of texts or files is taken, a single one may be given as it is; where a model is, also the folder of a run
@@ -46,6 +47,7 @@ from arasuji.evaluation.texts import FEWEST
 from arasuji.generation.decode import Piece, Redrawn
 from arasuji.generation.texts import Sample
 from arasuji.generation.wishes import Wishes
+from arasuji.inside import Attention, Memory, attention, memory
 from arasuji.inspection import Inspection
 from arasuji.inspection.examine import examine as inspect
 from arasuji.runs import RunDirectory, TrainedModel, is_run, own_corpus, settings_of
@@ -73,8 +75,10 @@ from arasuji.writing import (
 
 __all__ = [
     "PROMPTS",
+    "Attention",
     "Corpus",
     "Inspection",
+    "Memory",
     "Piece",
     "Record",
     "Redrawn",
@@ -97,6 +101,7 @@ __all__ = [
     "Validated",
     "Watched",
     "Wishes",
+    "attention",
     "average",
     "check_prompts",
     "compare",
@@ -105,6 +110,7 @@ __all__ = [
     "generate",
     "inspect",
     "load",
+    "memory",
     "prepare",
     "sweep",
     "titles",

@@ -88,3 +88,18 @@ def test_a_bias_of_frequencies_predicts_them_before_training():
 def test_a_bias_of_frequencies_is_refused_beside_an_adaptive_softmax():
     with pytest.raises(OptionError, match="unigram_bias has no place beside cutoffs"):
         made(unigram_bias=True, cutoffs=[20])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("options", [{}, {"tie_weights": True}, {"layers": 1, "cutoffs": [10]}])
+def test_the_gates_give_the_state_that_a_step_gives(options):
+    model = made(**options).eval()
+    row = IDS.flatten()
+    found = model.gates(row)
+    for length in (1, 5, len(row)):
+        _, state = model.step(row[None, :length], torch.tensor([length]))
+        torch.testing.assert_close(found.cell[:, length - 1], state.cell[:, 0])
+        torch.testing.assert_close(found.output[:, length - 1] * found.cell[:, length - 1].tanh(), state.hidden[:, 0])
+    earlier = torch.cat([torch.zeros_like(found.cell[:, :1]), found.cell[:, :-1]], 1)
+    added = found.cell - found.forget * earlier
+    assert (added.abs() <= found.input + 1e-6).all()

@@ -204,3 +204,19 @@ def test_a_saved_folder_ends_its_texts_where_we_do(folder, tmp_path):
     opened = AutoModelForCausalLM.from_pretrained(tmp_path / "saved")
     assert opened.config.eos_token_id == opened.generation_config.eos_token_id == END
     assert opened.config.use_cache
+
+
+@torch.no_grad()
+def test_attention_is_transformers_own_and_never_looks_ahead(folder, reference):
+    model = family.load(folder)
+    (row,) = ids_of(9)
+    found = model.attention(row)
+    reference.set_attn_implementation("eager")
+    wanted = reference(input_ids=row[None], output_attentions=True).attentions
+    torch.testing.assert_close(found, torch.cat(wanted))
+    assert found.shape == (2, 4, 9, 9)
+    assert (found.triu(1) == 0).all()
+    torch.testing.assert_close(found.sum(-1), torch.ones(2, 4, 9))
+    before = model.step(row[None], torch.tensor([9]))[0]
+    model.attention(row)
+    assert torch.equal(model.step(row[None], torch.tensor([9]))[0], before)

@@ -33,7 +33,7 @@ def calibration(
     """The first tokens of each text, predicted one after the other after the shots, in bins by the probability of the
     likeliest candidate (Guo et al. 2017); empty bins are left out."""
     model.eval()
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    device = model.device
     parts = []
     for document in documents_of(records_of(texts), tokenizer, format, whole=False, shots=shots):
         room = LENGTH if model.context_length is None else model.context_length + 1 - document.counted_from

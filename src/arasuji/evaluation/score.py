@@ -116,7 +116,7 @@ def score(
     forks.check()
     training = model.training
     model.eval()
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    device = model.device
     records = records_of(texts)
     documents = list(documents_of(records, tokenizer, format, shots=shots))
     rows = [

@@ -267,12 +267,8 @@ class Engine:
         scores, self._state = self.model.step(last[:, None], torch.ones_like(last), self._state)
         return scores
 
-    @property
-    def _device(self) -> torch.device:
-        return next((p.device for p in self.model.parameters()), torch.device("cpu"))
-
     def _tensor(self, numbers: list[int]) -> Tensor:
-        return torch.tensor(numbers, dtype=torch.int64, device=self._device)
+        return torch.tensor(numbers, dtype=torch.int64, device=self.model.device)
 
     @device.one_thread()
     def _advance(self, scores: Tensor) -> list[Event]:

@@ -16,7 +16,7 @@ from arasuji.padding import padded
 
 def state_after(model: LanguageModel, ids: Sequence[int], rows: int) -> Any:
     """The state of rows that have all read the same ids (S,), S > 0, which are read once."""
-    device = _device_of(model)
+    device = model.device
     _, state = model.step(torch.tensor([ids], device=device), torch.tensor([len(ids)], device=device))
     return state.select(torch.zeros(rows, dtype=torch.int64, device=device))
 
@@ -27,7 +27,7 @@ def read_documents(model: LanguageModel, documents: Sequence[Document], pad_id: 
     Shots are read in a row of their own, whose state then becomes one row for each document after them. Neighbours with
     the same shots share this row. The same numbers are computed for a document whatever the others are.
     """
-    device = _device_of(model)
+    device = model.device
     scores: list[Tensor] = []
     state: Any = None
     for shots, some in groupby(documents, lambda document: document.ids[: document.shots]):
@@ -38,7 +38,3 @@ def read_documents(model: LanguageModel, documents: Sequence[Document], pad_id: 
         scores.append(part)
         state = after if state is None else state.join(after)
     return torch.cat(scores), state
-
-
-def _device_of(model: LanguageModel) -> torch.device:
-    return next((p.device for p in model.parameters()), torch.device("cpu"))

@@ -82,6 +82,20 @@ class TrainingTexts(Protocol):
         """How often each token is predicted in an epoch: (V,) int64."""
 
 
+@dataclass(frozen=True)
+class Gates:
+    """What a long short-term memory did at each of T tokens, for one row; each is (layers, T, hidden) float32."""
+
+    input: Tensor
+    """The share of the candidate that is added to the cell, 0 to 1."""
+    forget: Tensor
+    """The share of the old cell that stays, 0 to 1."""
+    output: Tensor
+    """The share of the cell that the layer shows, 0 to 1."""
+    cell: Tensor
+    """The memory after the token: c = forget * c + input * candidate."""
+
+
 class LanguageModel(nn.Module, ABC):
     """A model of the next token."""
 
@@ -114,6 +128,11 @@ class LanguageModel(nn.Module, ABC):
         """Write weights and configuration into an existing folder: safetensors and JSON only."""
 
     @property
+    def device(self) -> torch.device:
+        """Where its parameters are; the CPU where it has none."""
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    @property
     def vectors(self) -> Tensor | None:
         """The vector that it reads each token as, (V, E), to be read or changed; None where a family has none."""
         return None
@@ -125,6 +144,16 @@ class LanguageModel(nn.Module, ABC):
     def begin(self, texts: TrainingTexts) -> None:
         """Called once, before a run is trained or resumed, with the texts of the training split. What it changes need
         not be part of `learned`."""
+
+    def attention(self, ids: Tensor) -> Tensor | None:
+        """The weights with which each token reads the tokens up to itself, for one row of ids (T,): (layers, heads, T,
+        T) float32, where [l, h, t, s] is how much t reads of s; 0 for s > t. None where a family has no attention."""
+        return None
+
+    def gates(self, ids: Tensor) -> Gates | None:
+        """The gates and the cells after each token of one row of ids (T,), from an empty state. None where a family has
+        none."""
+        return None
 
     def parameter_groups(self, train: TrainConfig) -> list[dict[str, Any]]:
         """Parameters for the optimizer; matrices decay, vectors (biases, norms) do not, as in nanoGPT."""

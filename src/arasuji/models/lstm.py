@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from arasuji.errors import OptionError
-from arasuji.models import Family, LanguageModel, Loss, TrainingTexts, Vocabulary, _folder
+from arasuji.models import Family, Gates, LanguageModel, Loss, TrainingTexts, Vocabulary, _folder
 from arasuji.models._checked import Matrix, Shape, check, floats, in_8_bits
 from arasuji.models._head import AdaptiveSoftmax, linear_cross_entropy, token_losses
 
@@ -134,9 +134,7 @@ class Lstm(LanguageModel):
         config, after = self.config, []
         nothing = rows.new_zeros(1, len(rows), config.hidden)
         for layer in range(config.layers):
-            weights = [
-                getattr(self.lstm, f"{name}_l{layer}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-            ]
+            weights = [getattr(self.lstm, f"{name}_l{layer}") for name in WEIGHTS]
             weights[1] = F.dropout(weights[1], config.recurrent_dropout, self.training)
             part = slice(layer, layer + 1)
             before = (state.hidden[part], state.cell[part]) if state else (nothing, nothing)
@@ -151,6 +149,23 @@ class Lstm(LanguageModel):
         if not self.config.locked_dropout:
             return F.dropout(rows, share, self.training)
         return rows * F.dropout(torch.ones_like(rows[:, :1]), share) if self.training and share else rows
+
+    @torch.inference_mode()
+    def gates(self, ids: Tensor) -> Gates:
+        rows, found = self._embedded(ids[None])[0], []
+        for layer in range(self.config.layers):
+            w_ih, w_hh, b_ih, b_hh = (getattr(self.lstm, f"{name}_l{layer}") for name in WEIGHTS)
+            hidden = cell = rows.new_zeros(self.config.hidden)
+            read, steps = rows @ w_ih.T + b_ih + b_hh, []
+            for own in read:  # (4 * hidden,), in the order of torch's LSTM: input, forget, candidate, output
+                input, forget, candidate, output = (own + w_hh @ hidden).chunk(4)
+                input, forget, output = input.sigmoid(), forget.sigmoid(), output.sigmoid()
+                cell = forget * cell + input * candidate.tanh()
+                hidden = output * cell.tanh()
+                steps.append(torch.stack([input, forget, output, cell, hidden]))
+            *kept, rows = torch.stack(steps, 1)
+            found.append(torch.stack(kept))
+        return Gates(*torch.stack(found, 1).float())
 
     def step(self, ids: Tensor, lengths: Tensor, state: LstmState | None = None) -> tuple[Tensor, LstmState]:
         carried = (state.hidden, state.cell) if state else None

@@ -18,7 +18,7 @@ from pydantic import Field
 from torch import Tensor
 
 from arasuji.errors import OptionError
-from arasuji.models import IGNORED, Family, LanguageModel, Loss, TrainingTexts, Vocabulary, _folder, lstm, ngram
+from arasuji.models import IGNORED, Family, Gates, LanguageModel, Loss, TrainingTexts, Vocabulary, _folder, lstm, ngram
 from arasuji.models._head import cross_entropy
 from arasuji.padding import padded
 
@@ -109,6 +109,9 @@ class Mixture(LanguageModel):
         scores, after = self.lstm.step(ids, lengths, before[0])
         counted, history = self.ngram.step(ids, lengths, before[1])
         return self._mixed(scores.log_softmax(-1), counted), MixtureState(after, history)
+
+    def gates(self, ids: Tensor) -> Gates | None:
+        return self.lstm.gates(ids)
 
     def _mixed(self, neural: Tensor, counted: Tensor) -> Tensor:
         """Log-probabilities of both models -> those of the mixture."""

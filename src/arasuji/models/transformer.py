@@ -99,6 +99,17 @@ class Transformer(LanguageModel):
         state = state or CacheState.empty(len(ids), self.context_length, ids.device)
         return shape.hidden(body, ids, Reading(state, lengths, ids.shape[1])), state
 
+    @torch.inference_mode()
+    def attention(self, ids: Tensor) -> Tensor:
+        network: Any = self._inner()
+        usual = network.config._attn_implementation
+        network.set_attn_implementation("eager")  # the fused ways never have the weights
+        try:
+            read = network.base_model(input_ids=ids[None], output_attentions=True, use_cache=False)
+        finally:
+            network.set_attn_implementation(usual)
+        return torch.cat(read.attentions).float()
+
     def save(self, folder: Path) -> None:
         network: Any = self.network
         if network is not self._inner():  # LoRA: fold the updates in, on a copy
