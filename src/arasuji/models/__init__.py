@@ -200,6 +200,9 @@ class Family:
     """(folder, target): write a saved model with 8-bit weights into another folder, for `load(target, torch.int8)`.
 
     Raises BaseModelError where this model has no 8-bit form."""
+    shows: frozenset[str] = frozenset()
+    """What its models with whole weights show of their inside: "attention" (`LanguageModel.attention`), "memory"
+    (`LanguageModel.gates`)."""
 
 
 def way_to_multiply() -> str:

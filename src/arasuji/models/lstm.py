@@ -232,7 +232,7 @@ def quantize(folder: Path, target: Path) -> None:
     _folder.save(target, model.config, model.vocabulary_size, tensors_of(model))
 
 
-FAMILY = Family(Config, build, load, quantize)
+FAMILY = Family(Config, build, load, quantize, frozenset({"memory"}))
 
 
 def _shapes(config: Config, vocabulary_size: int) -> dict[str, Shape]:

@@ -174,7 +174,7 @@ def quantize(folder: Path, target: Path) -> None:
         shutil.copyfile(folder / name, target / name)
 
 
-FAMILY = Family(Config, build, load, quantize)
+FAMILY = Family(Config, build, load, quantize, frozenset({"memory"}))
 
 
 def _of(kind: Any, config: Config) -> Any:

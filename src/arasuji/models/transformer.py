@@ -158,7 +158,7 @@ def quantize(folder: Path, target: Path) -> None:
     decoder.save(network, shape, target)
 
 
-FAMILY = Family(Config, build, load, quantize)
+FAMILY = Family(Config, build, load, quantize, frozenset({"attention"}))
 
 
 def _shape_of(config: Any) -> Any:

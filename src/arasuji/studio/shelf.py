@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import torch
 
 from arasuji import writing
 from arasuji.errors import OptionError, nearest
@@ -37,6 +38,7 @@ class Shelf:
         """`rows` is the largest number of rows that are written at once with one model."""
         self.folder, self.rows = folder, rows
         self._opened: OrderedDict[str, Opened] = OrderedDict()
+        self._exact: tuple[str, TrainedModel] | None = None
         self._lock = threading.Lock()
 
     def names(self) -> list[str]:
@@ -63,6 +65,19 @@ class Shelf:
             self._opened.move_to_end(name)
             return self._opened[name]
 
+    def exact(self, name: str, in_use: Callable[[Opened], bool] = lambda opened: False) -> TrainedModel:
+        """A run with whole weights, to look inside; it writes nothing, and the last one alone is kept. Raises as `open`
+        does."""
+        opened = self.open(name, in_use).trained
+        if opened.precision == torch.float32:
+            return opened
+        with self._lock:
+            if self._exact is None or self._exact[0] != name:
+                self._exact = None
+                self._make_room(self.folder / name / "best", in_use)
+                self._exact = name, writing.load(self.folder / name, "fp32")
+            return self._exact[1]
+
     def opened(self) -> list[Opened]:
         """All that are open."""
         with self._lock:
@@ -72,9 +87,12 @@ class Shelf:
         """Let go of a run, such as one whose model failed."""
         with self._lock:
             self._opened.pop(name, None)
+            self._exact = None
 
     def _make_room(self, weights: Path, in_use: Callable[[Opened], bool]) -> None:
         needed = SPARE * sum(path.stat().st_size for path in weights.iterdir())
+        if psutil.virtual_memory().available < needed:
+            self._exact = None
         for name, opened in list(self._opened.items()):
             if psutil.virtual_memory().available >= needed:
                 return
