@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -77,7 +78,7 @@ def serve() -> type[Server]:
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-expect.set_options(timeout=30_000)  # the first text of a model takes a while on a machine with other work
+expect.set_options(timeout=15_000)  # the first text of a model takes a while on a machine with other work
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
@@ -110,3 +111,26 @@ def open_page(browser, server) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     assert problems == []
+
+
+WEB = Path(__file__).parents[2] / "web"
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory) -> Callable[[Page], list[tuple[str, str]]]:
+    """axe-core, which finds what people with a screen reader or weak eyes stumble over on a page. The page's context
+    needs `bypass_csp`."""
+    if not shutil.which("npm"):
+        pytest.skip("npm is not installed")
+    folder = tmp_path_factory.mktemp("web")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(WEB / name, folder)
+    subprocess.run(["npm", "ci", "--no-fund", "--no-audit", "--loglevel=error"], cwd=folder, check=True)
+    script = (folder / "node_modules/axe-core/axe.min.js").read_text("utf-8")
+
+    def problems(page: Page) -> list[tuple[str, str]]:
+        page.evaluate(script)
+        found = page.evaluate("() => axe.run()")
+        return [(problem["id"], problem["nodes"][0]["html"][:200]) for problem in found["violations"]]
+
+    return problems

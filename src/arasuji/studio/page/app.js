@@ -6,6 +6,7 @@ import * as data from "./data.js";
 import * as desk from "./desk.js";
 import * as inside from "./inside.js";
 import { kept } from "./kept.js";
+import { bindKeys, KeyList } from "./keys.js";
 import * as train from "./train.js";
 import { effect, html, render, signal } from "./vendor.js";
 import * as write from "./write.js";
@@ -24,6 +25,7 @@ function go() {
   const [name, ...rest] = location.hash.slice(1).split("/").map(decodeURIComponent);
   const next = name in ROOMS ? name : "write";
   if (room.value && room.value !== next) ROOMS[room.value].leave?.();
+  bindKeys([]);
   room.value = next;
   ROOMS[next].enter?.(rest.join("/"));
 }
@@ -47,4 +49,4 @@ function Room() {
   return html`<main class=${room.value}><${Own} /></main>`;
 }
 
-render(html`<${Head} /><${Room} />`, document.getElementById("app"));
+render(html`<${Head} /><${Room} /><${KeyList} />`, document.getElementById("app"));

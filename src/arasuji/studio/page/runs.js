@@ -1,0 +1,63 @@
+// The runs that the server has, and what a text may be told, for every room that writes.
+
+import { kept } from "./kept.js";
+import { get } from "./server.js";
+import { computed, html, signal } from "./vendor.js";
+
+export const runs = signal(null);
+export const failed = signal("");
+export const told = kept("told", {}); // by field: what was typed
+
+export const usable = computed(() => (runs.value ?? []).filter((run) => !run.problem && run.predicts !== "title"));
+export const runOf = (name) => runs.value?.find((run) => run.id === name);
+
+export async function loadRuns() {
+  try {
+    runs.value = await get("/api/runs");
+    failed.value = "";
+  } catch (error) {
+    failed.value = error.message;
+  }
+}
+
+// What is told of a text, as a run takes it: only the fields that it knows.
+export function fieldsFor(name) {
+  const fields = {};
+  for (const [field, values] of Object.entries(runOf(name)?.fields ?? {})) {
+    const typed = (told.value[field] ?? "").trim();
+    if (!typed) continue;
+    const several = values.length && field !== "year";
+    fields[field] = several ? typed.split(",").map((one) => one.trim()).filter(Boolean) : typed;
+  }
+  return fields;
+}
+
+const LABELS = {
+  title: "Title",
+  genres: "Genres, with commas between them",
+  year: "Year",
+  type: "Type",
+  from: "The sentence before",
+  to: "The sentence after",
+};
+
+// One field for each thing that one of these runs can be told.
+export function Told({ names }) {
+  const known = new Map();
+  for (const name of names) {
+    for (const [field, values] of Object.entries(runOf(name)?.fields ?? {})) known.set(field, [...(known.get(field) ?? []), ...values]);
+  }
+  if (!known.size) return null;
+  const order = Object.keys(LABELS);
+  const fields = [...known].sort(([one], [other]) => order.indexOf(one) - order.indexOf(other));
+  return html`<div class="row">
+    ${fields.map(
+      ([field, values]) => html`<div class="wide" key=${field}>
+        <label for=${`told-${field}`}>${LABELS[field] ?? field}</label>
+        <input id=${`told-${field}`} type="text" list=${values.length ? `known-${field}` : null} value=${told.value[field] ?? ""}
+          onInput=${(e) => (told.value = { ...told.value, [field]: e.target.value })} />
+        ${values.length > 0 && html`<datalist id=${`known-${field}`}>${[...new Set(values)].map((one) => html`<option value=${one} />`)}</datalist>`}
+      </div>`,
+    )}
+  </div>`;
+}
