@@ -35,7 +35,7 @@ class Server:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.app = app_of(runs, self.port, token)
+        self.app = app_of(runs, self.port, token, runs.parent / "corpora")
         self.url = f"http://127.0.0.1:{self.port}"
         self.server = uvicorn.Server(uvicorn.Config(self.app, port=self.port, log_level="warning", ws="none"))
         self.thread = threading.Thread(target=self.server.run)

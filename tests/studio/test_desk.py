@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from arasuji.corpus import Corpus
+from arasuji.corpus.folder import SPLITS
 from arasuji.corpus.read import read
 from arasuji.corpus.source import Reading
 
@@ -43,6 +45,25 @@ def test_a_text_is_kept_changed_rejected_and_deleted(desk):
     assert desk.delete(f"/api/desk/{own['id']}").status_code == 204
     assert desk.delete(f"/api/desk/{own['id']}").status_code == 404
     assert desk.patch(f"/api/desk/{own['id']}", json={"text": "x"}).status_code == 404
+
+
+def test_kept_texts_become_a_corpus_once_there_are_enough(desk, starter_texts):
+    for text in starter_texts[:25]:
+        kept(desk, text)
+    made = desk.post("/api/desk/corpus", json={"name": "mine"})
+    assert made.status_code == 201, made.text
+    corpus = Corpus.load(desk.folder.parent / "corpora" / "mine")
+    texts = {record.text for name in SPLITS for record in corpus.split(name)}
+    assert sum(made.json()["documents"].values()) == len(texts) > 20
+    assert corpus.train[0].metadata["genres"] == ["Drama", "Sea"]
+    assert desk.post("/api/desk/corpus", json={"name": "mine"}).status_code == 409
+
+
+@pytest.mark.parametrize("name", ["../out", "", "a/b", ".hidden", "-x", "a" * 101])
+def test_a_corpus_of_the_desk_cannot_leave_its_folder_and_needs_texts(desk, name):
+    assert desk.post("/api/desk/corpus", json={"name": name}).status_code == 400
+    few = desk.post("/api/desk/corpus", json={"name": "few"})
+    assert (few.status_code, (desk.folder.parent / "corpora").exists()) == (400, False), few.text
 
 
 def test_many_hands_lose_nothing(desk):

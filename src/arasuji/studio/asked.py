@@ -24,7 +24,7 @@ Words = Annotated[list[Text], Field(max_length=50)]
 class Asked(BaseModel):
     """A text of a run, written up to some place."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     run: str = Field(max_length=300)
     prompt: Text = ""

@@ -34,7 +34,7 @@ Stop = Annotated[str, Field(min_length=1, max_length=100)]
 class CompletionRequest(BaseModel):
     """OpenAI's request, but for what these models have not; and what they have beside it."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     model: str = Field(max_length=300)
     """The name of a run."""

@@ -6,15 +6,23 @@ import asyncio
 import csv
 import io
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+
+from arasuji.corpus import prepare
+from arasuji.corpus.folder import SPLITS
+from arasuji.corpus.pipeline import MINIMUM_DOCUMENTS
+from arasuji.errors import ArasujiError, CorpusError
+from arasuji.studio.jobs import NAME
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS texts (
@@ -40,7 +48,7 @@ router = APIRouter(prefix="/api/desk")
 class Kept(BaseModel):
     """A text for the desk."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     text: str = Field(min_length=1, max_length=50_000)
     run: str = Field("", max_length=300)
@@ -51,7 +59,7 @@ class Kept(BaseModel):
 class Change(BaseModel):
     """What is changed of one."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     text: str | None = Field(None, min_length=1, max_length=50_000)
     verdict: Verdict | None = None
@@ -156,6 +164,41 @@ async def delete(number: Annotated[int, Field(ge=1, lt=2**63)], request: Request
     """Take a text off the desk."""
     if not await asyncio.to_thread(request.app.state.desk.delete, number):
         raise HTTPException(404, f"no text {number} on the desk")
+
+
+class NewCorpus(BaseModel):
+    """What a corpus of the texts is called."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    name: str = Field(pattern=f"^{NAME}$")
+
+
+@router.post("/corpus", status_code=201)
+async def corpus(asked: NewCorpus, request: Request) -> dict[str, Any]:
+    """Prepare a corpus of the texts that were kept, in the folder of corpora: a new training set."""
+    desk: Desk = request.app.state.desk
+    out = request.app.state.corpora.folder / asked.name
+    if os.path.lexists(out):
+        raise HTTPException(409, f"{out} exists already: choose another name")
+
+    def work() -> dict[str, Any]:
+        kept = desk.texts("kept")
+        if len(kept) < MINIMUM_DOCUMENTS:
+            raise CorpusError(f"a corpus needs {MINIMUM_DOCUMENTS} texts, and {len(kept)} are kept")
+        with TemporaryDirectory() as folder:
+            source = Path(folder) / "desk.jsonl"
+            source.write_text(_as_jsonl(kept)[0], "utf-8")
+            try:
+                made = prepare([source], out)
+            except CorpusError:  # texts of one title stay together, and these may have few titles
+                made = prepare([source], out, title_column="none")
+        return {"name": asked.name, "folder": str(out), "documents": {name: len(made.split(name)) for name in SPLITS}}
+
+    try:
+        return await asyncio.to_thread(work)
+    except ArasujiError as error:
+        raise HTTPException(400, str(error)) from error
 
 
 @router.get("/export")

@@ -40,6 +40,11 @@ async def index(request: Request) -> Response:
     return _answer("index.html", request)
 
 
+@router.get("/docs")
+async def reference(request: Request) -> Response:
+    return _answer("api.html", request)
+
+
 @router.get("/page/{name}")
 async def page_file(name: str, request: Request) -> Response:
     return _answer(name, request)

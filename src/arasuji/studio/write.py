@@ -29,7 +29,7 @@ router = APIRouter(prefix="/api")
 class WriteRequest(BaseModel):
     """Texts that are written at the same time."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     lanes: list[Asked] = Field(min_length=1, max_length=MOST_LANES)
 

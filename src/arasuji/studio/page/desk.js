@@ -5,6 +5,9 @@ import { html, signal, useSignal } from "./vendor.js";
 
 const rows = signal(null);
 const problem = signal("");
+const deleted = signal(null); // the last row that was deleted
+const made = signal(null); // the corpus that was made
+const MOST_VISIBLE = 100;
 
 export const title = "Desk";
 
@@ -32,6 +35,27 @@ async function remove(row) {
   try {
     await send("DELETE", `/api/desk/${row.id}`);
     rows.value = rows.value.filter((one) => one.id !== row.id);
+    deleted.value = row;
+  } catch (error) {
+    problem.value = error.message;
+  }
+}
+
+async function putBack() {
+  try {
+    const { text, run, about, verdict } = deleted.value;
+    rows.value = [...rows.value, await keep(text, run, about, verdict)];
+    deleted.value = null;
+  } catch (error) {
+    problem.value = error.message;
+  }
+}
+
+async function makeCorpus(event) {
+  event.preventDefault();
+  try {
+    made.value = await send("POST", "/api/desk/corpus", { name: new FormData(event.target).get("name") });
+    problem.value = "";
   } catch (error) {
     problem.value = error.message;
   }
@@ -46,12 +70,20 @@ export function Room() {
     ${kept.length > 0
       ? html`<p>Take them with you: ${["txt", "csv", "jsonl"].map(
           (format) => html`<a key=${format} href=${`/api/desk/export?format=${format}`} download>${format}</a> `,
-        )}. <code>arasuji prepare desk.csv</code> makes a corpus of them.</p>`
-      : html`<p>In the Write room, Keep puts a text here.</p>`}
-    ${kept.map((row) => html`<${Row} key=${row.id} row=${row} />`)}
+        )}</p>
+        <form class="row" onSubmit=${makeCorpus}>
+          <div><label for="corpus-name">A training set of the kept texts, at least 20, called</label>
+            <input id="corpus-name" name="name" type="text" required pattern="[A-Za-z0-9][A-Za-z0-9_.\-]*" maxlength="100" /></div>
+          <button>Make the corpus</button>
+        </form>`
+      : html`<p>In the <a href="#write">Write room</a>, Keep puts a text here.</p>`}
+    ${made.value && html`<p role="status">${made.value.name} has ${made.value.documents.train} texts to learn from: the <a href="#train">Train room</a> knows it.</p>`}
+    ${deleted.value && html`<p role="status">A text was deleted. <button onClick=${putBack}>Put it back</button></p>`}
+    ${kept.slice(-MOST_VISIBLE).map((row) => html`<${Row} key=${row.id} row=${row} />`)}
+    ${kept.length > MOST_VISIBLE && html`<p class="hint">The last ${MOST_VISIBLE} are shown; the export has all.</p>`}
     ${rejected.length > 0 &&
     html`<details><summary>${rejected.length} rejected</summary>
-      ${rejected.map((row) => html`<${Row} key=${row.id} row=${row} />`)}</details>`}`;
+      ${rejected.slice(-MOST_VISIBLE).map((row) => html`<${Row} key=${row.id} row=${row} />`)}</details>`}`;
 }
 
 function Row({ row }) {

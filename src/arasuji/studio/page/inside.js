@@ -5,7 +5,7 @@ import { shown } from "./choice.js";
 import { kept } from "./kept.js";
 import { bindKeys, KeyButton } from "./keys.js";
 import { Memory } from "./memory.js";
-import { failed, fieldsFor, loadRuns, runOf, runs, Told, usable } from "./runs.js";
+import { Broken, failed, fieldsFor, loadRuns, runOf, runs, Told, usable } from "./runs.js";
 import { post } from "./server.js";
 import { seed, settings, Settings } from "./settings.js";
 import { Stages } from "./stages.js";
@@ -132,7 +132,7 @@ const PARTS = [
 export function Room() {
   if (failed.value) return html`<p class="problem" role="alert">${failed.value}. Is the server still running?</p>`;
   if (!runs.value) return html`<p>Opening the runs…</p>`;
-  if (!usable.value.length) return html`<${Welcome} />`;
+  if (!usable.value.length) return html`<${Broken} /><${Welcome} ready=${enter} />`;
   const shows = runOf(run.value)?.shows ?? [];
   const own = PARTS.some(([name, , has]) => name === part.value && has(shows)) ? part.value : "choice";
   const choose = (event) => {

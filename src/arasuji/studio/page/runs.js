@@ -61,3 +61,9 @@ export function Told({ names }) {
     )}
   </div>`;
 }
+
+// The runs that cannot be opened, each with the reason.
+export function Broken() {
+  const broken = (runs.value ?? []).filter((run) => run.problem);
+  return broken.map((run) => html`<p key=${run.id} class="problem">${run.id} cannot be opened: ${run.problem}</p>`);
+}

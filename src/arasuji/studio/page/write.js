@@ -3,7 +3,7 @@
 import { bindKeys, KeyButton } from "./keys.js";
 import { Lane, MOST_BITS } from "./lane.js";
 import * as of from "./lanes.js";
-import { failed, loadRuns, runs, Told, usable } from "./runs.js";
+import { Broken, failed, loadRuns, runs, Told, usable } from "./runs.js";
 import { Settings, Wishes } from "./settings.js";
 import { effect, html } from "./vendor.js";
 import { Welcome } from "./welcome.js";
@@ -51,7 +51,7 @@ addEventListener("keydown", (event) => {
 export function Room() {
   if (failed.value) return html`<p class="problem" role="alert">${failed.value}. Is the server still running?</p>`;
   if (!runs.value) return html`<p>Opening the runs…</p>`;
-  if (!runs.value.some((run) => !run.problem)) return html`<${Welcome} />`;
+  if (!usable.value.length) return html`<${Broken} /><${Welcome} ready=${enter} />`;
   const submit = (event) => {
     event.preventDefault();
     of.write();
@@ -59,6 +59,7 @@ export function Room() {
   const names = of.chosen.value.filter(Boolean);
   const writing = of.writing.value;
   return html`
+    <${Broken} />
     <form onSubmit=${submit}>
       <div><label for="prompt">The beginning</label>
         <textarea id="prompt" rows="2" value=${of.prompt.value} onInput=${(e) => (of.prompt.value = e.target.value)} /></div>
