@@ -34,7 +34,7 @@ def test_the_server_answers_until_ctrl_c(run):
     command = [sys.executable, "-m", "arasuji", "serve", "--runs", str(run.parent), "--port", str(port), "--token"]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
-        assert f"http://127.0.0.1:{port} " in server.stderr.readline()
+        assert f"http://127.0.0.1:{port}" in server.stderr.readline()
         token = server.stderr.readline().split()[-1]
         asked = {"model": run.name, "max_tokens": 3}
         until = time.monotonic() + 60

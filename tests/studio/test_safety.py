@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
 ASKED = {"model": "ngram", "max_tokens": 3}
 
@@ -89,3 +90,20 @@ def test_with_a_token_every_request_needs_it_and_any_name_will_do(runs, serve):
         cookie = {"Cookie": f"arasuji-{server.port}=secret"}
         assert client.get("/v1/models", headers=cookie).status_code == 200
         assert client.get("/v1/models", headers={"Cookie": "arasuji-1=secret"}).status_code == 401
+
+
+def test_a_browser_shows_the_token_once_and_gets_a_cookie_of_this_port(runs, serve, open_page):
+    with serve(runs, "secret") as server:
+        with httpx.Client(base_url=server.url) as client:
+            assert client.get("/").status_code == client.get("/page/app.js").status_code == 200
+            assert client.post("/api/enter", json={"token": "wrong"}).status_code == 401
+            assert client.get("/api/runs").status_code == 401
+            entered = client.post("/api/enter", json={"token": "secret"})
+            assert entered.headers["set-cookie"] == f"arasuji-{server.port}=secret; HttpOnly; Path=/; SameSite=strict"
+            assert client.get("/api/runs").status_code == 200
+        page = open_page()
+        page.goto(f"{server.url}/#token=secret")
+        expect(page.get_by_label("The beginning")).to_be_visible()
+        assert "secret" not in page.url
+        page.reload()
+        expect(page.get_by_label("The beginning")).to_be_visible()

@@ -7,6 +7,7 @@ import secrets
 import socket
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 from typer import Option
 
@@ -42,8 +43,9 @@ def serve(
     except OSError as error:
         raise OptionError(f"{host}, port {port}: {error.strerror or error}; say another --port") from error
     shown = f"[{host}]" if ":" in host else host
-    say(f"serving {runs} at http://{shown}:{port} (OpenAI's clients: .../v1; Ctrl-C ends it)")
-    if secret and not os.environ.get("ARASUJI_TOKEN"):
+    own = f"/#token={quote(secret)}" if secret and not os.environ.get("ARASUJI_TOKEN") else ""
+    say(f"serving {runs} at http://{shown}:{port}{own} (OpenAI's clients: .../v1; Ctrl-C ends it)")
+    if own:
         say(f"token      {secret}")
     config = uvicorn.Config(
         app_of(runs, port, secret, corpora),

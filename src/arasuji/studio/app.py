@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 import arasuji
-from arasuji.studio import arena, completions, data, desk, inside, jobs, pages, reports, train, write
+from arasuji.studio import arena, completions, data, desk, entry, inside, jobs, pages, reports, train, write
 from arasuji.studio.corpora import Corpora
 from arasuji.studio.safety import Safety
 from arasuji.studio.shelf import Shelf
@@ -37,8 +37,9 @@ def app_of(runs: Path, port: int, token: str = "", corpora: Path = Path("corpora
         openapi_url="/openapi.json",
     )  # fmt: skip
     app.state.shelf, app.state.writers, app.state.desk = shelf, writers, desk.Desk(runs / "desk.sqlite")
+    app.state.token, app.state.port = token, port
     app.state.corpora, app.state.jobs = Corpora(corpora, runs), jobs.Jobs(runs)
-    for part in (completions, write, inside, arena, data, train, reports, desk, jobs, pages):
+    for part in (entry, completions, write, inside, arena, data, train, reports, desk, jobs, pages):
         app.include_router(part.router)
     app.add_exception_handler(StarletteHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

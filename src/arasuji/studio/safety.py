@@ -23,6 +23,8 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+OPEN = ("/", "/docs", "/api/enter")
+"""These, and the files of the page, are answered without the token, so that a browser can show it."""
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -42,7 +44,7 @@ class Safety:
                 await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if refused := self._refused(scope["method"], headers):
+        if refused := self._refused(scope["method"], scope["path"], headers):
             await _refuse(send, *refused)
             return
         size = 0
@@ -74,14 +76,15 @@ class Safety:
             if not started:
                 await _refuse(send, 413, f"a request may have {MOST_BYTES:,} bytes")
 
-    def _refused(self, method: str, headers: Headers) -> tuple[int, str] | None:
+    def _refused(self, method: str, path: str, headers: Headers) -> tuple[int, str] | None:
         host, origin = headers.get("host", ""), headers.get("origin")
         if not self.token and host not in self.hosts:  # a name of another site that leads here (DNS rebinding)
             return 403, f"this server answers to {', '.join(sorted(self.hosts))}, and not to {host!r}"
         if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
             return 403, f"a page of {origin!r} may not use this server"
-        if self.token and not self._has_token(headers):
-            return 401, "say the token: Authorization: Bearer TOKEN"
+        is_open = path in OPEN or path.startswith("/page/")
+        if self.token and not is_open and not self._has_token(headers):
+            return 401, "open the address that `arasuji serve` has printed; programs say Authorization: Bearer TOKEN"
         if int(headers.get("content-length") or 0) > MOST_BYTES:
             return 413, f"a request may have {MOST_BYTES:,} bytes"
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()

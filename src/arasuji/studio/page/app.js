@@ -7,6 +7,7 @@ import * as desk from "./desk.js";
 import * as inside from "./inside.js";
 import { kept } from "./kept.js";
 import { bindKeys, KeyList } from "./keys.js";
+import { post } from "./server.js";
 import * as train from "./train.js";
 import { effect, html, render, signal } from "./vendor.js";
 import * as write from "./write.js";
@@ -30,6 +31,15 @@ function go() {
   ROOMS[next].enter?.(rest.join("/"));
 }
 
+// A server that needs a token prints an address with it; it is shown once, and does not stay in the address.
+async function showToken() {
+  const token = location.hash.match(/^#token=(.+)$/)?.[1];
+  if (!token) return;
+  history.replaceState(null, "", "#write");
+  await post("/api/enter", { token: decodeURIComponent(token) }).catch(() => {});
+}
+
+await showToken();
 addEventListener("hashchange", go);
 go();
 

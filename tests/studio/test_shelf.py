@@ -1,0 +1,45 @@
+"""Models are opened once, and those that are not used are let go where memory is short."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from arasuji.errors import OptionError
+from arasuji.studio.shelf import Shelf
+
+
+@pytest.fixture
+def memory(monkeypatch):
+    """The free memory, as the system says."""
+    said = SimpleNamespace(available=2**40)
+    monkeypatch.setattr("arasuji.studio.shelf.psutil.virtual_memory", lambda: said)
+    return said
+
+
+def test_a_model_is_opened_once(runs, memory):
+    shelf = Shelf(runs, rows=4)
+    assert shelf.open("told") is shelf.open("told")
+    assert shelf.exact("told") is shelf.exact("told")
+    with pytest.raises(OptionError, match="did you mean 'told'"):
+        shelf.open("tolt")
+
+
+def test_models_that_nobody_uses_are_let_go_where_memory_is_short(runs, memory):
+    shelf = Shelf(runs, rows=4)
+    told = shelf.open("told")
+    exact = shelf.exact("told")
+    memory.available = 0
+    shelf.open("ngram")
+    assert [opened.trained.name for opened in shelf.opened()] == ["ngram"]
+    assert shelf.open("told") is not told
+    assert shelf.exact("told") is not exact
+
+
+def test_a_model_that_writes_is_kept_however_short_memory_is(runs, memory):
+    shelf = Shelf(runs, rows=4)
+    told = shelf.open("told")
+    memory.available = 0
+    shelf.open("ngram", lambda opened: opened is told)
+    assert {opened.trained.name for opened in shelf.opened()} == {"told", "ngram"}
