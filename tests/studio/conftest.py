@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -75,6 +76,33 @@ def client(server) -> Iterator[httpx.Client]:
 def serve() -> type[Server]:
     """What serves another folder, or with a token: `with serve(runs) as server`."""
     return Server
+
+
+@pytest.fixture
+def run_of_server() -> Iterator[Callable[..., tuple[str, subprocess.Popen[bytes]]]]:
+    """Starts the server of a folder as a program of its own: its address, and its process."""
+    started = []
+
+    def start(folder: Path, **options: Any) -> tuple[str, subprocess.Popen[bytes]]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = [sys.executable, "-m", "arasuji", "serve", "--runs", str(folder), "--port", str(port)]
+        started.append(subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=folder.parent, **options))
+        url = f"http://127.0.0.1:{port}"
+        until = time.monotonic() + 60
+        while True:
+            try:
+                httpx.get(f"{url}/api/desk")
+                return url, started[-1]
+            except httpx.TransportError:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+
+    yield start
+    for server in started:
+        server.kill()
+        server.wait()
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -81,36 +79,6 @@ def test_what_was_kept_survives_a_server_that_is_killed(run_of_server, tmp_path)
     url, server = run_of_server(tmp_path)
     with httpx.Client(base_url=url) as client:
         assert [row["text"] for row in client.get("/api/desk").json()] == [TEXT]
-
-
-@pytest.fixture
-def run_of_server():
-    """Starts the server as a program of its own."""
-    import socket
-    import time
-
-    started = []
-
-    def start(folder):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        command = [sys.executable, "-m", "arasuji", "serve", "--runs", str(folder), "--port", str(port)]
-        started.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
-        url = f"http://127.0.0.1:{port}"
-        until = time.monotonic() + 60
-        while True:
-            try:
-                httpx.get(f"{url}/api/desk")
-                return url, started[-1]
-            except httpx.TransportError:
-                assert time.monotonic() < until
-                time.sleep(0.1)
-
-    yield start
-    for server in started:
-        server.kill()
-        server.wait()
 
 
 def test_exports_hold_the_kept_texts_and_can_be_prepared(desk, tmp_path):
