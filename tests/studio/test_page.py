@@ -252,8 +252,22 @@ def test_an_error_is_said_where_it_belongs(open_page):
     open_page.problems.clear()  # the browser logs each answer of 400
 
 
-def test_on_a_phone_nothing_scrolls_sideways(open_page):
+def test_on_a_phone_the_text_comes_into_view_stop_is_at_hand_and_nothing_scrolls_sideways(open_page):
     page = open_page(viewport=SIZES["phone"], has_touch=True)
+    expect(page.get_by_label("The beginning")).to_be_visible()
+    page.evaluate(
+        "() => localStorage.setItem('arasuji.settings', JSON.stringify({min_length: 4000, max_length: 4000}))"
+    )
+    page.reload()
+    page.get_by_role("button", name="Write", exact=True).tap()
+    expect(page.locator(".tabs")).to_be_in_viewport()
+    stop = page.locator(".now").get_by_role("button", name="Stop")
+    expect(stop).to_be_in_viewport()
+    stop.tap()
+    expect(page.locator(".now")).to_have_count(0)
+    page.get_by_text("How it is written").tap()
+    page.get_by_role("button", name="As each run recommends").tap()
+    page.get_by_text("How it is written").tap()
     write(page, "A baker " * 12)
     page.get_by_role("button", name="told", exact=True).tap()
     words(lane_of(page, 1)).nth(3).tap()

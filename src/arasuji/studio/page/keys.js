@@ -42,5 +42,5 @@ export function KeyList() {
 }
 
 export function KeyButton() {
-  return html`<button class="quiet" onClick=${() => (listed.value = true)}>Keys (?)</button>`;
+  return html`<button class="quiet by-keys" onClick=${() => (listed.value = true)}>Keys (?)</button>`;
 }

@@ -55,6 +55,8 @@ export function Room() {
   const submit = (event) => {
     event.preventDefault();
     of.write();
+    const tabs = document.querySelector(".tabs"); // on a phone the texts are below the window
+    if (tabs.offsetHeight) tabs.scrollIntoView();
   };
   const names = of.chosen.value.filter(Boolean);
   const writing = of.writing.value;
@@ -69,13 +71,14 @@ export function Room() {
         <button type="button" disabled=${!writing} onClick=${of.stop}>Stop</button>
         <button type="button" disabled=${writing || !names.length} onClick=${of.another}>Another one</button>
         <button type="button" disabled=${!of.lastAction.value} onClick=${of.undo}>Undo${of.lastAction.value ? ` ${of.lastAction.value}` : ""}</button>
-        <p class="hint">Ctrl-Enter writes, Esc stops.</p>
+        <p class="hint by-keys">Ctrl-Enter writes, Esc stops.</p>
         <${KeyButton} />
       </div>
       <${Settings} names=${names} />
       <${Wishes} />
     </form>
     <div class="scale">words that were sure <span></span> a surprise, ${MOST_BITS} bits a letter and more; click a word to see what else could stand there</div>
+    ${writing && html`<div class="now"><button class="first" onClick=${of.stop}>Stop</button></div>`}
     <p class="unseen" role="status" aria-live="polite">${of.said.value}</p>
     <div class="tabs" role="group" aria-label="The model that is shown">
       ${[0, 1].map((i) => html`<button key=${i} aria-pressed=${of.active.value === i} onClick=${() => (of.active.value = i)}>${of.chosen.value[i] || "none"}</button>`)}
