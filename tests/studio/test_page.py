@@ -296,6 +296,40 @@ def test_nothing_stands_in_the_way_of_people_who_see_or_move_otherwise(open_page
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_stands_in_the_way_while_it_is_full_or_wrong_or_varied_or_edited(
+    open_page, axe, serve, runs, monkeypatch, scheme
+):
+    page = open_page(color_scheme=scheme, bypass_csp=True)
+    write(page)
+    lane = lane_of(page, 1)
+    lane.get_by_role("button", name="Four variations").click()
+    expect(lane.locator(".variation button:enabled")).to_have_count(4)
+    lane.get_by_role("button", name="Edit").click()
+    lane_of(page, 0).locator(".text").focus()
+    page.keyboard.press("w")
+    expect(lane_of(page, 0).get_by_role("listbox")).to_be_visible()
+    page.get_by_text("Which words it has").click()
+    assert axe(page) == []
+    page.locator("h1").click()
+    page.keyboard.press("?")
+    assert axe(page) == []
+    monkeypatch.setattr("arasuji.studio.app.MOST_TEXTS", 1)
+    with serve(runs) as full:
+        page.goto(full.url)
+        page.get_by_role("button", name="Write", exact=True).click()
+        expect(page.get_by_role("alert").first).to_contain_text("Trying again in")
+        assert axe(page) == []
+        page.get_by_role("button", name="Cancel").first.click()
+        page.get_by_label("Genres").fill("Dramma")
+        page.get_by_label("Second model").last.select_option("")
+        page.get_by_label("First model").last.select_option("told")
+        page.get_by_role("button", name="Write", exact=True).click()
+        expect(page.get_by_role("alert").first).to_contain_text("did you mean")
+        assert axe(page) == []
+    open_page.problems.clear()  # the browser logs each answer of 429 and 400
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_the_routes_are_described_without_another_site(open_page, axe, scheme, size):
     page = open_page("/docs", color_scheme=scheme, viewport=SIZES[size], bypass_csp=True)
