@@ -79,7 +79,9 @@ def test_json_has_the_promised_keys(arasuji_, ill):
     phrases = [(phrase["text"], phrase["documents"]) for phrase in found["boilerplate"]]
     assert phrases[0] == ("(Source: Harbour Lights Weekly)", 40)
     assert 0 <= found["leakage"] <= 1
-    assert all(list(finding) == ["what", "documents", "rule"] for finding in found["findings"])
+    assert all(
+        list(finding) == ["what", "documents", "rule", "parameters", "examples"] for finding in found["findings"]
+    )
     assert {finding["rule"] for finding in found["findings"]} <= set(RULES)
     assert {"placeholders", "source-notes", "lost-start", "duplicates"} <= {f["rule"] for f in found["findings"]}
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arasuji.corpus import Record, RuleCount, mend
-from arasuji.corpus.clean import RULE_SETS, Cleaning, RuleSet, Step, load_rules
+from arasuji.corpus.clean import RULE_SETS, Cleaning, RuleSet, Step, as_toml, load_rules
 from arasuji.corpus.registry import RULES
 from arasuji.errors import CorpusError, OptionError
 
@@ -137,6 +137,21 @@ def test_examples_are_clipped_around_the_change(tmp_path: Path) -> None:
     assert max(len(before), len(after)) <= 160
     assert "<b>here</b>" in before
     assert "here storm" in after
+
+
+def test_a_rule_set_is_written_as_it_is_read(tmp_path: Path) -> None:
+    odd = RuleSet(
+        "",
+        (
+            Step("phrase", {"phrase": 'a "b" \\ \x7f \n ⏎ 🙂'}, "phrase"),
+            Step("placeholders", {"equal": ["n/a"] * 40, "begin": [], "longest": 3}, "placeholders"),
+            Step("near-duplicates", {"similarity": 0.75}, "near-duplicates"),
+        ),
+    )
+    for ruleset in (odd, load_rules("default"), load_rules("article")):
+        path = tmp_path / "my.toml"
+        path.write_text("\n".join(as_toml(step.table) for step in ruleset.steps), "utf-8")
+        assert load_rules(str(path)).steps == ruleset.steps
 
 
 def test_rules_that_remove_everything_are_named(tmp_path: Path) -> None:

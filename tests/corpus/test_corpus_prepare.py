@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 import os
 import random
 import shutil
@@ -15,7 +16,9 @@ import pytest
 from arasuji.corpus import SPLITS, Corpus, Record, Records, pipeline, prepare
 from arasuji.corpus.clean import RuleSet, Step
 from arasuji.corpus.digest import corpus_hash
+from arasuji.corpus.examples import Example
 from arasuji.errors import CorpusError, OptionError, SourceError, StorageError
+from arasuji.folders import new_folder, seal
 
 CsvFile = Callable[..., Path]
 
@@ -104,11 +107,83 @@ def test_all_removed_names_the_rule(tmp_path: Path, csv_file: CsvFile) -> None:
 def test_saved_corpus_loads_equal(tmp_path: Path, corpus: Corpus) -> None:
     assert Corpus.load(tmp_path / "corpus") == corpus
     assert sorted(path.name for path in (tmp_path / "corpus").iterdir()) == [
+        "examples.jsonl",
         "manifest.json",
         "test.jsonl",
         "train.jsonl",
         "validation.jsonl",
     ]
+
+
+def test_a_corpus_knows_its_sources_its_rules_and_examples_of_what_they_did(
+    tmp_path: Path, csv_file: CsvFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [f"keeper {i} of lamp {i} in harbour {i} at storm {i} on pier {i}" for i in range(50)]
+    told += [f"keeper {i} of <b>lamp {i}</b> in harbour {i} at storm {i} on pier {i}" for i in range(50, 100)]
+    rows = [{"id": str(i), "told": text} for i, text in enumerate([*told, "too short"])]
+    csv_file(rows=rows, name="mine.csv")
+    monkeypatch.chdir(tmp_path)
+    made = prepare("mine.csv", "made", text_column="told", skip_bad_rows=False)
+    assert made == Corpus.load("made")
+    assert made.sources == (str(tmp_path / "mine.csv"),)
+    assert made.reading == {"text_column": "told"}
+    rules = {count.rule: count for count in made.rules}
+    assert rules["all"].table is None
+    assert rules["words"].table == {"name": "words", "min": 10, "max": 400, "characters_per_word": 2}
+    assert [example.before for example in rules["words"].examples] == ["too short"]
+    assert (rules["html"].changed, len(rules["html"].examples)) == (50, 20)
+    for example in rules["html"].examples:
+        assert example.after == example.before.replace("<b>", "").replace("</b>", "")
+    plain = prepare("mine.csv", "plain", text_column="told")
+    assert plain.hash == made.hash
+
+
+def test_a_corpus_of_an_earlier_version_opens_with_its_one_example(tmp_path: Path, corpus: Corpus) -> None:
+    path = tmp_path / "corpus" / "manifest.json"
+    manifest = json.loads(path.read_text("utf-8"))
+    for name in ("sources", "reading"):
+        del manifest[name]
+    for row in manifest["rules"]:
+        del row["table"]
+        row["example"] = {"html": ["a <b>", "a "], "words": ["short", ""]}.get(row["rule"])
+    (tmp_path / "corpus" / "examples.jsonl").unlink()
+    del manifest["files"]["examples.jsonl"]
+    path.write_text(json.dumps(manifest), "utf-8")
+    older = Corpus.load(tmp_path / "corpus")
+    assert (older.hash, older.sources, older.reading) == (corpus.hash, (), {})
+    rules = {count.rule: count for count in older.rules}
+    assert (rules["html"].examples, rules["html"].example) == ((Example("a <b>", "a "),), ("a <b>", "a "))
+    assert (rules["words"].examples, rules["words"].example) == ((Example("short", None),), ("short", ""))
+    assert rules["words"].table is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "[]",
+        '{"step": 1}',
+        '{"step": [], "before": "a", "after": null, "mark": null}',
+        '{"step": 1, "before": 5, "after": "", "mark": 0}',
+    ],
+)
+def test_examples_that_cannot_be_read_are_one_line(tmp_path: Path, corpus: Corpus, line: str) -> None:
+    path = tmp_path / "corpus" / "examples.jsonl"
+    path.write_text(line + "\n", "utf-8")
+    manifest = json.loads((tmp_path / "corpus" / "manifest.json").read_text("utf-8"))
+    seal(tmp_path / "corpus", {name: value for name, value in manifest.items() if name != "files"})
+    with pytest.raises(CorpusError, match="another version"):
+        Corpus.load(tmp_path / "corpus")
+
+
+def test_a_corpus_with_all_that_is_added_to_it_later_is_replaced(tmp_path: Path, csv_file: CsvFile) -> None:
+    made = prepare([csv_file()], tmp_path / "corpus")
+    for name in ("index", "suffixes"):
+        with new_folder(tmp_path / "corpus" / name) as added:
+            (added / "numbers.npy").write_bytes(b"1")
+            seal(added, {})
+        (tmp_path / "corpus" / f".{name}.other-1-ab.new").mkdir()
+    assert prepare([csv_file(50)], tmp_path / "corpus") == Corpus.load(tmp_path / "corpus") != made
 
 
 def test_corpus_is_replaced_and_an_empty_folder_filled(

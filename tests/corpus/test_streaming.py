@@ -24,7 +24,7 @@ from arasuji.training.documents import Documents
 
 CsvFile = Callable[..., Path]
 FEW, MANY = 2200, 15_000
-NAMES = ["manifest.json", "test.jsonl", "train.jsonl", "validation.jsonl"]
+NAMES = ["examples.jsonl", "manifest.json", "test.jsonl", "train.jsonl", "validation.jsonl"]
 
 PEAK = """
 import resource, sys

@@ -75,6 +75,37 @@ def test_each_problem_is_found_with_the_rule_that_mends_it(ill: Record, rule: st
     assert {finding.rule for finding in found} - {rule} <= {"words", "near-duplicates"}
 
 
+def test_a_finding_shows_its_texts_and_what_its_rule_does_to_them() -> None:
+    ill = [f"{story} (Source: Pier)" for story in STORIES] + ["A <b>lost</b> ship.", "nd so a lost ship comes home."]
+    found = {finding.rule: finding for finding in told(texts(*(story[::-1] for story in STORIES * 9), *ill, ""))}
+    assert [example.before for example in found["source-notes"].examples] == ill[: len(STORIES)]
+    assert [example.after for example in found["source-notes"].examples] == STORIES
+    assert [example.after for example in found["html"].examples] == ["A lost ship."]
+    assert ("mark", "n") in next(e for e in found["lost-start"].examples if e.before == ill[-1]).pieces()
+    assert (found["placeholders"].documents, found["placeholders"].examples) == (1, [])  # an empty text shows nothing
+    assert len(found["duplicates"].examples) == len(STORIES)
+    for finding in found.values():
+        records = [Record("x", example.before) for example in finding.examples]
+        RULES[finding.rule].check(finding.parameters)
+        if finding.rule not in ("duplicates", "near-duplicates"):  # which judge a text by others
+            left = RULES[finding.rule].function(records, **finding.parameters)
+            assert list(left) == [example.after for example in finding.examples]
+
+
+def test_the_rule_for_a_phrase_or_a_language_comes_with_it_and_texts_of_genres_are_not_shown() -> None:
+    french = "Le gardien du phare trouve une lettre la nuit de la grande tempête et part chercher son frère perdu."
+    records = texts(*(f"{story} {story}" for story in STORIES * 4), french, "Music video of a ship", "The end. A ship")
+    records.append(Record("y", STORIES[0], metadata={"genres": ["Hentai"]}))
+    phrases = [Phrase("Music video", 1, opens=True), Phrase("The end.", 1)]
+    found = {finding.rule: finding for finding in told(records, phrases)}
+    assert found["language"].parameters == {"keep": ["en"]}
+    assert [example.before for example in found["language"].examples] == [french]
+    assert found["phrase"].parameters == {"phrase": "Music video"}
+    assert [example.after for example in found["cut"].examples] == ["A ship"]
+    assert ("mark", "Music video") in found["phrase"].examples[0].pieces()
+    assert (found["genres"].documents, found["genres"].examples) == (1, [])
+
+
 def test_texts_in_another_language_than_nearly_all_are_named() -> None:
     french = "Le gardien du phare trouve une lettre la nuit de la grande tempête et part chercher son frère perdu."
     many = texts(*(f"{story} {story}" for story in STORIES * 4), french)

@@ -105,3 +105,21 @@ def test_connections_that_are_reset_or_never_read_change_no_other_text(server, c
     for own in silent:
         own.close()
     assert server.until_idle() < 10
+
+
+def test_a_full_disk_is_said_and_nothing_that_was_kept_is_lost(run_of_server, tmp_path):
+    resource = pytest.importorskip("resource")
+    url, _ = run_of_server(
+        tmp_path / "runs", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    )
+    kept = []
+    with httpx.Client(base_url=url, timeout=30) as client:
+        for number in range(20):
+            answer = client.post("/api/desk", json={"text": f"{number} " + "word " * 2000})
+            if answer.status_code != 201:
+                break
+            kept.append(answer.json()["text"])
+        assert answer.status_code == 503
+        assert "desk.sqlite" in answer.json()["error"]["message"]
+        assert 0 < len(kept) < 20
+        assert [row["text"] for row in client.get("/api/desk").json()] == kept

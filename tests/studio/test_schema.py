@@ -23,6 +23,8 @@ def api_schema(server):
         for name, field in part.get("properties", {}).items():
             if name in ("model", "run"):
                 field |= {"enum": ["told", "ngram", "nothing", "../told"]}
+            elif name == "runs":
+                part["properties"][name] = {"type": "array", "items": {"enum": ["ngram", "nothing"]}, "minItems": 1}
             elif name in ("max_tokens", "min_tokens"):
                 part["properties"][name] = {"type": "integer", "minimum": 1, "maximum": 4}
     return schemathesis.openapi.from_dict(raw)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,21 +16,19 @@ from typing import Any
 from arasuji import arguments
 from arasuji.config import read_toml
 from arasuji.corpus import article, dedupe, language, markers, mend, sieve  # noqa: F401
+from arasuji.corpus.examples import Sample
 from arasuji.corpus.folder import RuleCount
 from arasuji.corpus.near import SIMILARITY
 from arasuji.corpus.record import Progress, Record, Records
 from arasuji.corpus.registry import RULES, load_plugins
 from arasuji.errors import ArasujiError, CorpusError, OptionError, nearest
-from arasuji.speech import shortened
 
 RULE_SETS = Path(__file__).parent / "rules"
 """The folder of the rule sets that come with the package."""
 _NONE_LEFT: Any = object()
 """This stands for the answer of a rule that has given all its answers."""
-EXAMPLE_LENGTH = 160
-"""An example shows at most this many characters of a text before the change, and as many after it."""
-EXAMPLE_LEAD = 60
-"""This many of the characters that an example shows stand before the change."""
+LINE = 100
+"""A list that would make a longer line has a line for each of its values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,11 @@ class Step:
     rule: str
     parameters: dict[str, Any]
     label: str
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """The step as its rule set has it: {"name": its rule, and each of its parameters}."""
+        return {"name": self.rule, **self.parameters}
 
     def describe(self) -> str:
         plain = {name: value for name, value in self.parameters.items() if not isinstance(value, list)}
@@ -95,6 +99,19 @@ def _steps(entries: list[dict[str, Any]]) -> tuple[Step, ...]:
     return tuple(steps)
 
 
+def as_toml(table: dict[str, Any]) -> str:
+    """A step's table as a rule set writes it."""
+    return "".join(["[[rule]]\n", *(f"{key} = {_value(value)}\n" for key, value in table.items())])
+
+
+def _value(value: Any) -> str:
+    """A value in TOML, which writes numbers, texts and lists as JSON does."""
+    line = json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list) and len(line) > LINE:
+        line = json.dumps(value, ensure_ascii=False, indent=4)
+    return line.replace("\x7f", "\\u007f")
+
+
 class Cleaning:
     """The records that a rule set leaves, as a stream: iterate over it once, then read `counts`.
 
@@ -112,47 +129,47 @@ class Cleaning:
         on_removed: Callable[[str, Record], None] = lambda label, record: None,
         progress: Progress = lambda what, done, total: None,
     ) -> None:
-        self.steps = ruleset.steps
-        self.tallies = [_Tally("all"), *(_Tally(step.label) for step in self.steps)]
+        self._came = 0
+        self._tallies = [_Tally(step, Sample(RULES[step.rule], step.parameters)) for step in ruleset.steps]
         self._on_removed = on_removed
         self._progress = progress
         self._left = self._counted(records)
-        for place, (step, tally) in enumerate(zip(self.steps, self.tallies[1:], strict=True)):
-            self._left = self._run(step, tally, self._left, folder / f"{place}.jsonl")
+        for place, tally in enumerate(self._tallies):
+            self._left = self._run(tally, self._left, folder / f"{place}.jsonl")
 
     def __iter__(self) -> Iterator[Record]:
         yield from self._left
-        for step, before, tally in zip(self.steps, self.tallies, self.tallies[1:], strict=False):
-            if before.left and not tally.left:
+        for tally in self._tallies:
+            if tally.removed and not tally.left:
                 raise CorpusError(
-                    f"all {self.tallies[0].left} documents are gone: rule {step.describe()} removed the last "
+                    f"all {self._came} documents are gone: rule {tally.step.describe()} removed the last "
                     f"{tally.removed}"
                 )
 
     @property
     def counts(self) -> tuple[RuleCount, ...]:
         """What each step has done so far; the first row, "all", counts the records that came in."""
-        return tuple(RuleCount(t.label, t.removed, t.changed, t.left, t.example) for t in self.tallies)
+        return RuleCount("all", 0, 0, self._came), *(tally.count() for tally in self._tallies)
 
     def _counted(self, records: Iterable[Record]) -> Iterator[Record]:
         for record in records:
-            self.tallies[0].left += 1
+            self._came += 1
             yield record
 
-    def _run(self, step: Step, tally: _Tally, records: Iterator[Record], place: Path) -> Iterator[Record]:
-        if not RULES[step.rule].compares:
+    def _run(self, tally: _Tally, records: Iterator[Record], place: Path) -> Iterator[Record]:
+        if not RULES[tally.step.rule].compares:
             records, given = tee(records)  # a rule is rarely more than a record ahead, so tee holds one
-            yield from self._judge(step, tally, records, given)
+            yield from self._judge(tally, records, given)
             return
         with Records.write(place, records) as kept:
-            kept.watch = partial(self._tell, step, len(kept))
-            yield from self._judge(step, tally, iter(kept), kept)
+            kept.watch = partial(self._tell, tally.step, len(kept))
+            yield from self._judge(tally, iter(kept), kept)
 
     def _tell(self, step: Step, size: int, done: int) -> None:
         self._progress(f"rule {step.label}", done, size)
 
-    def _judge(self, step: Step, tally: _Tally, records: Iterator[Record], given: Iterable[Record]) -> Iterator[Record]:
-        quotable = RULES[step.rule].quotable
+    def _judge(self, tally: _Tally, records: Iterator[Record], given: Iterable[Record]) -> Iterator[Record]:
+        step = tally.step
         with _blaming(step):
             texts = iter(RULES[step.rule].function(given, **step.parameters))
         for record in records:
@@ -162,10 +179,10 @@ class Cleaning:
                 self._on_removed(step.label, record)
             else:
                 tally.left += 1
+                tally.changed += text != record.text
             if text != record.text:
-                tally.changed += text is not None
-                if quotable:
-                    tally.show(record.text, text)
+                with _blaming(step, f" at record {record.id}"):
+                    tally.sample.add(record.text, text)
             if text is not None:
                 yield record if text == record.text else replace(record, text=text)
         with _blaming(step):
@@ -208,27 +225,14 @@ def _is_whole(text: str) -> bool:
 
 @dataclass(slots=True)
 class _Tally:
-    """The counts of a step while records pass; the example is the first changed text, or else the first removed."""
+    """The counts of a step while records pass, and some of the texts that it touches."""
 
-    label: str
+    step: Step
+    sample: Sample
     removed: int = 0
     changed: int = 0
     left: int = 0
-    example: tuple[str, str] | None = None
 
-    def show(self, before: str, after: str | None) -> None:
-        if after is not None and self.changed == 1:
-            start = max(0, _first_difference(before, after) - EXAMPLE_LEAD)
-            self.example = _part(before, start), _part(after, start)
-        elif after is None and before and self.example is None:
-            self.example = _part(before, 0), ""
-
-
-def _first_difference(before: str, after: str) -> int:
-    both = zip(before, after, strict=False)
-    return next((at for at, (a, b) in enumerate(both) if a != b), min(len(before), len(after)))
-
-
-def _part(text: str, start: int) -> str:
-    """At most EXAMPLE_LENGTH characters from `start`, with an ellipsis at each cut end."""
-    return shortened("…" + text[start + 1 :] if start else text, EXAMPLE_LENGTH)
+    def count(self) -> RuleCount:
+        examples = self.sample.examples()
+        return RuleCount(self.step.label, self.removed, self.changed, self.left, examples, self.step.table)

@@ -6,12 +6,22 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from arasuji import arguments
-from arasuji.corpus.folder import INDEX, KIND, SPLITS, Corpus, RuleCount, is_corpus
+from arasuji.corpus.folder import (
+    EXAMPLES,
+    INDEX,
+    KIND,
+    SPLITS,
+    SUFFIXES,
+    Corpus,
+    RuleCount,
+    is_corpus,
+    write_examples,
+)
 from arasuji.corpus.record import Progress, Record, Records
 from arasuji.errors import CorpusError, OptionError
 from arasuji.files import disk_errors, new_file
@@ -30,8 +40,9 @@ def prepare(
     progress: Progress = lambda what, done, total: None,
     **reading: Any,
 ) -> Corpus:
-    """Read, clean and split into the folder `out`: train.jsonl, validation.jsonl, test.jsonl and manifest.json, all or
-    nothing. Records stream through; in memory are only sums, signatures and the names of groups.
+    """Read, clean and split into the folder `out`: train.jsonl, validation.jsonl, test.jsonl, examples.jsonl (of what
+    each rule did) and manifest.json, all or nothing. Records stream through; in memory are only sums, signatures and
+    the names of groups.
 
     `rules` is "default", "article", "article-lstm" or the path of a TOML file; `explain` is a JSONL file to write with
     every removed text and the rule that removed it; `reading` are the fields of `Reading`: text_column, title_column,
@@ -70,16 +81,24 @@ def prepare(
                 grouped = (replace(kept[place], group=parts.groups[place]) for place in places)
                 Records.write(fresh / f"{name}.jsonl", grouped).close()
         shutil.rmtree(work)
+        write_examples(fresh / EXAMPLES, cleaning.counts)
         facts = {
             "kind": KIND,
             "hash": corpus_hash(fresh, ruleset, seed),
             "seed": seed,
             "documents": {name: len(places) for name, places in parts.places.items()},
-            "rules": [asdict(count) for count in cleaning.counts],
+            "rules": [{**count.counts(), "table": count.table} for count in cleaning.counts],
             "notes": notes + parts.notes,
+            "sources": [_written(path.resolve()) for path in paths],
+            "reading": {name: value for name, value in reading.items() if value},
         }
         seal(fresh, facts)
     return Corpus.load(out)
+
+
+def _written(path: Path) -> str:
+    """A path as JSON can hold it: a name may hold bytes that are no letters."""
+    return str(path).encode("utf-8", "replace").decode("utf-8")
 
 
 @contextmanager
@@ -122,9 +141,9 @@ def _check_replaceable(folder: Path) -> None:
     """Refuse to put a corpus where something else stands: the folder's contents would be lost."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    ours = {MANIFEST, INDEX, *(f"{name}.jsonl" for name in SPLITS)}
-    found = (
-        {path.name for path in folder.iterdir() if not path.name.startswith(f".{INDEX}.")} if folder.is_dir() else set()
-    )
-    if not folder.is_dir() or found - ours or not is_corpus(folder):
+    ours = {MANIFEST, EXAMPLES, INDEX, SUFFIXES, *(f"{name}.jsonl" for name in SPLITS)}
+    unfinished = (f".{INDEX}.", f".{SUFFIXES}.")
+    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    others = {name for name in found - ours if not name.startswith(unfinished)}
+    if not folder.is_dir() or others or not is_corpus(folder):
         raise CorpusError(f"{folder} exists and is not a corpus: it is left alone; choose another place")

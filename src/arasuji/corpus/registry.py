@@ -21,17 +21,21 @@ from arasuji.corpus.record import Record
 from arasuji.errors import OptionError, nearest
 
 Texts = Iterable[str | None]
+Span = tuple[int, int]
+"""A place in a text: its first character, and the one after its last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A rule's function. `quotable` is False where an example of what it removes should not be shown; `compares` is
-    True where it must see all records before it can judge one."""
+    True where it must see all records before it can judge one; `trigger` says of a removed text for which of its
+    characters it is removed, where that can be said."""
 
     name: str
     function: Callable[..., Texts]
     quotable: bool
     compares: bool
+    trigger: Callable[..., Span | None] | None = None
 
     def check(self, parameters: dict[str, Any]) -> None:
         """Raise OptionError for a parameter that is unknown, missing, or of the wrong type."""
@@ -67,9 +71,13 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(
-    name: str, quotable: bool = True, compares: bool = False
+    name: str,
+    quotable: bool = True,
+    compares: bool = False,
+    trigger: Callable[..., Span | None] | None = None,
 ) -> Callable[[Callable[..., Texts]], Callable[..., Texts]]:
-    """Register a function `(records, **parameters) -> one text or None per record` under a name.
+    """Register a function `(records, **parameters) -> one text or None per record` under a name; and a function
+    `trigger(text, **parameters)`, which says where in a removed text the reason stands.
 
     Raises OptionError where the name is taken by another function.
     """
@@ -80,7 +88,7 @@ def rule(
             raise OptionError(
                 f"two rules are called {name!r}: in {taken.function.__module__} and {function.__module__}"
             )
-        RULES[name] = Rule(name, function, quotable, compares)
+        RULES[name] = Rule(name, function, quotable, compares, trigger)
         return function
 
     return register

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from arasuji.corpus.record import Record
-from arasuji.corpus.registry import Texts, rule, where
+from arasuji.corpus.registry import Span, Texts, rule, where
 from arasuji.corpus.script import count_words
+
+_OPENING = " \n\t\"'“‘«"
+"""These may stand before the first letter of a text."""
 
 
 @rule("genres", quotable=False)
@@ -26,17 +30,27 @@ def limit_words(records: Iterable[Record], min: int, max: int, characters_per_wo
     return where(records, lambda record: min <= count_words(record.text, characters_per_word) <= max)
 
 
-@rule("phrase")
+def _place_of_phrase(text: str, phrase: str) -> Span | None:
+    found = re.search(re.escape(phrase), text, re.IGNORECASE)
+    return found.span() if found else None
+
+
+@rule("phrase", trigger=_place_of_phrase)
 def drop_phrase(records: Iterable[Record], phrase: str) -> Texts:
     """Out with a text that contains the phrase, in any case, also inside a word."""
     unwanted = phrase.lower()
     return where(records, lambda record: unwanted not in record.text.lower())
 
 
-@rule("lost-start")
+def _first_letter(text: str) -> Span:
+    start = len(text) - len(text.lstrip(_OPENING))
+    return start, start + 1
+
+
+@rule("lost-start", trigger=_first_letter)
 def drop_lost_starts(records: Iterable[Record]) -> Texts:
     """Out with a text that begins with a small letter: its beginning is lost."""
-    return where(records, lambda record: not record.text.lstrip(" \n\t\"'“‘«")[:1].islower())
+    return where(records, lambda record: not record.text.lstrip(_OPENING)[:1].islower())
 
 
 @rule("placeholders")

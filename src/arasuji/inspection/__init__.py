@@ -10,6 +10,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from arasuji import notebook
+from arasuji.corpus.examples import Example
+
 __all__ = ["Beyond", "Cluster", "Duplicates", "Finding", "Inspection", "Outlook", "Phrase", "Stage", "Vocabulary"]
 
 
@@ -109,6 +112,10 @@ class Finding:
     what: str
     documents: int
     rule: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    """What the rule has to be given."""
+    examples: list[Example] = field(default_factory=list)
+    """Some of the texts, as that rule would leave them; none of texts that should not be shown."""
 
 
 @dataclass(frozen=True)
@@ -171,3 +178,12 @@ class Inspection:
             "outlook": [asdict(outlook) for outlook in self.outlook],
             "hash": self.hash,
         }
+
+    def _repr_html_(self) -> str:
+        """The verdict, and what is wrong with the texts as they were found."""
+        wrong = [[finding.what, finding.rule, finding.documents] for finding in self.findings]
+        return notebook.block(
+            notebook.paragraph(" ".join(self.verdict)),
+            notebook.table(["texts that", "rule that mends it", "documents"], wrong, left=2) if wrong else "",
+            *(notebook.paragraph(note, notebook.FAINT) for note in self.notes),
+        )

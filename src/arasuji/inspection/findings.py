@@ -5,13 +5,18 @@ Most problems are what a rule of the default set removes or changes, so the rule
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import tee
+from typing import Any
 
 from arasuji.corpus import Record
 from arasuji.corpus.clean import load_rules
+from arasuji.corpus.examples import MOST as EXAMPLES
+from arasuji.corpus.examples import Example, Sample
 from arasuji.corpus.registry import RULES
 from arasuji.inspection import Duplicates, Finding, Phrase, Stage
+from arasuji.inspection.stage import sampled
 
 PROBLEMS = {
     "placeholders": "have no text, or only say that there is none",
@@ -37,36 +42,59 @@ def findings(
 ) -> list[Finding]:
     """The problems of `records`, most frequent first; `remaining` is the boilerplate that the rules left standing."""
     parameters = {step.rule: step.parameters for step in load_rules("default").steps}
-    listed = [Finding(what, _touched(records, rule, parameters.get(rule, {})), rule) for rule, what in PROBLEMS.items()]
-    listed.append(Finding("repeat an earlier text word for word", duplicates.exact, "duplicates"))
-    listed.append(Finding("nearly repeat another text", duplicates.near, "near-duplicates"))
-    listed += [Finding(f"share the words “{p.text}”", p.documents, "phrase" if p.opens else "cut") for p in remaining]
-    listed += _foreign(found)
+    listed = [_touched(what, records, rule, parameters.get(rule, {})) for rule, what in PROBLEMS.items()]
+    listed += _repeats(duplicates)
+    listed += [_shared(phrase, records) for phrase in remaining]
+    listed += _foreign(found, records)
     advised = (_within_reason(finding, len(records)) for finding in listed if finding.documents)
     return sorted(advised, key=lambda f: -f.documents)
 
 
 def _within_reason(finding: Finding, size: int) -> Finding:
-    """The finding, without a rule that would remove most of the texts; a phrase in most of them can be cut instead."""
+    """The finding, without a rule that would remove most of the texts."""
     if finding.rule not in SIEVES or finding.documents <= MOST * size:
         return finding
-    return replace(finding, rule="cut" if finding.rule == "phrase" else "")
+    return replace(finding, rule="", parameters={})
 
 
-def _touched(records: Sequence[Record], rule: str, parameters: dict[str, object]) -> int:
-    """How many records a rule would remove or change in more than white space; empty ones are counted as placeholders
+def _touched(what: str, records: Iterable[Record], rule: str, parameters: dict[str, Any]) -> Finding:
+    """The records that a rule would remove or change in more than white space; empty ones are counted as placeholders
     alone."""
-    texts = RULES[rule].function(iter(records), **parameters)
-    counted = rule == "placeholders"
-    return sum(
-        text != record.text
-        and (text is None or text.split() != record.text.split())
-        and (counted or bool(record.text.strip()))
-        for record, text in zip(records, texts, strict=True)
-    )
+    sample, documents = Sample(RULES[rule], parameters), 0
+    ones, others = tee(records)
+    for record, text in zip(ones, RULES[rule].function(others, **parameters), strict=True):
+        changed = text is None or text.split() != record.text.split()
+        if changed and (rule == "placeholders" or record.text.strip()):
+            documents += 1
+            sample.add(record.text, text)
+    return Finding(what, documents, rule, parameters, list(sample.examples()))
 
 
-def _foreign(found: Stage) -> list[Finding]:
+def _repeats(duplicates: Duplicates) -> list[Finding]:
+    """Of each cluster that is shown one text. Clusters of equal texts and others are told apart by what is shown of
+    them."""
+    exact: list[Example] = []
+    near: list[Example] = []
+    for cluster in duplicates.clusters:
+        equal = len(set(map(str.casefold, cluster.texts))) < len(cluster.texts)
+        (exact if equal else near).append(Example(cluster.texts[0], None))
+    return [
+        Finding("repeat an earlier text word for word", duplicates.exact, "duplicates", {}, exact[:EXAMPLES]),
+        Finding("nearly repeat another text", duplicates.near, "near-duplicates", {}, near[:EXAMPLES]),
+    ]
+
+
+def _shared(phrase: Phrase, records: Sequence[Record]) -> Finding:
+    """A phrase that opens texts tells of what kind they are, and they can be removed; another one can be cut, and so
+    can one that opens most texts."""
+    rule = "phrase" if phrase.opens and phrase.documents <= MOST * len(records) else "cut"
+    words = phrase.text.casefold()
+    having = (record for record in records if words in " ".join(record.text.casefold().split()))
+    finding = _touched(f"share the words “{phrase.text}”", having, rule, {"phrase": phrase.text})
+    return replace(finding, documents=phrase.documents)
+
+
+def _foreign(found: Stage, records: Sequence[Record]) -> list[Finding]:
     """Texts in other languages than nearly all the rest."""
     known = {code: count for code, count in found.languages.items() if code != "?"}
     main = max(known, key=lambda code: known[code], default="")
@@ -74,4 +102,5 @@ def _foreign(found: Stage) -> list[Finding]:
     if not others or known[main] < RARE * sum(known.values()):
         return []
     names = ", ".join(code for code in known if code != main)
-    return [Finding(f"are in another language than nearly all ({main}): {names}", others, "language")]
+    finding = _touched("", sampled(records), "language", {"keep": [main]})
+    return [replace(finding, what=f"are in another language than nearly all ({main}): {names}", documents=others)]

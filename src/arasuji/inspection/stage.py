@@ -61,9 +61,13 @@ def _histogram(lengths: Sequence[int]) -> list[tuple[int, int]]:
     return [(start, counts[start]) for start in range(0, max(counts) + 1, width)]
 
 
+def sampled(records: Sequence[Record]) -> Sequence[Record]:
+    """At most SAMPLE records, at equal distances."""
+    return records[:: max(1, math.ceil(len(records) / SAMPLE))]
+
+
 def _languages(records: Sequence[Record]) -> dict[str, int]:
-    step = max(1, math.ceil(len(records) / SAMPLE))
-    asked = [text for record in records[::step] if (text := record.text.strip())]
-    found = Counter(language(text) for text in asked)
-    scale = len(records) / max(1, len(records[::step]))
+    asked = sampled(records)
+    found = Counter(language(text) for record in asked if (text := record.text.strip()))
+    scale = len(records) / max(1, len(asked))
     return {code: round(count * scale) for code, count in found.most_common()}

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 import arasuji
+from arasuji.errors import StorageError
 from arasuji.studio import arena, completions, data, desk, entry, inside, jobs, pages, reports, train, write
 from arasuji.studio.corpora import Corpora
 from arasuji.studio.safety import Safety
@@ -37,12 +38,14 @@ def app_of(runs: Path, port: int, token: str = "", corpora: Path = Path("corpora
         openapi_url="/openapi.json",
     )  # fmt: skip
     app.state.shelf, app.state.writers, app.state.desk = shelf, writers, desk.Desk(runs / "desk.sqlite")
+    app.state.arena = arena.Arena(shelf)
     app.state.token, app.state.port = token, port
     app.state.corpora, app.state.jobs = Corpora(corpora, runs), jobs.Jobs(runs)
     for part in (entry, completions, write, inside, arena, data, train, reports, desk, jobs, pages):
         app.include_router(part.router)
     app.add_exception_handler(StarletteHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(StorageError, _not_stored)
     app.add_middleware(Safety, port=port, token=token)
     return app
 
@@ -53,6 +56,11 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(detail, dict):  # of a route of the page
         detail = {"message": str(detail), "type": "invalid_request_error", "param": None, "code": None}
     return JSONResponse({"error": detail}, error.status_code, getattr(error, "headers", None))
+
+
+async def _not_stored(request: Request, error: Exception) -> JSONResponse:
+    detail = {"message": str(error), "type": "server_error", "param": None, "code": "storage"}
+    return JSONResponse({"error": detail}, 503)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

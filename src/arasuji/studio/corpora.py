@@ -22,9 +22,10 @@ class Corpora:
         """The folder of each corpus, by its name. Of two with one name the second one gets a number."""
         found: dict[str, Path] = {}
         for path in dict.fromkeys(place.resolve() for place in self._candidates() if is_corpus(place)):
-            name, number = path.name, 2
+            plain = path.name.encode("utf-8", "replace").decode("utf-8")
+            name, number = plain, 2
             while name in found:
-                name, number = f"{path.name}-{number}", number + 1
+                name, number = f"{plain}-{number}", number + 1
             found[name] = path
         return found
 

@@ -8,12 +8,11 @@ import io
 import json
 import os
 import sqlite3
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,6 +21,7 @@ from arasuji.corpus import prepare
 from arasuji.corpus.folder import SPLITS
 from arasuji.corpus.pipeline import MINIMUM_DOCUMENTS
 from arasuji.errors import ArasujiError, CorpusError
+from arasuji.studio.database import Database
 from arasuji.studio.jobs import NAME
 
 SCHEMA = """
@@ -41,7 +41,6 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """With these a spreadsheet begins a formula."""
 
 Verdict = Literal["kept", "rejected"]
-T = TypeVar("T")
 router = APIRouter(prefix="/api/desk")
 
 
@@ -69,28 +68,14 @@ class Desk:
     """The file. Each change is on the disk when its call returns."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = threading.Lock()
-
-    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Open the file for one piece of work: so it may be copied, replaced or deleted at any time between."""
-        with self._lock:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.path, timeout=10)
-            try:
-                connection.row_factory = sqlite3.Row
-                with connection:
-                    connection.execute(SCHEMA)
-                    return work(connection)
-            finally:
-                connection.close()
+        self.path, self._database = path, Database(path, SCHEMA)
 
     def texts(self, verdict: Verdict | None = None) -> list[dict[str, Any]]:
         """All texts, or those of one verdict, the oldest first. Nothing is written where there is no file yet."""
         if not self.path.exists():
             return []
         where, values = (" WHERE verdict = ?", (verdict,)) if verdict else ("", ())
-        rows = self._do(lambda c: c.execute(f"SELECT * FROM texts{where} ORDER BY id", values).fetchall())
+        rows = self._database.do(lambda c: c.execute(f"SELECT * FROM texts{where} ORDER BY id", values).fetchall())
         return [_row(row) for row in rows]
 
     def keep(self, kept: Kept) -> dict[str, Any]:
@@ -105,7 +90,7 @@ class Desk:
             row: sqlite3.Row = connection.execute(added, values).fetchone()
             return row
 
-        return _row(self._do(work))
+        return _row(self._database.do(work))
 
     def change(self, number: int, change: Change) -> dict[str, Any] | None:
         """Change a text; None where there is none of this number."""
@@ -119,12 +104,12 @@ class Desk:
             row: sqlite3.Row | None = connection.execute(changed, values).fetchone()
             return row
 
-        row = self._do(work)
+        row = self._database.do(work)
         return _row(row) if row else None
 
     def delete(self, number: int) -> bool:
         """Whether there was a text of this number."""
-        return self._do(lambda c: c.execute("DELETE FROM texts WHERE id = ?", (number,)).rowcount) > 0
+        return self._database.do(lambda c: c.execute("DELETE FROM texts WHERE id = ?", (number,)).rowcount) > 0
 
 
 def _row(row: sqlite3.Row) -> dict[str, Any]:

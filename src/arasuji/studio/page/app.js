@@ -24,7 +24,7 @@ const room = signal("");
 
 function go() {
   const [name, ...rest] = location.hash.slice(1).split("/").map(decodeURIComponent);
-  const next = name in ROOMS ? name : "write";
+  const next = Object.hasOwn(ROOMS, name) ? name : "write";
   if (room.value && room.value !== next) ROOMS[room.value].leave?.();
   bindKeys([]);
   room.value = next;

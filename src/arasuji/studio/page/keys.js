@@ -12,7 +12,7 @@ export function bindKeys(list) {
   bound.value = list;
 }
 
-const isTyping = ({ target }) => target.closest?.("input, textarea, select, dialog") !== null;
+const isTyping = ({ target }) => target.closest?.("input:not([type=radio], [type=checkbox]), textarea, select, dialog") != null;
 
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return;
