@@ -132,7 +132,7 @@ const PARTS = [
 export function Room() {
   if (failed.value) return html`<p class="problem" role="alert">${failed.value}. Is the server still running?</p>`;
   if (!runs.value) return html`<p>Opening the runs…</p>`;
-  if (!usable.value.length) return html`<${Broken} /><${Welcome} ready=${enter} />`;
+  if (!usable.value.length) return html`<${Broken} /><${Welcome} />`;
   const shows = runOf(run.value)?.shows ?? [];
   const own = PARTS.some(([name, , has]) => name === part.value && has(shows)) ? part.value : "choice";
   const choose = (event) => {

@@ -51,7 +51,7 @@ addEventListener("keydown", (event) => {
 export function Room() {
   if (failed.value) return html`<p class="problem" role="alert">${failed.value}. Is the server still running?</p>`;
   if (!runs.value) return html`<p>Opening the runs…</p>`;
-  if (!usable.value.length) return html`<${Broken} /><${Welcome} ready=${enter} />`;
+  if (!usable.value.length) return html`<${Broken} /><${Welcome} />`;
   const submit = (event) => {
     event.preventDefault();
     of.write();
