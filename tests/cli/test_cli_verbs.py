@@ -52,7 +52,7 @@ def test_help_names_every_verb(arasuji_):
             "--out --rules --text-column --title-column --genre-column --delimiter --encoding --no-header"
             " --skip-bad-rows --seed --json",
         ),
-        ("train", "--corpus --out --set --max-minutes --max-steps --resume --json"),
+        ("train", "--corpus --out --set --max-minutes --max-steps --resume --dry-run --json"),
         (
             "generate",
             "--prompts-file -n --min-length --max-length --temperature --top-k --top-p --min-p --repetition-penalty"

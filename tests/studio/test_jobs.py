@@ -45,7 +45,10 @@ def test_another_server_finds_it_stops_it_and_one_that_was_killed_has_no_code(co
         assert jobs.running(job), jobs.said(job)
         assert time.monotonic() < began + 60
         time.sleep(0.05)
+    assert not jobs.asked_to_stop(job)
     jobs.stop(job)
+    jobs.stop(job)  # a second signal would end it before it has saved
+    assert jobs.asked_to_stop(job)
     assert ended(jobs, "long") == 0
     assert "stopped at step" in jobs.said(job)
     assert (tmp_path / "long/last").is_dir()
@@ -53,6 +56,48 @@ def test_another_server_finds_it_stops_it_and_one_that_was_killed_has_no_code(co
     jobs.start("long", "train", [*arguments, "--resume"], {})
     os.kill(jobs.find("long").pid, signal.SIGKILL)
     assert ended(jobs, "long") is None
+    assert not jobs.asked_to_stop(jobs.find("long"))
+
+
+def test_what_a_job_prints_is_copied_to_its_place_when_it_has_ended_well(tmp_path):
+    jobs, place = Jobs(tmp_path), tmp_path / "kept/presets.txt"
+    jobs.start("presets", "presets", ["no-such-preset"], {}, result=place)
+    assert ended(jobs, "presets") == 2
+    assert not place.exists()
+    jobs.start("presets", "presets", [], {}, result=place)
+    assert ended(jobs, "presets") == 0
+    assert place.read_bytes() == jobs.result(jobs.find("presets"))
+
+
+def test_a_job_works_in_the_folder_that_is_said_and_imports_nothing_from_there(tmp_path):
+    (tmp_path / "typer.py").write_text("raise SystemExit('a file of a stranger was imported')")
+    (tmp_path / "my.toml").write_text("family = 7")
+    jobs = Jobs(tmp_path)
+    jobs.start("own", "train", ["my.toml", "--corpus", "nowhere", "--out", "run"], {}, tmp_path)
+    assert ended(jobs, "own") == 2
+    assert "my.toml: family" in jobs.said(jobs.find("own"))
+
+
+def test_a_job_that_is_asked_to_end_tidies_up(corpus, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    jobs = Jobs(tmp_path)
+    arguments = ["lstm", "--corpus", str(corpus), "--out", str(tmp_path / "run"), "--dry-run"]
+    jobs.start("estimate", "train", arguments, {})
+    began = time.monotonic()
+    while not list((tmp_path / "temporary").glob("arasuji-*")):
+        assert time.monotonic() < began + 60
+        time.sleep(0.02)
+    jobs.stop(jobs.find("estimate"))
+    assert ended(jobs, "estimate") == 130
+    assert not list((tmp_path / "temporary").glob("arasuji-*"))
+
+
+def test_what_no_command_line_can_hold_is_refused(tmp_path):
+    for argument in ("a\0b", "\ud800"):
+        with pytest.raises(OptionError, match="no command line"):
+            Jobs(tmp_path).start("presets", "presets", [argument], {})
+    assert Jobs(tmp_path).all() == []
 
 
 @pytest.mark.parametrize("name", ["", "../out", "a/b", "-x", ".hidden", "a\0b", "a" * 101])

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 from typer import Argument, Option
@@ -15,7 +16,8 @@ from arasuji import processes
 from arasuji.cli.complete import presets
 from arasuji.cli.listing import asking
 from arasuji.cli.terminal import show_json
-from arasuji.speech import say
+from arasuji.errors import OptionError, RunError
+from arasuji.speech import duration, say, size
 
 A_YEAR = 366 * 24 * 60
 """The largest value of `--max-minutes`: a year."""
@@ -49,12 +51,20 @@ def train(
     resume: Annotated[
         bool, Option("--resume", help="Continue a run that was stopped, or start it if it does not exist")
     ] = False,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Measure a few steps, say what the training would take, and train nothing")
+    ] = False,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
     """Train a model; Ctrl-C saves the run and stops it."""
     from arasuji import api
     from arasuji.training.shown import show
 
+    if dry_run:
+        if resume:
+            raise OptionError("--dry-run is for a new run, and a resumed one keeps its plan: leave one of both out")
+        _show_plan(preset, corpus, out, set_ or [], max_minutes, max_steps, json)
+        return
     with stop_on_signal() as stop:
         at = show(api.train_events(preset, corpus, out, max_minutes, max_steps, resume, stop, settings=set_ or []))
     if at is None or not processes.is_main():
@@ -71,6 +81,54 @@ def train(
     print(f"best       {at.best_bits:.3f} bits per byte on the validation split, at step {at.best_step:,}")
     print(f"next       {asking(out)}")
     print(f"           arasuji evaluate {run}")
+
+
+def _show_plan(
+    preset: str,
+    corpus: Path,
+    out: Path,
+    settings: list[str],
+    max_minutes: float | None,
+    max_steps: int | None,
+    json: bool,
+) -> None:
+    """Begin a training in a temporary folder, and end it before its first step."""
+    from arasuji import api
+    from arasuji.training.shown import show
+
+    if teacher := api.experiment(preset, settings).teaching.teacher:
+        raise OptionError(f"--dry-run: how long it takes is not known before the teacher {teacher} has done its work")
+    if not api.RunDirectory(out).is_new:
+        raise RunError(f"{out} exists already: say another --out")
+    free = _free_memory()
+    with TemporaryDirectory(prefix="arasuji-") as folder:
+        events = api.train_events(preset, corpus, Path(folder) / "run", max_minutes, max_steps, settings=settings)
+        started = next(event for event in events if isinstance(event, api.Started))
+        del events  # releases the folder
+    show([started])
+    plan = started.plan
+    if not processes.is_main():
+        return
+    if json:
+        epochs = round(plan.steps / plan.steps_per_epoch, 2)
+        found = {"steps": plan.steps, "epochs": epochs, "validate_every": plan.validate_every}
+        show_json({**found, "seconds": round(plan.seconds, 1), "memory": plan.memory, "free": free})
+        return
+    print(f"time       about {duration(plan.seconds)}")
+    print(f"memory     {size(plan.memory)}, and {size(free)} are free")
+    print("next       the same command without --dry-run")
+
+
+def _free_memory() -> int:
+    """The bytes that are free: of the accelerator where there is one, else of this machine."""
+    import psutil
+    import torch
+
+    from arasuji import device
+
+    if device.here().type == "cuda":
+        return torch.cuda.mem_get_info()[0]
+    return int(psutil.virtual_memory().available)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Work that goes on when the server ends: verbs of the command line, each in a process of its own.
 
 What a job is stands in RUNS/.jobs: NAME.json (the process), NAME.log (what it has said, stderr), NAME.out (its results,
-stdout) and, at its end, NAME.code.
+stdout), NAME.stop once a person has asked it to end and, at its end, NAME.code.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fastapi import Path as PathPart
 from pydantic import BaseModel
 
 from arasuji import files
-from arasuji.errors import OptionError, RunError
+from arasuji.errors import OptionError, RunError, StorageError
 
 FOLDER = ".jobs"
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
@@ -57,37 +57,41 @@ class Jobs:
 
     def __init__(self, runs: Path) -> None:
         self.folder = runs / FOLDER
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._children: list[subprocess.Popen[bytes]] = []
 
-    def start(self, name: str, verb: str, arguments: list[str], about: dict[str, Any]) -> Job:
-        """Start `arasuji VERB ARGUMENTS`. An ended job of the same name is forgotten.
+    def start(
+        self,
+        name: str,
+        verb: str,
+        arguments: list[str],
+        about: dict[str, Any],
+        folder: Path | None = None,
+        result: Path | None = None,
+    ) -> Job:
+        """Start `arasuji VERB ARGUMENTS` in a folder, by default that of the server. An ended job of the same name is
+        forgotten. When the job has ended well, its results are copied to `result`.
 
         Raises:
-            OptionError: a name that a job cannot have.
+            OptionError: a name that a job cannot have, or arguments that no command line can hold.
             RunError: a job of this name is running.
         """
         if not re.fullmatch(NAME, name):
             raise OptionError(f"the name {name!r}: letters, digits, points and dashes, at most 100")
-        with self._lock:
+        with self._lock, files.disk_errors(self.folder):
             before = self.find(name)
             if before and self.running(before):
                 raise RunError(f"{name} is running already")
             self.folder.mkdir(parents=True, exist_ok=True)
-            code, out, log = (self.folder / f"{name}.{kind}" for kind in ("code", "out", "log"))
+            code, stop, out, log = (
+                self.folder.absolute() / f"{name}.{kind}" for kind in ("code", "stop", "out", "log")
+            )
             code.unlink(missing_ok=True)
-            environment = {key: value for key, value in os.environ.items() if key != "ARASUJI_TOKEN"}
-            command = [sys.executable, "-m", "arasuji.studio.job", str(code), verb, *arguments]
-            with out.open("wb") as result, log.open("wb") as said:
-                process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=result,
-                    stderr=said,
-                    env=environment,
-                    start_new_session=True,
-                    creationflags=NEW_GROUP,
-                )
+            stop.unlink(missing_ok=True)
+            kept = str(result.absolute()) if result else ""
+            # -P: no file of the folder that it works in is imported in place of a library.
+            command = [sys.executable, "-P", "-m", "arasuji.studio.job", str(code), kept, verb, *arguments]
+            process = _process(command, folder, out, log)
             self._children.append(process)
             began = psutil.Process(process.pid).create_time()
             job = Job(name=name, verb=verb, about=about, arguments=arguments, pid=process.pid, began=began)
@@ -108,7 +112,8 @@ class Jobs:
 
     def running(self, job: Job) -> bool:
         """Whether its process has not ended."""
-        self._children = [child for child in self._children if child.poll() is None]  # no zombie is left
+        with self._lock:
+            self._children = [child for child in self._children if child.poll() is None]  # no zombie is left
         try:
             process = psutil.Process(job.pid)
             return abs(process.create_time() - job.began) < 1 and process.status() != psutil.STATUS_ZOMBIE
@@ -139,9 +144,16 @@ class Jobs:
             raise RunError(f"the result of {job.name} cannot be read: {error}") from error
 
     def stop(self, job: Job) -> None:
-        """Ask a job to end, as Ctrl-C does: a training saves first."""
-        if self.running(job):
-            os.kill(job.pid, signal.SIGTERM)
+        """Ask a job to end, as Ctrl-C does: a training saves first. It is asked once, since a training that is asked
+        again ends without saving."""
+        with self._lock:
+            if self.running(job) and not self.asked_to_stop(job):
+                (self.folder / f"{job.name}.stop").touch()
+                os.kill(job.pid, signal.SIGTERM)
+
+    def asked_to_stop(self, job: Job) -> bool:
+        """Whether a person has asked it to end."""
+        return (self.folder / f"{job.name}.stop").exists()
 
     def told(self, job: Job) -> dict[str, Any]:
         """What the page is told of a job."""
@@ -152,9 +164,41 @@ class Jobs:
             "about": job.about,
             "began": job.began,
             "running": running,
+            "asked_to_stop": self.asked_to_stop(job),
             "code": None if running else self.code(job),
             "said": self.said(job),
         }
+
+
+def _process(command: list[str], folder: Path | None, out: Path, log: Path) -> subprocess.Popen[bytes]:
+    """A process that goes on without this one, and whose streams are files."""
+    environment = {key: value for key, value in os.environ.items() if key != "ARASUJI_TOKEN"}
+    with out.open("wb") as printed, log.open("wb") as said:
+        try:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=said,
+                cwd=folder,
+                env=environment,
+                start_new_session=True,
+                creationflags=NEW_GROUP,
+            )
+        except ValueError as error:  # a character of value 0, or half of a pair of surrogates
+            raise OptionError(f"no command line can hold what is asked: {error}") from error
+
+
+def begin_job(jobs: Jobs, name: str, verb: str, *more: Any, **options: Any) -> Job:
+    """`Jobs.start` for a route, which refuses in words what cannot be started."""
+    try:
+        return jobs.start(name, verb, *more, **options)
+    except OptionError as error:
+        raise HTTPException(400, str(error)) from error
+    except RunError as error:
+        raise HTTPException(409, str(error)) from error
+    except StorageError as error:
+        raise HTTPException(503, str(error)) from error
 
 
 @router.get("")
