@@ -21,8 +21,8 @@ from arasuji.evaluation.report import Report
 from arasuji.evaluation.task import prompt_of, rest_of
 from arasuji.generation.texts import as_text
 from arasuji.runs import CorpusFacts
-from arasuji.studio.arena import Arena, Contestant, PairRequest, drawn
-from arasuji.studio.ballots import PERSON, Side
+from arasuji.studio.rooms.arena import Arena, Contestant, PairRequest, drawn
+from arasuji.studio.rooms.ballots import PERSON, Side
 from arasuji.studio.shelf import Shelf
 
 

@@ -14,8 +14,8 @@ from ill_texts import EVIL, NOTE, write_ill
 
 from arasuji.corpus import Corpus, prepare
 from arasuji.corpus.clean import load_rules
-from arasuji.studio.data import PAGE, _arguments
 from arasuji.studio.jobs import Jobs
+from arasuji.studio.rooms.data import PAGE, _arguments
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from arasuji.studio.arena import Arena
-from arasuji.studio.ballots import PERSON, Side
+from arasuji.studio.rooms.arena import Arena
+from arasuji.studio.rooms.ballots import PERSON, Side
 from arasuji.studio.shelf import Shelf
 
 SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 360, "height": 640}}

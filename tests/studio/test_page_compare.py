@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from arasuji import api
-from arasuji.studio import reports as room_of_reports
+from arasuji.studio.rooms import reports as room_of_reports
 
 SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 360, "height": 640}}
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from arasuji import api
-from arasuji.studio import reports as room_of_reports
+from arasuji.studio.rooms import reports as room_of_reports
 
 UNTIL = 120
 """Seconds after which a test gives up."""

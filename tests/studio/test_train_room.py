@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from arasuji.studio.metrics import Metrics
+from arasuji.studio.rooms.metrics import Metrics
 from arasuji.training.lock import run_lock
 
 TINY = ["tokenizer.size=400", "hidden=24", "embedding=16", "validation_documents=4", "checkpoint_steps=20"]

@@ -14,8 +14,9 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 import arasuji
 from arasuji.errors import StorageError
-from arasuji.studio import arena, completions, data, desk, entry, inside, jobs, pages, reports, train, write
+from arasuji.studio import completions, entry, jobs, pages
 from arasuji.studio.corpora import Corpora
+from arasuji.studio.rooms import arena, data, desk, inside, reports, train, write
 from arasuji.studio.safety import Safety
 from arasuji.studio.shelf import Shelf
 from arasuji.studio.writers import Writers

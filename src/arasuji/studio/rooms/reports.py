@@ -17,7 +17,7 @@ from arasuji.errors import SourceError
 from arasuji.evaluation.report import REPORT_BYTES, read
 from arasuji.evaluation.verdict import verdict
 from arasuji.studio.jobs import NAME, Job, Jobs, begin_job
-from arasuji.studio.trainings import is_trained, why
+from arasuji.studio.rooms.trainings import is_trained, why
 
 FOLDER = "reports"
 """The folder beside the runs, with NAME.html and NAME.json of each comparison."""

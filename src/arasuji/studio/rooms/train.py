@@ -18,8 +18,8 @@ from arasuji.config import load_experiment, preset_names
 from arasuji.errors import ArasujiError, OptionError, RunError, nearest
 from arasuji.runs import RunDirectory, best_of
 from arasuji.studio.jobs import NAME, Job, Jobs, begin_job
-from arasuji.studio.metrics import Metrics, written
-from arasuji.studio.trainings import checkpoint, is_locked, is_trained, job_of, trainings, why
+from arasuji.studio.rooms.metrics import Metrics, written
+from arasuji.studio.rooms.trainings import checkpoint, is_locked, is_trained, job_of, trainings, why
 
 A_WEEK = 7 * 24 * 60
 """A training that is started here takes at most these minutes."""

@@ -32,10 +32,10 @@ from arasuji.generation import texts
 from arasuji.generation.engine import Finished, Token
 from arasuji.runs import CorpusFacts, RunDirectory, best_of
 from arasuji.studio.asked import refusal
-from arasuji.studio.ballots import PERSON, Ballots, Choice, Question, Side
 from arasuji.studio.leaving import ClientLeftError, unless_left
+from arasuji.studio.rooms.ballots import PERSON, Ballots, Choice, Question, Side
+from arasuji.studio.rooms.standings import judges_of, preferred, taken_for_human
 from arasuji.studio.shelf import Opened, Shelf
-from arasuji.studio.standings import judges_of, preferred, taken_for_human
 from arasuji.studio.writers import FullError, Stream, Writers, WritingError
 
 REPORTS = "reports"

@@ -11,7 +11,7 @@ from typing import Any
 from arasuji.errors import SourceError
 from arasuji.evaluation import report
 from arasuji.evaluation.preference import ENOUGH, Estimate, Vote, differ, share, strengths
-from arasuji.studio.ballots import PERSON, Pair
+from arasuji.studio.rooms.ballots import PERSON, Pair
 
 SCORES = {"left": 1.0, "right": 0.0, "tie": 0.5, "poor": 0.5}
 """The score of the left one, by the choice."""
