@@ -55,6 +55,15 @@ def test_python_and_the_command_line_write_the_same_texts_and_give_the_same_scor
     assert api.evaluate(model, "A baker finds a key.").bits_per_byte == pytest.approx(score["bits_per_byte"])
 
 
+@pytest.mark.parametrize("sampling", [None, {"temperature": 1.5, "top_k": 20}, {"temperature": 0, "num_beams": 4}])
+def test_an_explanation_is_of_the_token_that_is_written(model, sampling):
+    found = api.explain(model, "A baker", seed=5, sampling=sampling)
+    written = {**(sampling or {}), "num_beams": 1}
+    first = next(piece for piece in api.write(model, "A baker", seed=5, sampling=written, pieces=True))
+    (chosen,) = [candidate for candidate in found.candidates if candidate.id == found.chosen]
+    assert (chosen.text, chosen.ends) == (first.text, False)
+
+
 def test_a_preset_a_file_and_an_experiment_all_do(corpus, tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text(_preset("ngram"), "utf-8")

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import torch
 
-from arasuji import arguments, models, processes, tokenizers
+from arasuji import arguments, models, notebook, processes, tokenizers
 from arasuji.arguments import AnyPath
 from arasuji.config import (
     DocumentConfig,
@@ -45,6 +45,7 @@ from arasuji.evaluation.rows import corpus_of_runs
 from arasuji.evaluation.score import Score, score
 from arasuji.evaluation.texts import FEWEST
 from arasuji.generation.decode import Piece, Redrawn
+from arasuji.generation.explain import Explanation
 from arasuji.generation.texts import Sample
 from arasuji.generation.wishes import Wishes
 from arasuji.inside import Attention, Memory, attention, memory
@@ -66,6 +67,7 @@ from arasuji.tuning.swept import Sweep
 from arasuji.writing import (
     Model,
     check_prompts,
+    explain,
     generate,
     load,
     titles,
@@ -77,6 +79,7 @@ __all__ = [
     "PROMPTS",
     "Attention",
     "Corpus",
+    "Explanation",
     "Inspection",
     "Memory",
     "Piece",
@@ -107,6 +110,7 @@ __all__ = [
     "compare",
     "evaluate",
     "experiment",
+    "explain",
     "generate",
     "inspect",
     "load",
@@ -304,6 +308,7 @@ def tune(
     return show_search(tune_events(preset, corpus, out, settings, trials, minutes, max_steps, max_minutes, seed, keep))
 
 
+@notebook.shows_progress
 def sweep(
     run: AnyPath,
     settings: Iterable[str] | str = (),

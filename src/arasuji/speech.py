@@ -57,6 +57,15 @@ def listed(parts: Sequence[str], most: int) -> str:
     return ", ".join([*parts[:most], "…"] if len(parts) > most else parts)
 
 
+def share(part: float) -> str:
+    """A share in per cent, with the digits that a reader can use."""
+    percent = 100 * part
+    if 0 < percent < 0.01:
+        return "under 0.01\u00a0%"
+    digits = ".0f" if percent in (0, 100) else ".1f" if percent >= 1 else ".2g"
+    return f"{percent:{digits}}\u00a0%"
+
+
 def duration(seconds: float) -> str:
     """Seconds, in a unit that is easy to read."""
     if seconds < 90:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +20,8 @@ from arasuji.corpus.suffixes import suffixes_of
 from arasuji.errors import CorpusError, OptionError, PromptError
 from arasuji.generation.decode import Piece, Redrawn, decode
 from arasuji.generation.engine import check_length
+from arasuji.generation.explain import Explanation
+from arasuji.generation.explain import explain as explain_request
 from arasuji.generation.guard import forbidden_copies
 from arasuji.generation.pieces import pieces_of
 from arasuji.generation.texts import Options, Request, Sample, as_text, beginning_of
@@ -219,6 +222,28 @@ def generate(
     except PromptError:
         yield from (ready[index] for index in sorted(ready))  # texts after the one that cannot be written
         raise
+
+
+def explain(
+    trained: Model,
+    prompt: str = "",
+    seed: int = 0,
+    sampling: Sampling = None,
+    fields: Mapping[str, Any] = MappingProxyType({}),
+    count: int = 12,
+) -> Explanation:
+    """How the token after a prompt is chosen where `write` is asked for one text without beams: the `count` likeliest
+    candidates, and what the sampling settings do to them.
+
+    Raises:
+        PromptError: the prompt cannot be continued.
+        OptionError: the model cannot be told a field, or its value; a setting is out of range.
+    """
+    trained = opened(trained)
+    ((beginning, own),) = _asked(trained, prompt, fields, any_genre=False)
+    options = options_of(trained, sampling)
+    options = replace(options, sampling=options.sampling.model_copy(update={"num_beams": 1}))
+    return explain_request(trained.model, trained.tokenizer, options.request(Request(beginning, seed, own)), count)
 
 
 def variation_of(text: str) -> tuple[str, Wishes]:

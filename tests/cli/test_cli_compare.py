@@ -171,7 +171,7 @@ def test_a_second_run_asks_no_model_and_says_the_same(arasuji_, asked, compared,
 def test_an_untuned_base_with_shots_is_a_row_of_its_own(arasuji_, corpus, home, tmp_path, monkeypatch):
     monkeypatch.setattr("arasuji.evaluation.ask._process", lambda name, job: examine(name, Job(**job)))
     base = gpt2_shaped.make(tmp_path / "base", layers=1, heads=2, width=8, positions=1024)
-    asked = ["compare", base, "--corpus", corpus, "--samples", 2, "--seeds", 1, "--documents", 2, "--seed", 2]
+    asked = ["compare", base, "--corpus", corpus, "--samples", 2, "--seeds", 2, "--documents", 2, "--seed", 2]
     asked += ["--shots", 2]
     report = arasuji_(*asked, "--json").json
     plain, few_shot = report["models"]

@@ -13,11 +13,11 @@ from markupsafe import Markup
 from pydantic import ValidationError
 
 from arasuji.evaluation.report import Report
+from arasuji.evaluation.verdict import most_like_real
+from arasuji.evaluation.verdict import verdict as verdict_of
 from arasuji.reports import plots
 from arasuji.reports.compare import compare_page as page_of
-from arasuji.reports.page import share
-from arasuji.reports.verdict import most_like_real
-from arasuji.reports.verdict import verdict as verdict_of
+from arasuji.speech import share
 
 ODD = "<script>alert(1)</script>\"'&amp; {{ 7 * 7 }} 港 \u202e"
 
@@ -218,6 +218,7 @@ def test_a_report_that_was_read_can_be_shown_whatever_somebody_has_changed_in_it
                 refused += 1
             else:
                 page_of(made)
+                made._repr_html_()
     assert refused > 1000
 
 
@@ -240,6 +241,17 @@ def test_every_figure_is_shown(report, read):
     assert "9 words" in text
     for fact in ("f4621c12", "arasuji compare runs/a runs/b --samples 200", "torch 2.13.0", "15,554"):
         assert fact in text
+
+
+def test_a_notebook_shows_the_verdict_and_a_row_for_each_model(report, read):
+    html = Report.model_validate(report)._repr_html_()
+    assert "<script" not in html
+    shown = read(html)
+    for sentence in verdict(report):
+        assert sentence.replace("\u202e", "\\u202e") in shown.text
+    assert len(shown.all("tr")) == 2 + len(report["models"])
+    for figure in ("1.900", "1.880 to 1.920", share(0.81), f"{share(0.78)} to {share(0.84)}"):
+        assert figure in shown.text
 
 
 def test_how_well_models_obey_is_shown_for_those_that_can_be_told_genres(report, read):

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from arasuji.inspection import Beyond, Cluster, Duplicates, Finding, Inspection, Outlook, Phrase
 from arasuji.reports.inspect import inspect_page
-from arasuji.reports.page import count, share
+from arasuji.reports.page import count
+from arasuji.speech import share
 
 ODD = "<script>alert(1)</script>\"'&amp;</td> $x^2$ \\frac{1}{0} \x00\x0b\ud800\u202e ]]> {{ 7 * 7 }} 港 مصباح"
 LONG = "Donaudampfschifffahrts" * 40

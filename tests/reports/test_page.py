@@ -10,9 +10,10 @@ import pytest
 
 from arasuji import reports
 from arasuji.reports.labels import apart, clipped, names, spaced
-from arasuji.reports.page import brief, count, duration, render, share
+from arasuji.reports.page import brief, count, duration, render
 from arasuji.reports.plots import rows
 from arasuji.reports.svg import WIDTH
+from arasuji.speech import share
 
 STYLE = (Path(reports.__file__).parent / "templates" / "style.css").read_text("utf-8")
 COLOURS = {name: pair for name, *pair in re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", STYLE)}

@@ -11,7 +11,7 @@ from typer import Argument, Option
 from arasuji.cli.place import check_place
 from arasuji.cli.terminal import progress_bar, show_json, table, wrapped
 from arasuji.errors import OptionError
-from arasuji.speech import duration, say, size
+from arasuji.speech import duration, say, share, size
 
 if TYPE_CHECKING:
     from arasuji.evaluation.report import Report
@@ -92,7 +92,7 @@ def save(report: Report, out: Path) -> None:
 
 def show(report: Report) -> None:
     """Print the report in 80 columns, the verdict first."""
-    from arasuji.reports.verdict import verdict
+    from arasuji.evaluation.verdict import verdict
 
     print(wrapped(" ".join(verdict(report))) + "\n")
     _show_likelihood(report)
@@ -118,7 +118,6 @@ def _show_likelihood(report: Report) -> None:
 
 def _show_judges(report: Report) -> None:
     from arasuji.reports.compare import judges_of
-    from arasuji.reports.page import share
 
     if report.meta.without_judge:
         print(wrapped(report.meta.without_judge) + "\n")
@@ -143,7 +142,6 @@ def _show_judges(report: Report) -> None:
 
 
 def _show_texts(report: Report) -> None:
-    from arasuji.reports.page import share
 
     def part(value: float | None) -> str:
         return "-" if value is None else share(value)

@@ -118,9 +118,12 @@ class Corpus:
             message = f"{folder} was written by another version of arasuji: make it again with `arasuji prepare`"
             raise CorpusError(message) from error
 
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{len(self.split(name)):,} {name}" for name in SPLITS)
+        return f"<corpus of {sizes} texts; hash {self.hash[:12]}>"
+
     def _repr_html_(self) -> str:
         """The splits, what the rules did, and the beginnings of two texts."""
-        sizes = ", ".join(f"{len(self.split(name)):,} {name}" for name in SPLITS)
         acted = [rule for rule in self.rules if rule.removed or rule.changed][:RULES_SHOWN]
         rows = [[rule.rule, rule.removed, rule.changed, rule.left] for rule in [*self.rules[:1], *acted]]
         try:
@@ -128,7 +131,7 @@ class Corpus:
         except (CorpusError, OSError, ValueError):  # the file was cut short or closed
             texts = []
         return notebook.block(
-            notebook.paragraph(f"A corpus of texts: {sizes}; hash {self.hash[:12]}"),
+            notebook.paragraph(repr(self).strip("<>")),
             notebook.table(["rule", "removed", "changed", "left"], rows),
             *(notebook.passage(shortened(text, CHARACTERS_SHOWN)) for text in texts),
         )

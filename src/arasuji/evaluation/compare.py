@@ -17,7 +17,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
-from arasuji import arguments, device, models
+from arasuji import arguments, device, models, notebook
 from arasuji.corpus import Corpus, Progress
 from arasuji.corpus.originality import Copied, copied
 from arasuji.corpus.record import part_of
@@ -52,6 +52,7 @@ READER = "smollm2-135m"
 """The base model that judges texts by default."""
 
 
+@notebook.shows_progress
 def compare(
     names: Iterable[arguments.AnyPath] | arguments.AnyPath,
     corpus: arguments.AnyPath | None = None,

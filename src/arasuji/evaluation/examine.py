@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def examine(model: str, job: Job) -> Iterator[dict[str, Any]]:
     yield _doing("calibration", 0, 1)
     whole = [
         Record("", sample.prompt.rstrip() + sample.completion, metadata=of)
-        for sample, of in zip(samples[: job.samples_shown], fields, strict=False)
+        for sample, of in zip(samples[: job.samples_shown], cycle(fields), strict=False)
     ]
     answer = Answer(
         family=trained.facts["family"],

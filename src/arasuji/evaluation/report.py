@@ -11,6 +11,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from arasuji import notebook
 from arasuji.errors import SourceError
 from arasuji.evaluation.answer import (
     CalibrationBin,
@@ -24,6 +25,7 @@ from arasuji.evaluation.answer import (
     Token,
 )
 from arasuji.files import read_json
+from arasuji.speech import share
 
 REPORT_BYTES = 2**28
 """The most bytes that the file of a report may have."""
@@ -336,6 +338,27 @@ class Report(Part):
             if obeyed and len(obeyed.genres) != len(self.genres):
                 raise ValueError("the genres by which obedience is measured are others than those of the report")
         return self
+
+    def __repr__(self) -> str:
+        return f"<comparison of {', '.join(model.name for model in self.models)}>"
+
+    def _repr_html_(self) -> str:
+        """The verdict, and for each model the likelihood of unseen texts, and how surely a judge knows its own."""
+        from arasuji.evaluation.verdict import verdict  # it is made of reports
+
+        rows = [["real texts", "", "", *_judged(self.real.samples.judge)]]
+        for model in self.models:
+            known = model.low is not None and model.high is not None
+            interval = f"{model.low:.3f} to {model.high:.3f}" if known else "–"
+            rows.append([model.name, f"{model.bits_per_byte:.3f}", interval, *_judged(model.samples.judge)])
+        return notebook.block(
+            *(notebook.paragraph(sentence) for sentence in verdict(self)),
+            notebook.table(["", "bits per byte", "95 %", "judge's accuracy", "95 %"], rows),
+        )
+
+
+def _judged(found: Judged | None) -> tuple[str, str]:
+    return (share(found.accuracy), f"{share(found.low)} to {share(found.high)}") if found else ("–", "–")
 
 
 def read(path: Path) -> Report:

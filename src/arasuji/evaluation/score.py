@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import torch
 
-from arasuji import forks
+from arasuji import forks, notebook
 from arasuji.corpus import Record
 from arasuji.documents import NO_SHOTS, Document, Shots, documents_of, records_of
 from arasuji.evaluation import bootstrap
@@ -75,6 +75,21 @@ class Score:
         """The 95 % interval of the bits per byte, by the bootstrap of groups; None of fewer than two groups."""
         found = bootstrap.interval(self.document_nll, self.bytes, self.groups, seed)
         return found and (found[0] / math.log(2), found[1] / math.log(2))
+
+    def __repr__(self) -> str:
+        return f"<{self.bits_per_byte:.3f} bits per byte of {len(self.bytes):,} texts>"
+
+    def _repr_html_(self) -> str:
+        found, charge = self.interval(), self.charge
+        said = f"{len(self.bytes):,} texts, {sum(self.bytes):,} bytes, {self.tokens:,} tokens"
+        if found:
+            said += f"; 95 % interval {found[0]:.3f} to {found[1]:.3f}"
+        if charge is None:
+            said += "; a lower bound, since what the tokenizer throws away is not charged"
+        elif charge:
+            said += f"; {charge:.3f} of these bits are the charge for what the tokenizer throws away"
+        bits = notebook.paragraph(f"{self.bits_per_byte:.3f} bits per byte", "font-size:1.2em")
+        return notebook.block(bits, notebook.paragraph(said, notebook.FAINT))
 
 
 class _Window(NamedTuple):

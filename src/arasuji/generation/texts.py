@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from arasuji import notebook
 from arasuji.config import SamplingConfig
 from arasuji.corpus import Record
 from arasuji.corpus.characters import composed, tidy
@@ -52,6 +53,16 @@ class Sample:
     """What the model was told of it."""
     copied: Copied | None = None
     """What of it, beyond the prompt, stands in the training split; None where that is not known."""
+
+    def _repr_html_(self) -> str:
+        """The prompt is faint; 8 words in a row or more of a training text are underlined."""
+        written = self.completion.strip()
+        start = self.text.rfind(written)
+        marks = [(0, start, notebook.FAINT), (start + len(written), len(self.text), notebook.FAINT)]
+        marks += [(*span, notebook.UNDERLINED) for span in self.copied.spans] if self.copied else []
+        said = [f"seed {self.seed}", f"{self.tokens:,} tokens" + ", cut at its length" * (not self.finished)]
+        said += [f"longest copy {self.copied.longest} word{'s' * (self.copied.longest != 1)}"] if self.copied else []
+        return notebook.block(notebook.passage(self.text, marks), notebook.paragraph(" · ".join(said), notebook.FAINT))
 
 
 @dataclass(frozen=True)

@@ -179,6 +179,9 @@ class Inspection:
             "hash": self.hash,
         }
 
+    def __repr__(self) -> str:
+        return f"<inspection of {self.found.documents:,} texts: {' '.join(self.verdict)}>"
+
     def _repr_html_(self) -> str:
         """The verdict, and what is wrong with the texts as they were found."""
         wrong = [[finding.what, finding.rule, finding.documents] for finding in self.findings]

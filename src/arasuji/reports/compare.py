@@ -17,11 +17,12 @@ from arasuji.evaluation.report import (
     RealTexts,
     Report,
 )
+from arasuji.evaluation.verdict import verdict
 from arasuji.reports import compare_plots, svg
 from arasuji.reports.compare_plots import REAL, Models
-from arasuji.reports.page import NOTHING, Table, brief, count, duration, render, share
+from arasuji.reports.page import NOTHING, Table, brief, count, duration, render
 from arasuji.reports.tinted import read_along, tinted
-from arasuji.reports.verdict import verdict
+from arasuji.speech import share
 
 
 def compare_page(report: Report) -> str:

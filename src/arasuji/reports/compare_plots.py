@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from arasuji.evaluation.report import ComparedModel, Pair, RealTexts
+from arasuji.evaluation.verdict import foremost, listed, most_like_real
 from arasuji.reports import plots, svg
-from arasuji.reports.page import NOTHING, Plot, Table, brief, duration, share
-from arasuji.reports.verdict import foremost, listed, most_like_real
+from arasuji.reports.page import NOTHING, Plot, Table, brief, duration
+from arasuji.speech import share
 
 REAL = "real texts"
 """The name of the row of real texts."""

@@ -9,7 +9,8 @@ from typing import Any
 
 from arasuji.inspection import Duplicates, Inspection, Stage, Vocabulary
 from arasuji.reports.inspect_plots import beyond, genres, growth, lengths, outlook, years
-from arasuji.reports.page import NOTHING, Table, count, render, several, share
+from arasuji.reports.page import NOTHING, Table, count, render, several
+from arasuji.speech import share
 
 CLUSTERS = 20
 """Clusters of repeats that are shown."""

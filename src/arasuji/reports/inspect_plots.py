@@ -6,7 +6,8 @@ from itertools import pairwise
 
 from arasuji.inspection import Beyond, Outlook, Stage, Vocabulary
 from arasuji.reports import plots, svg
-from arasuji.reports.page import NOTHING, Plot, Table, count, duration, several, share
+from arasuji.reports.page import NOTHING, Plot, Table, count, duration, several
+from arasuji.speech import share
 
 MOST_GENRES = 20
 """Genres that are drawn; the table has them all."""

@@ -11,6 +11,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from arasuji.speech import share
+
 NOTHING = "–"
 """Stands in a table where there is no figure."""
 
@@ -75,15 +77,6 @@ def brief(number: float) -> str:
         if number >= unit:
             return f"{number / (1e3 if name == ' k' else unit):.3g}{name}"
     return f"{number:,.3g}" if number < 1 else f"{number:,.0f}"
-
-
-def share(part: float) -> str:
-    """A share in per cent, with the digits that a reader can use."""
-    percent = 100 * part
-    if 0 < percent < 0.01:
-        return "under 0.01\u00a0%"
-    digits = ".0f" if percent in (0, 100) else ".1f" if percent >= 1 else ".2g"
-    return f"{percent:{digits}}\u00a0%"
 
 
 def duration(minutes: float) -> str:

@@ -6,7 +6,8 @@ from arasuji.config import SamplingConfig
 from arasuji.evaluation.report import RealTexts
 from arasuji.reports import plots, svg
 from arasuji.reports.compare_plots import REAL
-from arasuji.reports.page import NOTHING, Plot, Table, render, share
+from arasuji.reports.page import NOTHING, Plot, Table, render
+from arasuji.speech import share
 from arasuji.tuning.swept import Sweep
 
 MORE = "*"

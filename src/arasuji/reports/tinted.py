@@ -11,7 +11,7 @@ from itertools import pairwise
 from arasuji.corpus.script import UNSPACED
 from arasuji.evaluation import report
 from arasuji.evaluation.answer import Token
-from arasuji.reports.page import share
+from arasuji.speech import share
 
 WORD = re.compile(rf"\s*(?:{UNSPACED}|(?:(?!{UNSPACED})\S)+)")
 """A word with the space before it, since tokens begin with the space."""

@@ -1,12 +1,13 @@
-"""Shows the events of a run to a person, on stderr: stdout has the results alone."""
+"""Shows the events of a run to a person: below the cell of a notebook, elsewhere on stderr, as stdout has the results
+alone."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from arasuji import processes
+from arasuji import notebook, processes
 from arasuji.speech import duration, say, size, tell
 from arasuji.teaching.lesson import Taught
 from arasuji.training.events import Started, TrainEvent, Watched
@@ -23,7 +24,7 @@ def show(events: Iterable[TrainEvent]) -> Progress | None:
     for event in events:
         if isinstance(event, Started):
             line.clear()
-            _introduce(event)
+            _introduce(event, line.say)
             line.total = event.plan.steps
         elif isinstance(event, Taught):
             line.teacher(event)
@@ -42,7 +43,7 @@ def show(events: Iterable[TrainEvent]) -> Progress | None:
     return progress
 
 
-def _introduce(run: Started) -> None:
+def _introduce(run: Started, say: Callable[[str], None]) -> None:
     plan = run.plan
     say(f"model      {run.parameters:,} parameters, {run.trained:,} trained, {run.precision}")
     if run.base:
@@ -61,9 +62,11 @@ def _introduce(run: Started) -> None:
 
 
 class ProgressLine:
-    """The progress of a run: one line that is rewritten on a terminal, elsewhere a new line every `PLAIN_SECONDS`."""
+    """The progress of a run: one line that is rewritten in a notebook and on a terminal, elsewhere a new line every
+    `PLAIN_SECONDS`."""
 
     def __init__(self) -> None:
+        self.panel = notebook.Panel() if notebook.is_here() and processes.is_main() else None
         self.live = processes.is_main() and sys.stderr is not None and sys.stderr.isatty()
         self.shown = 0.0
         self.total = self.first_tokens = 0
@@ -72,7 +75,9 @@ class ProgressLine:
         self.loss = 0.0
         self.stage: tuple[Taught, float] | None = None
         """The first event of what a teacher is doing, and when it came."""
-        if self.live:
+        if self.panel:
+            self.panel.show("measuring a few steps ...")
+        elif self.live:
             tell("\rmeasuring a few steps ...")
 
     def step(self, event: Stepped) -> None:
@@ -86,7 +91,8 @@ class ProgressLine:
         left = spent / (event.step - self.first_step) * (self.total - event.step)
         self._show(
             f"step {event.step:>6,} of {self.total:,}  loss {self.loss:.3f}  "
-            f"{rate:,.0f} tokens/s  {duration(left)} left"
+            f"{rate:,.0f} tokens/s  {duration(left)} left",
+            event.step / max(1, self.total),
         )
 
     def teacher(self, event: Taught) -> None:
@@ -96,9 +102,13 @@ class ProgressLine:
             return  # a rate needs two events, some time apart
         first, began = self.stage
         left = (time.monotonic() - began) * max(0.0, 1 - event.share) / max(1e-6, event.share - first.share)
-        self._show(f"teacher {event.stage}  {event.texts:,} texts, {event.share:.0%}  {duration(left)} left")
+        said = f"teacher {event.stage}  {event.texts:,} texts, {event.share:.0%}  {duration(left)} left"
+        self._show(said, event.share)
 
-    def _show(self, text: str) -> None:
+    def _show(self, text: str, share: float) -> None:
+        if self.panel:
+            self.panel.show(text, share)
+            return
         now = time.monotonic()
         if now - self.shown < (0.2 if self.live else PLAIN_SECONDS):
             return
@@ -113,5 +123,8 @@ class ProgressLine:
             tell("\r\x1b[2K")
 
     def say(self, text: str) -> None:
+        if self.panel:
+            self.panel.say(text)
+            return
         self.clear()
         say(text)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from arasuji.corpus.originality import COPY_WORDS
 from arasuji.evaluation.report import ComparedModel, Pair, RealTexts, Report
-from arasuji.reports.page import share
+from arasuji.speech import share
 
 SHOTS = (
     "A model with shots has this number of texts of the training split in its context, before each text that it "
