@@ -4,6 +4,7 @@
     ├── SourceError       a file of texts that cannot be read
     ├── CorpusError       texts that can be read but not made into a corpus, or a damaged corpus
     ├── OptionError       an unknown preset, rule, option or value
+    │   └── UnknownValueError    a value, such as a genre, that no training text has
     ├── BaseModelError    a pretrained model that cannot be had, or must not be opened
     ├── RunError          a run folder that is missing, damaged, or does not fit
     ├── TrainingError     a loss that is no longer a number, or processes that have lost each other
@@ -36,6 +37,14 @@ class CorpusError(ArasujiError):
 
 class OptionError(ArasujiError):
     """An unknown name or a value out of range."""
+
+
+class UnknownValueError(OptionError):
+    """A value that no training text has; `plain` is the message without what the command line can do about it."""
+
+    def __init__(self, plain: str, advice: str) -> None:
+        super().__init__(f"{plain}; {advice}")
+        self.plain = plain
 
 
 class BaseModelError(ArasujiError):

@@ -27,7 +27,7 @@ def server(runs, corpus, serve, tmp_path_factory):
 def begin(page: Page, run: str, words: int = 0) -> None:
     page.get_by_label("Model").select_option(run)
     page.get_by_label("The beginning").fill(PROMPT)
-    page.get_by_role("button", name="Begin").click()
+    page.get_by_role("button", name="Start again").click()
     expect(page.get_by_role("heading", name="The next word would be")).to_be_visible()
     for count in range(words):
         page.get_by_role("button", name="Next word", exact=True).click()
@@ -76,7 +76,6 @@ def test_cuts_are_drawn_and_explained(open_page):
     begin(page, "told")
     page.get_by_text("How it is written").click()
     page.get_by_label("top-k").fill("3")
-    page.get_by_role("button", name="Begin").click()
     expect(page.get_by_text("top-k 3 keeps 3 tokens")).to_be_visible()
     assert page.locator("tr.out").count() >= 7
     assert page.locator("tr.limit").count() >= 1
@@ -132,8 +131,10 @@ def test_a_text_of_the_write_room_is_looked_into_as_it_was_written(open_page):
     page.get_by_label("max-length").fill("20")
     page.get_by_role("button", name="Write", exact=True).click()
     expect(page.locator(".lane > .hint")).to_have_count(1)
+    page.locator(".lane .token").nth(3).click()
     page.get_by_role("button", name="Look inside").first.click()
     expect(page.get_by_role("heading", name="This word is")).to_be_visible()
+    expect(page.locator(".text .token").nth(3)).to_have_attribute("aria-pressed", "true")
     for place in (0, 5):
         token = page.locator(".text .token").nth(place)
         token.click()

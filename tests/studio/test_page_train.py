@@ -196,7 +196,7 @@ def test_a_run_that_is_gone_and_a_server_that_is_gone_are_said(open_page, serve,
 def test_on_a_phone_nothing_scrolls_sideways(room, two, where):
     page = room(where, viewport=SIZES["phone"], has_touch=True)
     page.get_by_label("Show ngram in the chart").check()
-    expect(page.locator("figure svg .line").first).to_be_visible()
+    expect(page.locator("figure svg .line").first).to_be_attached()
     page.get_by_text("The figures").first.tap()
     assert page.locator("main").evaluate("e => e.scrollWidth") == 360
     assert page.locator("html").evaluate("e => e.scrollWidth") == 360
@@ -207,6 +207,6 @@ def test_on_a_phone_nothing_scrolls_sideways(room, two, where):
 def test_nothing_stands_in_the_way_of_people_who_see_or_move_otherwise(room, two, axe, scheme, where):
     page = room(where, color_scheme=scheme, bypass_csp=True)
     page.get_by_label("Show ngram in the chart").check()
-    expect(page.locator("figure svg .line").first).to_be_visible()
+    expect(page.locator("figure svg .line").first).to_be_attached()
     page.get_by_text("The figures").first.click()
     assert axe(page) == []

@@ -18,7 +18,7 @@ def sum_of(text: str) -> bytes:
 
 @rule("duplicates")
 def drop_duplicates(records: Iterable[Record]) -> Texts:
-    """Out with a text that stood before, but for case and white space; the first one stays."""
+    """Removes a text that stood before, but for case and white space; the first one stays."""
     seen: set[bytes] = set()  # of sums, not of texts: they may be millions
 
     def is_new(record: Record) -> bool:

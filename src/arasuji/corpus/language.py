@@ -34,7 +34,7 @@ def language(text: str) -> str:
 
 @rule("language")
 def keep_languages(records: Iterable[Record], keep: list[str]) -> Texts:
-    """Keep texts in these languages (ISO 639 codes: "en", "ja"), and those too short to tell."""
+    """Keeps texts in these languages (ISO 639 codes: "en", "ja"), and those too short to tell."""
     for code in keep:
         if code not in _identifier().labels:
             raise OptionError(f'rule \'language\': no language {code!r}: codes are wanted, such as "en" or "ja"')

@@ -27,7 +27,7 @@ EDGE = re.compile(
 
 @rule("markers")
 def cut_markers(records: Iterable[Record]) -> Texts:
-    """Out with other tools' marks for models, such as <|startoftext|>, </s> and [EOS]."""
+    """Removes other tools' marks for models, such as <|startoftext|>, </s> and [EOS]."""
     return mended(records, without_markers)
 
 

@@ -111,7 +111,7 @@ def tidy_whitespace(records: Iterable[Record]) -> Texts:
 
 @rule("source-notes")
 def cut_source_notes(records: Iterable[Record]) -> Texts:
-    """Out with who wrote it: "(Source: ...)", "[Written by ...]", and "Source: ..." as the last words."""
+    """Removes notes on the source: "(Source: ...)", "[Written by ...]", and "Source: ..." as the last words."""
     return mended(records, _without_notes)
 
 
@@ -128,6 +128,6 @@ def _without_notes(text: str) -> str:
 
 @rule("cut")
 def cut_phrase(records: Iterable[Record], phrase: str) -> Texts:
-    """Out with the phrase, in any case and with any white space between its words, wherever it stands."""
+    """Removes the phrase, in any case and with any white space between its words, wherever it stands."""
     pattern = re.compile(r"\s+".join(map(re.escape, phrase.split())), re.IGNORECASE)
     return mended(records, lambda text: pattern.sub("", text).strip())

@@ -15,14 +15,14 @@ _OPENING = " \n\t\"'“‘«"
 
 @rule("genres", quotable=False)
 def drop_genres(records: Iterable[Record], drop: list[str]) -> Texts:
-    """Out with a record that has one of these genres, whole names in any case."""
+    """Removes a record that has one of these genres, whole names in any case."""
     unwanted = {genre.casefold() for genre in drop}
     return where(records, lambda r: unwanted.isdisjoint(g.casefold() for g in r.metadata.get("genres", ())))
 
 
 @rule("words")
 def limit_words(records: Iterable[Record], min: int, max: int, characters_per_word: int = 0) -> Texts:
-    """Keep texts of `min` to `max` words, both included.
+    """Keeps texts of `min` to `max` words, both included.
 
     A word is what stands between white space. In a script without spaces, `characters_per_word` characters count as
     one word, if it is not 0: 2 is about the length of a Japanese or Chinese word.
@@ -37,7 +37,7 @@ def _place_of_phrase(text: str, phrase: str) -> Span | None:
 
 @rule("phrase", trigger=_place_of_phrase)
 def drop_phrase(records: Iterable[Record], phrase: str) -> Texts:
-    """Out with a text that contains the phrase, in any case, also inside a word."""
+    """Removes a text that contains the phrase, in any case, also inside a word."""
     unwanted = phrase.lower()
     return where(records, lambda record: unwanted not in record.text.lower())
 
@@ -49,13 +49,13 @@ def _first_letter(text: str) -> Span:
 
 @rule("lost-start", trigger=_first_letter)
 def drop_lost_starts(records: Iterable[Record]) -> Texts:
-    """Out with a text that begins with a small letter: its beginning is lost."""
+    """Removes a text that begins with a small letter: its beginning is lost."""
     return where(records, lambda record: not record.text.lstrip(_OPENING)[:1].islower())
 
 
 @rule("placeholders")
 def drop_placeholders(records: Iterable[Record], equal: list[str], begin: list[str], longest: int) -> Texts:
-    """Out with what stands where a text is missing: empty, or saying so.
+    """Removes what stands where a text is missing: empty, or saying so.
 
     `equal`: the whole text, but for case and punctuation around it. `begin`: its first words, where it has at
     most `longest` words, so that a story that begins with them stays.

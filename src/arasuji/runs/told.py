@@ -6,10 +6,12 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from arasuji.errors import OptionError, nearest
+from arasuji.errors import OptionError, UnknownValueError, nearest
 
 NAMED = 8
 """An error names at most this many known values."""
+NEAR = 0.7
+"""How near another spelling must be to be meant (`difflib`'s ratio)."""
 LIST = "`arasuji runs RUN` lists all"
 
 
@@ -56,23 +58,24 @@ def _value(name: str, value: Any, known: Mapping[str, int], anything: bool) -> s
         return text
     spelled = {other.casefold(): other for other in reversed([*known])}  # the most frequent spelling counts
     if known and text.casefold() not in spelled and not anything:
-        raise OptionError(
-            f"no training text has the {_one(name)} {text!r}; {_hint(text, name, spelled)}; --any-genre goes on with it"
+        hint, more = _hint(text, name, spelled)
+        raise UnknownValueError(
+            f"no training text has the {_one(name)} {text!r}; {hint}", f"{more}--any-genre goes on with it"
         )
     return spelled.get(text.casefold(), text)
 
 
-def _hint(text: str, name: str, spelled: Mapping[str, str]) -> str:
-    """What may be meant by a value that is not known. `spelled` has the known ones by themselves in small letters, the
-    most frequent one last."""
+def _hint(text: str, name: str, spelled: Mapping[str, str]) -> tuple[str, str]:
+    """What may be meant by a value that is not known, and what the command line says of all of them. `spelled` has the
+    known ones by themselves in small letters, the most frequent one last."""
     parts = [part.strip().casefold() for part in text.split(",")]
     if len(parts) > 1 and all(part in spelled for part in parts):
-        return f"for several, say each {_one(name)} apart"
-    close = difflib.get_close_matches(text.casefold(), spelled, n=3, cutoff=0.5)
+        return f"for several, say each {_one(name)} apart", ""
+    close = difflib.get_close_matches(text.casefold(), spelled, n=3, cutoff=NEAR)
     if close and not text.isdigit():
-        return f"did you mean {' or '.join(spelled[one] for one in close)}? {LIST}"
+        return f"did you mean {' or '.join(spelled[one] for one in close)}?", f"{LIST}; "
     few = sorted([*spelled.values()][-NAMED:])
-    return f"known are {', '.join(few)}" + f", and others: {LIST}" * (len(spelled) > NAMED)
+    return f"known are {', '.join(few)}" + ", and others" * (len(spelled) > NAMED), f"{LIST}; " * (len(spelled) > NAMED)
 
 
 def _one(name: str) -> str:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from arasuji import writing
 from arasuji.config import MOST_TOKENS, SamplingConfig, checked
-from arasuji.errors import ArasujiError, OptionError
+from arasuji.errors import ArasujiError, OptionError, UnknownValueError
 from arasuji.generation import engine, texts
 from arasuji.generation.wishes import Wishes
 from arasuji.studio.shelf import Opened
@@ -37,6 +37,8 @@ class Asked(BaseModel):
     words: tuple[int, int] | None = None
     names: bool = True
     """These four as in `Wishes`."""
+    any_genre: bool = False
+    """Whether a genre, or another value, may be told that no training text has."""
     ids: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(default_factory=list, max_length=MOST_TOKENS)
     """The tokens that it has after its prompt."""
 
@@ -69,10 +71,13 @@ async def ready(asked: Asked, request: Request) -> Ready:
         settings: SamplingConfig = checked(SamplingConfig, own | asked.sampling, "sampling")
         # A tokenizer's first look at its words takes a moment.
         options = await asyncio.to_thread(writing.options_of, opened.trained, settings, redraw=0, wishes=wishes)
-        ((prompt, told),) = writing.check_prompts(opened.trained, [{"prompt": asked.prompt, **asked.fields}])
+        beginning = {"prompt": asked.prompt, **asked.fields}
+        ((prompt, told),) = writing.check_prompts(opened.trained, [beginning], any_genre=asked.any_genre)
         never = {opened.trained.tokenizer.end_id, *opened.trained.tokenizer.never_written}
         if any(token >= opened.trained.tokenizer.vocabulary_size or token in never for token in asked.ids):
             raise OptionError("a token of the text is none that this model writes in the middle of a text")
+    except UnknownValueError as error:
+        raise refusal(400, error.plain) from error
     except ArasujiError as error:
         raise refusal(400, str(error)) from error
     return Ready(opened, options, texts.Request(prompt, asked.seed, told), tuple(asked.ids))

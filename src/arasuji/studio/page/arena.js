@@ -173,7 +173,7 @@ function Asked() {
 
 function Start() {
   return html`<section>
-    <p>Two texts begin with the same words, those of a text that no model has learnt from. One goes on by a model, the other one by another model or as the person wrote it. Who wrote which is said after your vote.</p>
+    <p>Two texts begin with the same words, those of a text that was kept out of the training. (A pretrained model may have met it on the web.) ${question.value === "person" ? "One goes on as the person wrote it, the other one by a model." : "One goes on by a model, the other one by another model or as the person wrote it."} Who wrote which is said after your vote.</p>
     <div class="row"><${Next} first="First pair" /></div>
   </section>`;
 }
@@ -228,7 +228,7 @@ function Name({ of, first }) {
 
 function Standings() {
   return html`<section aria-labelledby="standings">
-    <h2 id="standings">What your votes say</h2>
+    <h2 id="standings">What all votes here say</h2>
     ${question.value === "read" ? html`<${Preferred} />` : html`<${Taken} />`}
     <details>
       <summary>How this is measured</summary>
@@ -260,7 +260,7 @@ function Row({ row }) {
   const counts = [counted(row.votes, "vote", "votes"), row.tie && counted(row.tie, "tie", "ties"), row.poor && `${row.poor} both poor`];
   const votes = counts.filter(Boolean).join(", ");
   if (row.share === null)
-    return html`<span><${Name} of=${row.first} first /> and <${Name} of=${row.second} />: not enough to say, ${votes} (${table.value.enough} with a choice are needed)</span>`;
+    return html`<span><${Name} of=${row.first} first /> and <${Name} of=${row.second} />: not enough to say, ${votes} (${table.value.enough} with a choice are needed; with fewer contestants they come sooner)</span>`;
   return html`<span><${Name} of=${row.first} first /> was chosen over <${Name} of=${row.second} /> in ${tens(row.share)} of 10
     (${tens(row.low)} to ${tens(row.high)}), ${votes}</span><${Interval} of=${row} />`;
 }

@@ -42,17 +42,26 @@ export function Attention({ question }) {
     if (picks.value === "reader") load(i);
     else if (i <= token) read.value = i;
   };
+  const walk = (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    const next = event.currentTarget.children[token + step];
+    if (!next) return;
+    event.preventDefault();
+    event.stopPropagation();
+    next.focus();
+    load(token + step);
+  };
   const word = (i) => (i === 0 ? "the start" : `“${texts[i].trim() || "·"}”`);
   return html`<section class="attention" aria-label="What it reads">
-    <h2>${word(token)} reads ${percent(shares[0] / 1e4)} of the start${read.value > 0 ? ` and ${percent(shares[read.value] / 1e4)} of ${word(read.value)}` : ""}</h2>
-    <p class="hint">To predict what follows ${word(token)}, the model mixes what it has made of the words up to there; the darker, the larger a word's weight.
-      Words that come later are masked, in training too: else a word could be read off instead of predicted. Much weight rests on the start, which says little.</p>
+    <h2>${word(token)} gives ${percent(shares[0] / 1e4)} of its attention to the start${read.value > 0 ? `, ${percent(shares[read.value] / 1e4)} to ${word(read.value)}` : ""}</h2>
+    <p class="hint">To predict what follows ${word(token)}, the model mixes what it has made of the words up to there; the darker a word, the larger its share.
+      Hatched words come later: the model may not look at them, in training too, since it could copy the answer instead of predicting it. Much attention rests on the start, which says little; it is not tinted.</p>
     <fieldset class="row"><legend>A click chooses</legend>
       <label class="check"><input type="radio" name="picks" checked=${picks.value === "reader"} onChange=${() => (picks.value = "reader")} /> the word that reads</label>
       <label class="check"><input type="radio" name="picks" checked=${picks.value === "read"} onChange=${() => (picks.value = "read")} /> the word that is read</label>
     </fieldset>
-    <div class="text" role="group" aria-label="The text">${texts.map(
-      (text, i) => html`<button key=${i} type="button" class=${`token${i === 0 ? " start" : ""}${i === token ? " chosen" : ""}${i > token ? " masked" : ""}${i === read.value ? " read" : ""}`}
+    <div class="text" role="group" aria-label="The text: arrow keys choose a word" onKeyDown=${walk}>${texts.map(
+      (text, i) => html`<button key=${i} type="button" tabindex=${i === token ? 0 : -1} class=${`token${i === 0 ? " start" : ""}${i === token ? " chosen" : ""}${i > token ? " masked" : ""}${i === read.value ? " read" : ""}`}
         style=${{ "--surprise": i > token || i === 0 ? 0 : (shares[i] / most).toFixed(3) }} title=${i > token ? "masked" : percent(shares[i] / 1e4)} onClick=${() => pick(i)}>${i === 0 ? "start" : shown(text)}</button>`,
     )}</div>
     <div class="row">

@@ -121,7 +121,7 @@ function Corpus() {
   return html`
     <div>
       <h2>${count(left)} of ${count(came)} texts are left</h2>
-      <p>A model learns from ${count(documents.train)} of them; ${count(documents.validation)} choose its best moment, and ${count(documents.test)} test it.</p>
+      <p>A model learns from ${count(documents.train)} of them; ${count(documents.validation)} decide when its training was best, and ${count(documents.test)} test it.</p>
       <p class="hint">The hash <code title=${hash}>${hash.slice(0, 12)}</code> stands for these texts, their rules and their splits.</p>
       ${notes.length > 0 && html`<details><summary>What was decided as the files were read</summary>
         ${notes.map((note) => html`<p class="hint" key=${note}>${note}</p>`)}</details>`}

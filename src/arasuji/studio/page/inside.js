@@ -1,19 +1,21 @@
 // The Look inside room: a text grows word by word, and shows how each word was chosen, what was read, and what was kept.
 
 import { Attention } from "./attention.js";
+import { Button } from "./button.js";
 import { shown } from "./choice.js";
 import { kept } from "./kept.js";
 import { bindKeys, KeyButton } from "./keys.js";
 import { Memory } from "./memory.js";
-import { Broken, failed, fieldsFor, loadRuns, runOf, runs, Told, usable } from "./runs.js";
+import { Broken, failed, fieldsFor, loadRuns, runOf, runs, Told, told, usable } from "./runs.js";
 import { post } from "./server.js";
 import { seed, settings, Settings } from "./settings.js";
 import { Stages } from "./stages.js";
-import { computed, html, signal, useEffect } from "./vendor.js";
+import { computed, effect, html, signal, useEffect } from "./vendor.js";
 import { Welcome } from "./welcome.js";
 
 export const title = "Look inside";
 
+const FEW = 10; // candidates that are shown at first
 const MOST_AHEAD = 20; // words that keys may ask for before they are taken
 
 const run = kept("inside.run", "");
@@ -35,12 +37,14 @@ export const question = (more = {}) => ({
   ...more,
 });
 
-export function openInside(own, written) {
+// Look into a text of the Write room, at one of its tokens.
+export function openInside({ asked: own, tokens: written, end }, place) {
+  const inner = end?.reason === "ended" ? written.slice(0, -1) : written; // without its end token
   run.value = own.run;
   prompt.value = own.prompt;
   asked.value = own;
-  tokens.value = written.map(({ id, text }) => ({ id, text }));
-  at.value = written.length ? written.length - 1 : -1;
+  tokens.value = inner.map(({ id, text }) => ({ id, text }));
+  at.value = place < inner.length ? place : -1;
   choice.value = null;
   location.hash = "#inside";
 }
@@ -58,10 +62,18 @@ export async function enter() {
   look();
 }
 
+// Other settings are at once those of the table.
+let changing = 0;
+effect(() => {
+  JSON.stringify([settings.value, seed.value, told.value]);
+  clearTimeout(changing);
+  if (choice.peek() && !asked.peek()) changing = setTimeout(() => look(), 150);
+});
+
 let asking = 0;
 
 // Ask how the token of the selected place is chosen.
-async function look(count = 10) {
+async function look(count = FEW) {
   const mine = ++asking;
   if (!run.value) return;
   try {
@@ -129,6 +141,8 @@ const PARTS = [
   ["memory", "What it keeps", (shows) => shows.includes("memory")],
 ];
 
+const WHO_HAS = { attention: "Only transformers have attention: they read all words before.", memory: "Only LSTMs have gates and a memory." };
+
 export function Room() {
   if (failed.value) return html`<p class="problem" role="alert">${failed.value}. Is the server still running?</p>`;
   if (!runs.value) return html`<p>Opening the runs…</p>`;
@@ -136,9 +150,9 @@ export function Room() {
   const shows = runOf(run.value)?.shows ?? [];
   const own = PARTS.some(([name, , has]) => name === part.value && has(shows)) ? part.value : "choice";
   const choose = (event) => {
-    run.value = event.target.value;
     asked.value = null;
-    restart(prompt.value);
+    restart(prompt.value + tokens.value.map((token) => token.text).join("")); // the same text, read by another model
+    run.value = event.target.value;
     look();
   };
   const begin = (event) => {
@@ -147,6 +161,7 @@ export function Room() {
     restart(prompt.value);
     look();
   };
+  const grey = PARTS.filter(([, , has]) => !has(shows)).map(([name]) => WHO_HAS[name]);
   return html`
     <form onSubmit=${begin}>
       <div class="row">
@@ -158,12 +173,12 @@ export function Room() {
       <div><label for="inside-prompt">The beginning</label>
         <textarea id="inside-prompt" rows="2" value=${prompt.value} onInput=${(e) => restart(e.target.value)} /></div>
       ${!asked.value && html`<${Told} names=${[run.value]} /><${Settings} names=${[run.value]} />`}
-      ${asked.value && html`<p class="hint">Fields, settings and seed are those of the text from the Write room. Begin takes your own.</p>`}
+      ${asked.value && html`<p class="hint">Fields, settings and seed are those of the text from the Write room. Start again takes your own.</p>`}
       <div class="row actions">
-        <button class="first" type="button" disabled=${busy.value || !run.value} onClick=${() => next()}>Next word</button>
-        <button type="button" disabled=${busy.value || !run.value} onClick=${() => next(10)}>Ten words</button>
-        <button type="button" disabled=${busy.value || !tokens.value.length} onClick=${back}>Back</button>
-        <button>Begin</button>
+        <${Button} class="first" off=${!run.value} onClick=${() => next()}>Next word</${Button}>
+        <${Button} off=${!run.value} onClick=${() => next(10)}>Ten tokens</${Button}>
+        <${Button} off=${!tokens.value.length} onClick=${back}>Back</${Button}>
+        <button>Start again</button>
         <${KeyButton} />
       </div>
     </form>
@@ -171,7 +186,9 @@ export function Room() {
     <div class="parts" aria-busy=${busy.value} role="group" aria-label="What is shown">
       ${PARTS.map(([name, label, has]) => html`<button key=${name} aria-pressed=${own === name} disabled=${!has(shows)} onClick=${() => (part.value = name)}>${label}</button>`)}
     </div>
-    ${shows.length === 0 && html`<p class="hint">No attention and no gates here: this model counts which tokens have followed the last few.</p>`}
+    ${shows.length === 0
+      ? html`<p class="hint">No attention and no gates here: this model counts which tokens have followed the last few.</p>`
+      : grey.length > 0 && html`<p class="hint">${grey.join(" ")}</p>`}
     ${own === "choice" && html`<${Growing} /><${Stages} found=${choice.value} take=${busy.value ? null : take} more=${look} isNext=${place.value === tokens.value.length} />`}
     ${own === "attention" && html`<${Attention} question=${question()} />`}
     ${own === "memory" && html`<${Memory} question=${question()} />`}`;

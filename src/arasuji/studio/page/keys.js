@@ -34,7 +34,7 @@ export function KeyList() {
   });
   return html`<dialog ref=${dialog} onClose=${() => (listed.value = false)} aria-labelledby="keys-title">
     ${listed.value &&
-    html`<h2 id="keys-title">Keys of this room</h2>
+    html`<h2 id="keys-title" tabindex="-1" autofocus>${bound.value.length ? "Keys of this room" : "This room has no keys"}</h2>
       <dl class="keys">${bound.value.map(([key, does]) => html`<div key=${key}><dt><kbd>${key}</kbd></dt><dd>${does}</dd></div>`)}</dl>
       <label><input type="checkbox" checked=${on.value} onChange=${(e) => (on.value = e.target.checked)} /> Letter keys are on</label>
       <button onClick=${() => dialog.current.close()}>Close</button>`}

@@ -1,9 +1,10 @@
 // One lane: its model, its text with tinted words, and what can be done with it.
 
+import { Button } from "./button.js";
 import { Candidates } from "./choice.js";
 import { openInside } from "./inside.js";
 import * as of from "./lanes.js";
-import { runOf, usable } from "./runs.js";
+import { anyValue, usable } from "./runs.js";
 import { html, useEffect, useRef, useSignal } from "./vendor.js";
 
 export const MOST_BITS = 4; // for each letter: tokens of different models can be compared by it
@@ -14,31 +15,41 @@ export function Lane({ i }) {
   const text = of.textOf(lane);
   const editing = useSignal(null);
   const busy = lane.busy.value;
-  const idle = !text || busy;
   const here = lane.at.value >= 0 ? "from here" : "from the start";
-  const act = (label, action, disabled, key) => html`<button type="button" disabled=${disabled} aria-keyshortcuts=${key} onClick=${action}>${label}</button>`;
+  const act = (label, key, off, action) => html`<${Button} off=${off} aria-keyshortcuts=${key} onClick=${action}>${label}</${Button}>`;
   return html`<section class=${`lane${of.active.value === i ? " active" : ""}`} aria-busy=${busy} aria-label=${i ? "Second model" : "First model"}
     onFocusIn=${() => (of.active.value = i)} onPointerDown=${() => (of.active.value = i)}>
-    <${Chooser} i=${i} />
-    ${lane.problem.value && html`<p class="problem" role="alert">${lane.problem.value}${lane.waiting.value > 0 &&
-      html`. Trying again in ${lane.waiting.value} s. <button type="button" onClick=${of.stop}>Cancel</button>`}</p>`}
+    <div class="row"><${Chooser} i=${i} />${lane.texts.value.length > 1 && html`<${Versions} i=${i} lane=${lane} />`}</div>
+    ${lane.problem.value && html`<${Problem} i=${i} lane=${lane} />`}
     ${editing.value !== null
       ? html`<${Editor} i=${i} editing=${editing} />`
       : html`<${Words} i=${i} text=${text} lane=${lane} />`}
-    ${text?.end && html`<${Ending} end=${text.end} />`}
-    <div class="row">
-      ${act(text?.verdict === "kept" ? "Kept" : "Keep", () => of.judge(i, "kept"), idle || text.verdict, "k")}
-      ${act(text?.verdict === "rejected" ? "Rejected" : "Reject", () => of.judge(i, "rejected"), idle || text.verdict, "x")}
-      ${act("Edit", () => (editing.value = of.wholeOf(text)), idle || editing.value !== null, "e")}
-      ${act("Continue", () => of.goOn(i), idle, "c")}
-      ${act(`Again ${here}`, () => of.retry(i), idle, "r")}
-      ${act(`Four variations ${here}`, () => of.vary(i), busy || !of.chosen.value[i], "v")}
-      ${act("Look inside", () => openInside(text.asked, text.tokens), idle)}
-      ${lane.texts.value.length > 1 && html`<${Versions} i=${i} lane=${lane} />`}
-    </div>
-    ${lane.variations.value.length > 0 && html`<${Variations} i=${i} lane=${lane} />`}
+    ${text?.end && html`<${Ending} i=${i} text=${text} />`}
     ${lane.at.value >= 0 && html`<${Place} i=${i} lane=${lane} text=${text} />`}
+    ${text &&
+    html`<div class="row">
+      ${act(text.verdict === "kept" ? "Kept" : "Keep", "k", busy || text.verdict, () => of.judge(i, "kept"))}
+      ${act(text.verdict === "rejected" ? "Rejected" : "Reject", "x", busy || text.verdict, () => of.judge(i, "rejected"))}
+      ${act("Edit", "e", busy || editing.value !== null, () => (editing.value = of.wholeOf(text)))}
+      ${act("Continue", "c", busy, () => of.goOn(i))}
+      ${act(`Again ${here}`, "r", busy, () => of.retry(i))}
+      ${act(`Four variations ${here}`, "v", busy || !of.chosen.value[i], () => of.vary(i))}
+      ${act("Look inside", null, busy, () => openInside(text, lane.at.value))}
+    </div>`}
+    ${lane.variations.value.length > 0 && html`<${Variations} i=${i} lane=${lane} />`}
   </section>`;
+}
+
+function Problem({ i, lane }) {
+  const waiting = lane.waiting.value;
+  const goOn = () => {
+    anyValue.value = true;
+    of.write([i]);
+  };
+  return html`<p class="problem" role="alert">${lane.problem.value}
+    ${waiting > 0 && html`. Trying again in ${waiting} s. <button type="button" onClick=${of.stop}>Cancel</button>`}
+    ${lane.problem.value.startsWith("no training text has") && html` <button type="button" onClick=${goOn}>Write with it anyway</button>`}
+  </p>`;
 }
 
 function Chooser({ i }) {
@@ -52,6 +63,8 @@ function Chooser({ i }) {
   </div>`;
 }
 
+const focusText = (i) => document.querySelector(`.text[data-lane="${i}"]`)?.focus();
+
 function Words({ i, text, lane }) {
   const walking = useSignal(false); // a screen reader reads prose; in a list of words arrow keys choose one
   const box = useRef(null);
@@ -64,7 +77,7 @@ function Words({ i, text, lane }) {
     } else if (walking.value && event.key === "Escape") {
       walking.value = false;
     } else if (walking.value && event.key === "ArrowDown") {
-      box.current.closest(".lane").querySelector(".candidates button:enabled")?.focus();
+      box.current.closest(".lane").querySelector(".candidates button")?.focus();
     } else if (walking.value && (event.key === "ArrowLeft" || event.key === "ArrowRight")) {
       const next = lane.at.value + (event.key === "ArrowRight" ? 1 : -1);
       if (tokens.length) of.look(i, Math.min(Math.max(next, 0), tokens.length - 1));
@@ -91,24 +104,30 @@ function isCopied({ asked, tokens, end }, at) {
   return until(at) < end.copied.end && until(at + 1) > end.copied.start;
 }
 
-function Ending({ end: { reason, copied } }) {
+function Ending({ i, text }) {
+  const { reason, copied } = text.end;
+  const other = text.asked.run === of.chosen.value[i] ? "" : `Written by ${text.asked.run}. `;
   const ends = reason === "ended" ? "The text ended by itself." : "The longest length is reached: Continue goes on.";
   const marked = copied?.words >= COPIED_WORDS ? " (underlined)" : "";
-  return html`<p class="hint">${ends}${copied ? ` At most ${copied.words} words in a row stand in a training text${marked}.` : ""}</p>`;
+  return html`<p class="hint">${other}${ends}${copied ? ` At most ${copied.words} words in a row stand in a training text${marked}.` : ""}</p>`;
 }
 
 function Editor({ i, editing }) {
   const area = useRef(null);
   useEffect(() => area.current.focus(), []);
+  const leave = () => {
+    editing.value = null;
+    setTimeout(() => focusText(i));
+  };
   const save = () => {
     of.edit(i, editing.value);
-    editing.value = null;
+    leave();
   };
   return html`<div>
     <label for=${`edit-${i}`}>Edit the text; Continue then goes on from your words</label>
     <textarea id=${`edit-${i}`} ref=${area} rows="8" value=${editing.value} onInput=${(e) => (editing.value = e.target.value)}
-      onKeyDown=${(e) => e.key === "Escape" && (editing.value = null)} />
-    <div class="row"><button type="button" onClick=${save}>Done</button><button type="button" onClick=${() => (editing.value = null)}>Cancel</button></div>
+      onKeyDown=${(e) => e.key === "Escape" && leave()} />
+    <div class="row"><button type="button" onClick=${save}>Done</button><button type="button" onClick=${leave}>Cancel</button></div>
   </div>`;
 }
 
@@ -126,7 +145,10 @@ function Variations({ i, lane }) {
     ${lane.variations.value.map(
       (text, n) => html`<article class="variation" key=${n}>
         <p class="text">${of.wholeOf(text)}</p>
-        <button type="button" disabled=${!text.end} onClick=${() => of.choose(i, text)}>Take this one</button>
+        <div class="row">
+          <${Button} off=${!text.end} onClick=${() => of.choose(i, text)}>Take this one</${Button}>
+          <${Button} off=${!text.end || text.verdict} onClick=${() => of.judge(i, "kept", text)}>${text.verdict ? "Kept" : "Keep"}</${Button}>
+        </div>
       </article>`,
     )}
     <button type="button" class="link" onClick=${() => (lane.variations.value = [])}>Close</button>
@@ -138,6 +160,9 @@ function Place({ i, lane, text }) {
   const at = lane.at.value;
   if (!found) return html`<p class="hint">Looking…</p>`;
   const word = text.tokens[at]?.text.trim() || "the end";
-  return html`<${Candidates} found=${found} word=${word} disabled=${lane.busy.value} take=${(row) => of.take(i, row)}
+  return html`<${Candidates} found=${found} word=${word} disabled=${lane.busy.value} take=${(row) => {
+      of.take(i, row);
+      focusText(i);
+    }} leave=${() => focusText(i)}
     more=${() => of.look(i, at, Math.min(200, 4 * found.candidates.length))} />`;
 }

@@ -2,7 +2,7 @@
 
 import { keep } from "./desk.js";
 import { kept } from "./kept.js";
-import { fieldsFor, runOf } from "./runs.js";
+import { anyValue, fieldsFor, runOf } from "./runs.js";
 import { events, post, send } from "./server.js";
 import { seed, settings, wished } from "./settings.js";
 import { batch, computed, signal } from "./vendor.js";
@@ -22,7 +22,7 @@ export const lastAction = computed(() => undoable.value.at(-1)?.[0] ?? "");
 
 function laneOf(i) {
   return {
-    texts: kept(`texts-${i}`, []), // {asked, tokens, end, verdict, desk}; asked.prompt is its beginning
+    texts: kept(`texts-${i}`, []), // {asked, tokens, end, verdict}; asked.prompt is its beginning
     current: kept(`current-${i}`, -1),
     busy: signal(false),
     problem: signal(""),
@@ -44,15 +44,24 @@ export const stop = () => stopping?.abort();
 
 function remember(what, which, more = () => {}) {
   const before = which.map((i) => [lanes[i], lanes[i].texts.value, lanes[i].current.value]);
-  const undo = () => {
+  const entry = [what, () => {
     for (const [lane, texts, current] of before) {
       lane.texts.value = texts;
       lane.current.value = current;
       close(lane);
     }
     more();
-  };
-  undoable.value = [...undoable.value, [what, undo]].slice(-MOST_UNDONE);
+  }];
+  undoable.value = [...undoable.value, entry].slice(-MOST_UNDONE);
+  return entry;
+}
+
+// Undo an action that came to nothing, as if it had not been begun.
+function takeBack(entry, which) {
+  const problems = which.map((i) => lanes[i].problem.value);
+  undoable.value = undoable.value.filter((other) => other !== entry);
+  entry[1]();
+  which.forEach((i, n) => (lanes[i].problem.value = problems[n]));
 }
 
 export function undo() {
@@ -67,12 +76,11 @@ export function undo() {
 function close(lane) {
   lane.at.value = -1;
   lane.choice.value = null;
-  lane.variations.value = [];
   lane.problem.value = "";
 }
 
 function put(lane, text) {
-  lane.texts.value = lane.texts.value.with(lane.current.value, text);
+  if (lane.texts.value[lane.current.value]) lane.texts.value = lane.texts.value.with(lane.current.value, text);
 }
 
 function add(lane, text) {
@@ -83,46 +91,46 @@ function add(lane, text) {
   });
 }
 
-const asked = (i) => ({ run: chosen.value[i], prompt: prompt.value, fields: fieldsFor(chosen.value[i]), sampling: settings.value, seed: seed.value, ...wished() });
-const fresh = (own, tokens = []) => ({ asked: own, tokens, end: null, verdict: "", desk: null });
+const asked = (i) => ({ run: chosen.value[i], prompt: prompt.value, fields: fieldsFor(chosen.value[i]), sampling: settings.value, seed: seed.value, any_genre: anyValue.value, ...wished() });
+const fresh = (own, tokens = []) => ({ asked: own, tokens, end: null, verdict: "" });
 const idsOf = (tokens) => tokens.map((token) => token.id);
 
-// Stream texts into lanes: `wanted` has [lane number, request], and `take` gets the events of each.
-async function stream(wanted, take) {
+// What was asked for before is stopped.
+function begin() {
   stop();
-  const running = (stopping = new AbortController());
-  const own = [...new Set(wanted.map(([i]) => i))].map((i) => lanes[i]);
-  for (const lane of own) lane.busy.value = true;
+  return (stopping = new AbortController()).signal;
+}
+
+// Stream texts into a lane; `take` gets the number of a request, and each of its events. Whether all was written.
+async function stream(lane, requests, take, signal) {
+  lane.busy.value = true;
   try {
-    while (!running.signal.aborted) {
+    while (!signal.aborted) {
       try {
-        for await (const event of events("/api/write", { lanes: wanted.map(([, request]) => request) }, running.signal)) take(event.lane, event);
+        for await (const event of events("/api/write", { lanes: requests }, signal)) take(event.lane, event);
         return true;
       } catch (error) {
         if (!error.retryAfter) throw error;
-        for (const lane of own) lane.problem.value = error.message;
-        await countdown(own, error.retryAfter, running.signal);
+        lane.problem.value = error.message;
+        await countdown(lane, error.retryAfter, signal);
       }
     }
   } catch (error) {
-    if (error.name !== "AbortError") for (const lane of own) lane.problem.value = error.message;
+    if (error.name !== "AbortError") lane.problem.value = error.message;
   } finally {
-    if (stopping === running) stopping = null;
-    for (const lane of own) {
-      lane.busy.value = false;
-      lane.waiting.value = 0;
-    }
+    lane.busy.value = false;
+    lane.waiting.value = 0;
   }
   return false;
 }
 
-async function countdown(own, seconds, aborted) {
-  for (let left = seconds; left > 0 && !aborted.aborted; left--) {
-    for (const lane of own) lane.waiting.value = left;
+async function countdown(lane, seconds, signal) {
+  for (let left = seconds; left > 0 && !signal.aborted; left--) {
+    lane.waiting.value = left;
     await new Promise((done) => setTimeout(done, 1000));
   }
-  for (const lane of own) lane.waiting.value = 0;
-  if (!aborted.aborted) for (const lane of own) lane.problem.value = "";
+  lane.waiting.value = 0;
+  if (!signal.aborted) lane.problem.value = "";
 }
 
 const tokenOf = ([id, text, probability, rank]) => ({ id, text: String(text), bits: -Math.log2(Math.max(probability, 1e-9)), rank });
@@ -134,17 +142,25 @@ function grown(text, event) {
 }
 
 // Write on: each lane's current text gets the tokens that come.
-async function writeOn(what, which) {
+async function writeOn(entry, which) {
   said.value = `${which.map((i) => chosen.value[i]).join(" and ")}: writing`;
-  const requests = which.map((i) => [i, request(textOf(lanes[i]))]);
-  const done = await stream(requests, (n, event) => {
-    const lane = lanes[which[n]];
-    if (event.fail) lane.problem.value = event.fail;
-    else put(lane, grown(textOf(lane), event));
-    if (event.end) lane.busy.value = false;
-    tell(which[0]);
-  });
-  if (done) said.value = `${what}: done.`;
+  const signal = begin();
+  const done = await Promise.all(
+    which.map((i) => {
+      const lane = lanes[i];
+      const take = (_, event) => {
+        if (event.fail) lane.problem.value = event.fail;
+        else put(lane, grown(textOf(lane), event));
+        if (i === which[0]) tell(i);
+      };
+      return stream(lane, [request(textOf(lane))], take, signal);
+    }),
+  );
+  if (done.every(Boolean)) said.value = "The text is written.";
+  else if (!signal.aborted && !done.some(Boolean)) {
+    said.value = `Nothing was written: ${lanes[which[0]].problem.value}`;
+    takeBack(entry, which);
+  }
 }
 
 const request = (text) => ({ ...text.asked, ids: idsOf(text.tokens) });
@@ -153,7 +169,8 @@ const request = (text) => ({ ...text.asked, ids: idsOf(text.tokens) });
 let toldAt = 0;
 let toldUntil = 0;
 function tell(i) {
-  const whole = wholeOf(textOf(lanes[i]));
+  const text = textOf(lanes[i]);
+  const whole = text ? wholeOf(text) : "";
   if (whole.length < toldUntil) toldUntil = 0;
   const end = whole.search(/[.!?。！？]["”』」]?\s*$/) >= 0 ? whole.length : toldUntil;
   if (end <= toldUntil || Date.now() < toldAt + 2000) return;
@@ -164,9 +181,12 @@ function tell(i) {
 
 export function write(which = ready()) {
   if (!which.length) return;
-  remember("writing", which);
-  for (const i of which) add(lanes[i], fresh(asked(i)));
-  return writeOn("The text is written", which);
+  const entry = remember("writing", which);
+  for (const i of which) {
+    lanes[i].variations.value = [];
+    add(lanes[i], fresh(asked(i)));
+  }
+  return writeOn(entry, which);
 }
 
 export function another() {
@@ -178,7 +198,7 @@ export function goOn(i) {
   const lane = lanes[i];
   const text = textOf(lane);
   if (!text || lane.busy.value) return;
-  remember("continuing", [i]);
+  const entry = remember("continuing", [i]);
   const run = chosen.value[i];
   if (run !== text.asked.run) {
     add(lane, fresh({ ...asked(i), prompt: wholeOf(text) })); // another model has other tokens
@@ -188,7 +208,7 @@ export function goOn(i) {
     const sampling = { ...text.asked.sampling, max_length: tokens.length + most, min_length: tokens.length + FEWEST_MORE };
     put(lane, fresh({ ...text.asked, sampling }, tokens));
   }
-  return writeOn("The text goes on", [i]);
+  return writeOn(entry, [i]);
 }
 
 // Write again from the token that is looked at, or from the beginning, by another seed.
@@ -196,20 +216,20 @@ export function retry(i) {
   const lane = lanes[i];
   const text = textOf(lane);
   if (!text || lane.busy.value) return;
-  remember("writing again", [i]);
+  const entry = remember("writing again", [i]);
   const own = { ...text.asked, seed: (text.asked.seed + 1) % MOST_SEED };
   add(lane, fresh(own, text.tokens.slice(0, Math.max(lane.at.value, 0))));
-  return writeOn("Another text is written", [i]);
+  return writeOn(entry, [i]);
 }
 
 // Take another token at the place that is looked at, and go on from there.
 export function take(i, candidate) {
   const lane = lanes[i];
   const text = textOf(lane);
-  remember("taking another word", [i]);
+  const entry = remember("taking another word", [i]);
   const token = { id: candidate.id, text: candidate.text, bits: -Math.log2(Math.max(candidate.raw, 1e-9)), rank: 0 };
   add(lane, fresh(text.asked, [...text.tokens.slice(0, lane.at.value), token]));
-  return writeOn("The text goes on", [i]);
+  return writeOn(entry, [i]);
 }
 
 // Four texts from the place that is looked at, or from the beginning, to choose from.
@@ -220,11 +240,11 @@ export async function vary(i) {
   const begun = text.tokens.slice(0, Math.max(lane.at.value, 0));
   lane.variations.value = Array.from({ length: VARIATIONS }, (_, n) => fresh({ ...text.asked, seed: (text.asked.seed + n + 1) % MOST_SEED }, begun));
   said.value = "Four variations: writing";
-  const requests = lane.variations.value.map((one) => [i, request(one)]);
-  const done = await stream(requests, (n, event) => {
+  const take = (n, event) => {
     if (event.fail) lane.problem.value = event.fail;
-    else lane.variations.value = lane.variations.value.with(n, grown(lane.variations.value[n], event));
-  });
+    else if (lane.variations.value[n]) lane.variations.value = lane.variations.value.with(n, grown(lane.variations.value[n], event));
+  };
+  const done = await stream(lane, lane.variations.value.map(request), take, begin());
   if (done) said.value = "Four variations are written.";
 }
 
@@ -249,18 +269,29 @@ export function edit(i, whole) {
   add(lane, { ...fresh({ ...text.asked, prompt: whole }), edited: true });
 }
 
-export async function judge(i, verdict) {
+// Keep or reject a text: at once here, and on the desk when the server has answered.
+export async function judge(i, verdict, text = textOf(lanes[i])) {
   const lane = lanes[i];
-  const text = textOf(lane);
   const whole = text && wholeOf(text).trim();
-  if (!whole || lane.busy.value || text.verdict) return;
+  if (!whole || text.verdict || (lane.busy.value && text === textOf(lane))) return;
+  const { prompt: beginning, fields, sampling, seed: own } = text.asked;
+  const sent = keep(whole, text.asked.run, { prompt: beginning, fields, sampling, seed: own }, verdict);
+  const judged = { ...text, verdict };
+  const exchange = (one, other) => {
+    lane.texts.value = lane.texts.value.map((each) => (each === one ? other : each));
+    lane.variations.value = lane.variations.value.map((each) => (each === one ? other : each));
+  };
+  const entry = remember(verdict === "kept" ? "keeping" : "rejecting", [i], () => {
+    exchange(judged, text);
+    sent.then((row) => send("DELETE", `/api/desk/${row.id}`)).catch(() => {});
+  });
+  exchange(text, judged);
   try {
-    const { prompt: beginning, fields, sampling, seed: own } = text.asked;
-    const row = await keep(whole, text.asked.run, { prompt: beginning, fields, sampling, seed: own }, verdict);
-    remember(verdict === "kept" ? "keeping" : "rejecting", [i], () => send("DELETE", `/api/desk/${row.id}`));
-    put(lane, { ...text, verdict, desk: row.id });
+    await sent;
     said.value = `The text is ${verdict}.`;
   } catch (error) {
+    undoable.value = undoable.value.filter((other) => other !== entry);
+    exchange(judged, text);
     lane.problem.value = error.message;
   }
 }

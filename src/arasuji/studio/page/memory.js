@@ -28,8 +28,8 @@ export function Memory({ question }) {
   async function load(ownLayer, ownCell) {
     try {
       const answer = await post("/api/inside/memory", { ...question, layer: ownLayer, cell: ownCell });
-      found.value = answer;
       if (at.value < 0 || at.value >= answer.texts.length) at.value = answer.texts.length - 1;
+      found.value = answer;
       problem.value = "";
     } catch (error) {
       problem.value = error.message;
@@ -50,17 +50,18 @@ export function Memory({ question }) {
   const word = (i) => (i === 0 ? "the start" : `“${texts[i]?.trim() || "·"}”`);
   return html`<section class="memory" aria-label="What it keeps">
     <p class="hint">At each word the <b class="forget">forget gate</b> says how much of the old memory stays, and the <b class="input">input gate</b> how much of the new is added: both from 0 to 1, here as means over the cells.
-      The <b class="cell">memory</b> is the mean size of the cells, in parts of its largest value. All that this model knows of the text stands in these cells.</p>
+      The <b class="cell">memory</b> is the mean size of the cells, in parts of its largest value. From word to word this model carries nothing but its cells and what they put out, in all its layers.</p>
     ${layers > 1 && html`<div class="row"><div><label for="memory-layer">Layer</label>
       <select id="memory-layer" value=${found.value.layer} onChange=${(e) => (layer.value = Number(e.target.value))}>
         ${Array.from({ length: layers }, (_, n) => html`<option key=${n} value=${n}>${n + 1} of ${layers}</option>`)}
       </select></div></div>`}
     <${Lines} found=${found.value} cell=${cell.value} at=${at} />
+    <p>At ${word(at.value)} it keeps on average ${percent(found.value.lines.forget[at.value])} of its old memory, and lets in ${percent(found.value.lines.input[at.value])} of the new.</p>
     <div class="row">
       <div><h2>${word(at.value)} moved these cells most</h2>
         <div class="row">${(moved[at.value] ?? []).map(([number, change]) => html`<button key=${number} type="button" aria-pressed=${cell.value === number}
           onClick=${() => (cell.value = cell.value === number ? null : number)}>cell ${number}: ${change > 0 ? "+" : "−"}${Math.abs(change).toFixed(2)}</button>`)}</div>
-        ${cell.value !== null && html`<p class="hint">The words are tinted by the value of cell ${cell.value} after each: blue above 0, orange below. Most cells mean nothing that has a name.</p>`}
+        ${cell.value !== null && html`<p class="hint">The words are tinted by the value of cell ${cell.value} after each: blue above 0, red below. Most cells mean nothing that has a name.</p>`}
       </div>
     </div>
     <p><button type="button" disabled=${at.value < 1} onClick=${reset}>✂ Empty the memory before ${word(at.value)}</button></p>
@@ -84,12 +85,20 @@ function Lines({ found, cell, at }) {
     return () => watcher.disconnect();
   }, [found]);
   const { texts, lines } = found;
+  const walk = (event) => {
+    const next = at.value + ({ ArrowRight: 1, ArrowLeft: -1 }[event.key] ?? NaN);
+    if (!(next >= 0 && next < texts.length)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    at.value = next;
+    event.currentTarget.children[next].focus();
+  };
   const largest = Math.max(...lines.cell, 1e-9);
   const most = Math.max(...(found.cell ?? [0]).map(Math.abs), 1e-9);
   const tint = (i) => (found.cell && cell !== null ? { "--surprise": (Math.abs(found.cell[i]) / most).toFixed(3) } : {});
-  const rows = byRow(places.value);
-  return html`<div class="text lines" ref=${box} role="group" aria-label="The text, with its gates below">
-    ${texts.map((text, i) => html`<button key=${i} type="button" class=${`token${i === 0 ? " start" : ""}${i === at.value ? " chosen" : ""}${found.cell && found.cell[i] < 0 ? " below" : ""}`}
+  const rows = places.value.length === texts.length ? byRow(places.value) : []; // not those of another text
+  return html`<div class="text lines" ref=${box} role="group" aria-label="The text, with its gates below: arrow keys choose a word" onKeyDown=${walk}>
+    ${texts.map((text, i) => html`<button key=${i} type="button" tabindex=${i === at.value ? 0 : -1} class=${`token${i === 0 ? " start" : ""}${i === at.value ? " chosen" : ""}${found.cell && found.cell[i] < 0 ? " below" : ""}`}
       aria-pressed=${i === at.value} style=${tint(i)} title=${`forget ${lines.forget[i].toFixed(2)}, input ${lines.input[i].toFixed(2)}, memory ${lines.cell[i].toFixed(2)}`}
       onClick=${() => (at.value = i)}>${i === 0 ? "start" : shown(text)}</button>`)}
     <svg class="bands" width=${width.value} height=${(places.value.at(-1)?.y ?? 0) + BAND + 12} aria-hidden="true">
@@ -125,9 +134,9 @@ function byRow(places) {
 }
 
 function Reset({ cut, word }) {
-  const list = (rows) => html`<ol class="candidates">${rows.map((row, n) => html`<li key=${n} style=${{ "--share": row.share.toFixed(4) }}><span>${row.ends ? "the end of the text" : row.text.trim() || "·"}</span><span>${percent(row.share)}</span></li>`)}</ol>`;
+  const list = (rows) => html`<ol class="candidates">${rows.map((row, n) => html`<li key=${n} style=${{ "--share": row.share.toFixed(4) }}><span>${row.ends ? "the end of the text" : /^\s/.test(row.text) ? row.text.trim() || "·" : `…${row.text}`}</span><span>${percent(row.share)}</span></li>`)}</ol>`;
   const rest = cut.bits.length
-    ? `Without it the ${cut.bits.length} tokens after ${word(cut.at)} cost ${Math.abs(cut.lost).toFixed(1)} bits ${cut.lost >= 0 ? "more" : "less"}.`
+    ? `Without this memory the ${cut.bits.length} tokens after ${word(cut.at)} cost ${Math.abs(cut.lost).toFixed(1)} bits ${cut.lost >= 0 ? "more" : "less"}.`
     : "No token comes after it.";
   const agree = cut.agree_after === null ? "The two predictions do not agree again before the end of the text." : `The two predictions agree again after ${cut.agree_after} tokens.`;
   return html`<section aria-label="What a reset loses">

@@ -7,6 +7,7 @@ import { computed, html, signal } from "./vendor.js";
 export const runs = signal(null);
 export const failed = signal("");
 export const told = kept("told", {}); // by field: what was typed
+export const anyValue = signal(false); // whether values may be told that no training text has
 
 export const usable = computed(() => (runs.value ?? []).filter((run) => !run.problem && run.predicts !== "title"));
 export const runOf = (name) => runs.value?.find((run) => run.id === name);
@@ -41,25 +42,33 @@ const LABELS = {
   to: "The sentence after",
 };
 
+function tell(field, typed) {
+  told.value = { ...told.value, [field]: typed };
+  anyValue.value = false;
+}
+
 // One field for each thing that one of these runs can be told.
 export function Told({ names }) {
   const known = new Map();
   for (const name of names) {
     for (const [field, values] of Object.entries(runOf(name)?.fields ?? {})) known.set(field, [...(known.get(field) ?? []), ...values]);
   }
-  if (!known.size) return null;
+  const without = names.filter((name) => !Object.keys(runOf(name)?.fields ?? {}).length);
+  const untold = without.length > 0 && usable.value.some((run) => Object.keys(run.fields).length) &&
+    html`<p class="hint">${without.join(" and ")} cannot be told title or genres: only the beginning counts.</p>`;
+  if (!known.size) return untold;
   const order = Object.keys(LABELS);
   const fields = [...known].sort(([one], [other]) => order.indexOf(one) - order.indexOf(other));
-  return html`<div class="row">
+  return html`<div><div class="row">
     ${fields.map(
       ([field, values]) => html`<div class="wide" key=${field}>
         <label for=${`told-${field}`}>${LABELS[field] ?? field}</label>
         <input id=${`told-${field}`} type="text" list=${values.length ? `known-${field}` : null} value=${told.value[field] ?? ""}
-          onInput=${(e) => (told.value = { ...told.value, [field]: e.target.value })} />
+          onInput=${(e) => tell(field, e.target.value)} />
         ${values.length > 0 && html`<datalist id=${`known-${field}`}>${[...new Set(values)].map((one) => html`<option value=${one} />`)}</datalist>`}
       </div>`,
     )}
-  </div>`;
+  </div>${untold}</div>`;
 }
 
 // The runs that cannot be opened, each with the reason.

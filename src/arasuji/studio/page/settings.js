@@ -8,7 +8,7 @@ const SETTINGS = [
   ["temperature", 0, 1.5, 0.05, "Higher takes unlikely words more often; 0 always takes the likeliest."],
   ["top_p", 0.05, 1, 0.05, "Only the likeliest words that together have this probability are taken; 1 is all."],
   ["top_k", 0, 200, 1, "Only this many of the likeliest words are taken; 0 is all."],
-  ["min_p", 0, 0.5, 0.01, "Only words with this part of the likeliest word's probability are taken; 0 is all."],
+  ["min_p", 0, 0.5, 0.01, "Only words with at least this share of the likeliest word's probability are taken; 0 is all."],
   ["repetition_penalty", 1, 2, 0.05, "Higher makes words that stand there already less likely; 1 is off."],
   ["no_repeat_ngram_size", 0, 8, 1, "No sequence of this many tokens is written twice; 0 is off."],
   ["min_length", 0, 200, 10, "The text does not end before this many tokens."],
@@ -64,7 +64,7 @@ export function Wishes() {
   </div>`;
   const changed = own.required || own.without || own.least || own.most || !own.names;
   return html`<details>
-    <summary>Which words it has${changed ? " (changed)" : ""}</summary>
+    <summary>Words and length${changed ? " (changed)" : ""}</summary>
     <div class="settings">
       ${field("required", "It has these words, with commas between them")}
       ${field("without", "It has none of these words")}

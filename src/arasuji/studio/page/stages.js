@@ -11,39 +11,39 @@ export function Stages({ found, take, more, isNext }) {
   const drawn = rows.find((row) => row.id === found.chosen);
   const ruled = rows.some((row) => Math.abs(row.ruled - row.raw) > 0.0005) || found.forbidden > 0;
   return html`<section class="stages" aria-label="How the word is chosen">
-    <h2>${isNext ? "The next word would be" : "This word is"} “${named(drawn)}”</h2>
+    <h2>${drawn.ends ? (isNext ? "Here the text would end" : "Here the text ends") : html`${isNext ? "The next word would be" : "This word is"} “${named(drawn)}”`}</h2>
     <div class="box"><table>
-      <thead><tr><th scope="col">word</th><th scope="col">the model's own</th>${ruled && html`<th scope="col">after the rules</th>`}
-        <th scope="col">after temperature</th><th scope="col">after the cuts</th></tr></thead>
+      <thead><tr><th scope="col">word</th><th scope="col">the model's own</th>${ruled && html`<th scope="col" class="between">after the rules</th>`}
+        <th scope="col" class="between">after temperature</th><th scope="col">after the cuts</th></tr></thead>
       <tbody>
         ${rows.map((row, i) => {
           const limit = found.cuts.find((cut) => row.cut_by === cut.setting && rows[i - 1] && rows[i - 1].cut_by !== cut.setting);
           return html`<tr key=${row.id} class=${`${row.cut_by ? "out" : ""}${row.id === found.chosen ? " drawn" : ""}${limit ? " limit" : ""}`}>
-            <th scope="row"><button type="button" class="link" disabled=${row.ends || !take} title="Take this one and go on" onClick=${() => take(row)}>${named(row)}</button></th>
+            <th scope="row"><button type="button" class="link" aria-disabled=${row.ends || !take} title="Take this one and go on" onClick=${() => !row.ends && take?.(row)}>${named(row)}</button></th>
             <${Share} of=${row.raw} />
-            ${ruled && (row.cut_by === "rules" ? html`<td class="why">not allowed</td>` : html`<${Share} of=${row.ruled} />`)}
-            <${Share} of=${row.tempered} />
+            ${ruled && (row.cut_by === "rules" ? html`<td class="why between">not allowed</td>` : html`<${Share} of=${row.ruled} between />`)}
+            <${Share} of=${row.tempered} between />
             ${row.cut_by ? html`<td class="why">cut by ${cutBy(row)}</td>` : html`<${Share} of=${row.final} />`}
           </tr>`;
         })}
         <tr class="rest"><th scope="row">${found.others.toLocaleString("en")} more</th><${Share} of=${found.rest_raw} />
-          ${ruled && html`<td></td>`}<td></td><${Share} of=${found.rest_final} /></tr>
+          ${ruled && html`<td class="between"></td>`}<td class="between"></td><${Share} of=${found.rest_final} /></tr>
       </tbody>
     </table></div>
     <p><button type="button" class="link" onClick=${() => more(Math.min(200, 4 * rows.length))}>Show more words</button></p>
     <${Line} found=${found} drawn=${drawn} />
     <ul class="explained">
-      ${found.forbidden > 0 && html`<li>The rules forbid ${found.forbidden.toLocaleString("en")} tokens here: those that would complete a copy, repeat a word, or that no text is written with.</li>`}
-      ${found.cuts.map((cut) => html`<li key=${cut.setting}>${CUT_NAMES[cut.setting]} ${cut.value} keeps ${cut.kept.toLocaleString("en")} tokens, which had ${percent(cut.share)} together; what is left is scaled up to 100 %.</li>`)}
+      ${found.forbidden > 0 && html`<li>The rules forbid ${found.forbidden.toLocaleString("en")} tokens here: those that would complete a copy or repeat a word, and those that never stand in a text.</li>`}
+      ${found.cuts.map((cut) => html`<li key=${cut.setting}>${CUT_NAMES[cut.setting]} ${cut.value} keeps ${cut.kept.toLocaleString("en")} ${cut.kept === 1 ? "token, which" : "tokens, which"} had ${percent(cut.share)} together; what is left is scaled up to 100 %.</li>`)}
       <li>${found.number === null
         ? "The temperature is 0: the likeliest token is always taken, and nothing is drawn."
-        : "Why not always the likeliest? A token is taken as often as its probability says. Temperature 0 always takes the likeliest, and the text then soon repeats itself."}</li>
+        : "Why not always the likeliest? Then every text of this beginning would be the same, and soon repeat itself. So a token is drawn by chance: one with 12 % comes about 12 times in 100. Temperature 0 always takes the likeliest."}</li>
     </ul>
   </section>`;
 }
 
-function Share({ of }) {
-  return html`<td class="share" style=${{ "--share": of.toFixed(4) }}>${percent(of)}</td>`;
+function Share({ of, between }) {
+  return html`<td class=${between ? "share between" : "share"} style=${{ "--share": of.toFixed(4) }}>${percent(of)}</td>`;
 }
 
 // The line from 0 to 1 on which every token has a part as long as its probability.

@@ -160,24 +160,24 @@ function Form() {
             ${presets.value.filter((one) => one.family === family).map((one) => html`<option key=${one.id} value=${one.id}>${one.id}</option>`)}
           </optgroup>`)}
         </select>
-      <//>
+      </${Field}>
       <${Field} name="corpus" label="Corpus">
         <select id="corpus" value=${chosenCorpus()} onChange=${change("corpus")} ...${about("corpus")}>
           ${corpora.value.map((one) => html`<option key=${one.id} value=${one.id} disabled=${Boolean(one.problem)}>${one.id}${one.problem ? " (damaged)" : ""}</option>`)}
         </select>
-      <//>
+      </${Field}>
       <${Field} name="minutes" label="Minutes" hint="It is planned so that it ends within them.">
         <input id="minutes" type="number" min="0.1" step="any" value=${form.value.minutes} onInput=${change("minutes")} ...${about("minutes")} />
-      <//>
+      </${Field}>
       <${Field} name="name" label="Name of the run">
         <input id="name" type="text" placeholder=${freeName(form.value.preset)} value=${form.value.name} onInput=${change("name")} ...${about("name")} />
-      <//>
+      </${Field}>
     </div>
     <details open=${options.value} onToggle=${(event) => (options.value = event.currentTarget.open)}>
       <summary>Options${form.value.settings.trim() ? " (changed)" : ""}</summary>
       <${Field} name="settings" label="One KEY=VALUE a line, as --set takes it" hint=${html`<code>arasuji presets ${form.value.preset}</code> lists them.`}>
         <textarea id="settings" rows="3" spellcheck="false" value=${form.value.settings} onInput=${change("settings")} ...${about("settings")} />
-      <//>
+      </${Field}>
     </details>
     <div class="row">
       <button class="first" disabled=${busy.value}>Train</button>

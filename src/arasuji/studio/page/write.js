@@ -1,5 +1,6 @@
 // The Write room: one prompt, two models that write side by side.
 
+import { Button } from "./button.js";
 import { bindKeys, KeyButton } from "./keys.js";
 import { Lane, MOST_BITS } from "./lane.js";
 import * as of from "./lanes.js";
@@ -13,6 +14,8 @@ export const title = "Write";
 export async function enter() {
   const own = (what) => () => what(of.active.value);
   bindKeys([
+    ["Ctrl-Enter", "write", begin],
+    ["Escape", "stop; or leave a field, so that letters are keys again", of.stop],
     ["k", "keep the text: it goes to the desk", own((i) => of.judge(i, "kept"))],
     ["x", "reject it", own((i) => of.judge(i, "rejected"))],
     ["e", "edit it", () => document.querySelector('.lane.active [aria-keyshortcuts="e"]')?.click()],
@@ -38,13 +41,23 @@ function goToWords() {
   text?.dispatchEvent(new KeyboardEvent("keydown", { key: "w", bubbles: true }));
 }
 
+// Write, and bring the texts into view where they are below the window.
+function begin() {
+  if (of.writing.value) return;
+  of.write();
+  const lanes = document.querySelector(".tabs").offsetHeight ? ".tabs" : ".lanes";
+  const place = document.querySelector(lanes);
+  if (place.getBoundingClientRect().top > innerHeight / 2) place.scrollIntoView();
+}
+
 addEventListener("keydown", (event) => {
   if (!document.querySelector("main.write")) return;
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
-    if (!of.writing.value) of.write();
+    begin();
   } else if (event.key === "Escape") {
-    of.stop();
+    if (of.writing.value) of.stop();
+    else if (document.activeElement.matches("input, textarea, select")) document.activeElement.blur();
   }
 });
 
@@ -54,9 +67,7 @@ export function Room() {
   if (!usable.value.length) return html`<${Broken} /><${Welcome} />`;
   const submit = (event) => {
     event.preventDefault();
-    of.write();
-    const tabs = document.querySelector(".tabs"); // on a phone the texts are below the window
-    if (tabs.offsetHeight) tabs.scrollIntoView();
+    begin();
   };
   const names = of.chosen.value.filter(Boolean);
   const writing = of.writing.value;
@@ -67,17 +78,17 @@ export function Room() {
         <textarea id="prompt" rows="2" value=${of.prompt.value} onInput=${(e) => (of.prompt.value = e.target.value)} /></div>
       <${Told} names=${names} />
       <div class="row actions">
-        <button class="first" disabled=${writing || !names.length}>Write</button>
-        <button type="button" disabled=${!writing} onClick=${of.stop}>Stop</button>
-        <button type="button" disabled=${writing || !names.length} onClick=${of.another}>Another one</button>
-        <button type="button" disabled=${!of.lastAction.value} onClick=${of.undo}>Undo${of.lastAction.value ? ` ${of.lastAction.value}` : ""}</button>
+        <button class="first" aria-disabled=${writing || !names.length}>Write</button>
+        <${Button} off=${!writing} onClick=${of.stop}>Stop</${Button}>
+        <${Button} off=${writing || !names.length} onClick=${of.another}>Another one</${Button}>
+        <${Button} off=${!of.lastAction.value} onClick=${of.undo}>Undo${of.lastAction.value ? ` ${of.lastAction.value}` : ""}</${Button}>
         <p class="hint by-keys">Ctrl-Enter writes, Esc stops.</p>
         <${KeyButton} />
       </div>
       <${Settings} names=${names} />
       <${Wishes} />
     </form>
-    <div class="scale">words that were sure <span></span> a surprise, ${MOST_BITS} bits a letter and more; click a word to see what else could stand there</div>
+    <div class="scale">expected <span></span> surprising (${MOST_BITS} bits per letter or more). Click or tap a word to see what else could stand there.</div>
     ${writing && html`<div class="now"><button class="first" onClick=${of.stop}>Stop</button></div>`}
     <p class="unseen" role="status" aria-live="polite">${of.said.value}</p>
     <div class="tabs" role="group" aria-label="The model that is shown">
