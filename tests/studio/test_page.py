@@ -347,8 +347,7 @@ def test_an_empty_studio_says_what_to_do_first(open_page, serve, tmp_path):
         expect(page.get_by_text("arasuji demo")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("scheme", "size"), [("light", "phone"), ("dark", "desktop")])
 def test_nothing_stands_in_the_way_of_people_who_see_or_move_otherwise(open_page, axe, scheme, size):
     page = open_page(color_scheme=scheme, viewport=SIZES[size], bypass_csp=True)
     write(page)
@@ -394,8 +393,7 @@ def test_nothing_stands_in_the_way_while_it_is_full_or_wrong_or_varied_or_edited
     open_page.problems.clear()  # the browser logs each answer of 429 and 400
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("scheme", "size"), [("light", "phone"), ("dark", "desktop")])
 def test_the_routes_are_described_without_another_site(open_page, axe, scheme, size):
     page = open_page("/docs", color_scheme=scheme, viewport=SIZES[size], bypass_csp=True)
     expect(page.get_by_role("heading", name="POST /v1/completions")).to_be_visible()
