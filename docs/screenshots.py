@@ -35,7 +35,7 @@ def write(page: Page) -> None:
 def inside(page: Page) -> None:
     page.get_by_label("Model").select_option(label="lstm (lstm)")
     page.get_by_label("The beginning").fill("A lighthouse keeper finds")
-    page.get_by_role("button", name="Ten words").click()
+    page.get_by_role("button", name="Ten tokens").click()
     page.wait_for_function("() => document.querySelectorAll('.text .token').length > 10", timeout=60_000)
 
 
@@ -43,7 +43,7 @@ def reads(page: Page) -> None:
     transformer = page.get_by_label("Model").locator("option", has_text="(transformer)").first
     page.get_by_label("Model").select_option(value=transformer.get_attribute("value"))
     page.get_by_label("The beginning").fill("The robot took the cup because it was")
-    page.get_by_role("button", name="Begin").click()
+    page.get_by_role("button", name="Start again").click()
     page.get_by_role("button", name="What it reads").click()
     page.locator(".attention .token", has_text=" it").first.click(timeout=60_000)
     page.get_by_label("the word that is read").check()
