@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 OUT = Path(__file__).parent / "studio"
@@ -99,32 +100,49 @@ def main() -> None:
         port = free.getsockname()[1]
     server = subprocess.Popen([sys.executable, "-m", "arasuji", "serve", "--runs", str(runs), "--port", str(port)])
     try:
-        wait(f"http://127.0.0.1:{port}/api/jobs")
+        url = f"http://127.0.0.1:{port}"
+        wait(url)
+        keep(url)
         OUT.mkdir(exist_ok=True)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
             for size, (width, height) in SIZES.items():
                 for scheme in ("light", "dark"):
-                    for name, (place, act) in ROOMS.items():
+                    for name, (room, act) in ROOMS.items():
                         context = browser.new_context(
-                            color_scheme=scheme, viewport={"width": width, "height": height}, has_touch=width < 500
+                            color_scheme=scheme,
+                            viewport={"width": width, "height": height},
+                            has_touch=width < 500,
+                            is_mobile=width < 500,
+                            reduced_motion="reduce",
                         )  # type: ignore[arg-type]
                         page = context.new_page()
-                        page.goto(f"http://127.0.0.1:{port}/#{place}", wait_until="networkidle")
+                        page.goto(f"{url}/#{room}", wait_until="networkidle")
                         act(page)
-                        page.screenshot(path=OUT / f"{name}-{size}-{scheme}.png", full_page=True)
+                        place = OUT / f"{name}-{size}-{scheme}.png"
+                        page.screenshot(path=place, full_page=True)
+                        Image.open(place).quantize(256).save(place, optimize=True)
                         context.close()
-                        print(f"{name}-{size}-{scheme}.png")
+                        print(place.name)
             browser.close()
     finally:
         server.terminate()
         server.wait()
 
 
+def keep(url: str) -> None:
+    """Put two texts on the desk, unless some are there."""
+    if not httpx.get(f"{url}/api/desk").json():
+        for seed in (1, 2):
+            asked = {"model": "lstm", "prompt": "After years", "seed": seed, "max_tokens": 60, "echo": True}
+            text = httpx.post(f"{url}/v1/completions", json=asked, timeout=60).json()["choices"][0]["text"]
+            httpx.post(f"{url}/api/desk", json={"text": text, "run": "lstm"}).raise_for_status()
+
+
 def wait(url: str) -> None:
     while True:
         try:
-            httpx.get(url)
+            httpx.get(f"{url}/api/jobs")
             return
         except httpx.ConnectError:
             time.sleep(0.1)
