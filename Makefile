@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 START := $(shell date +%s)
 
-.PHONY: demo test format docs bench-train bench-write bench-endurance
+.PHONY: demo test notebook format docs bench-train bench-write bench-endurance
 
 # What is left of ten minutes when the environment stands.
 demo: $(STAMP)
@@ -16,7 +16,11 @@ test: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses 2
+	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses 2 --dist worksteal
+
+# Executes the notebook of the article, shortened.
+notebook: $(STAMP)
+	$(PY) -m pytest -m notebook tests/test_notebook.py
 
 format: $(STAMP)
 	$(VENV)/bin/ruff format .

@@ -49,6 +49,7 @@ def kinds(article: Any, name: str) -> set[str]:
     return {kind for output in outputs_of(article, name) for kind in output.get("data", [output.get("name")])}
 
 
+@pytest.mark.notebook
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not _on_this_machine("smollm2-135m"), reason="arasuji models get smollm2-135m")
 def test_it_runs_from_its_first_cell_to_its_answer(article, tmp_path, monkeypatch):
