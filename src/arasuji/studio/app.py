@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ def app_of(runs: Path, port: int, token: str = "", corpora: Path = Path("corpora
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        gc.freeze()  # what was imported is not searched for garbage again and again while tokens are handed out
         async with writers:
             yield
 
