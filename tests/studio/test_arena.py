@@ -240,7 +240,7 @@ def test_the_table_counts_choices_ties_and_poor_ones_and_leaves_void_ones_out(ow
     cast(own_runs, "l" * 9 + "r" * 5 + "tttppv", "read", ("told", "ngram"))
     (row,) = table_of(serve, own_runs)["read"]["rows"]
     assert (row["first"], row["second"]) == ("told", "ngram")
-    assert (row["votes"], row["tie"], row["poor"]) == (19, 3, 2)
+    assert (row["votes"], row["wins"], row["tie"], row["poor"]) == (19, [9, 5], 3, 2)
     assert row["share"] == pytest.approx(9 / 14)
     assert 0.3 < row["low"] < row["share"] < row["high"] < 0.9
 

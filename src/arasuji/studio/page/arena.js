@@ -260,7 +260,7 @@ function Row({ row }) {
   const counts = [counted(row.votes, "vote", "votes"), row.tie && counted(row.tie, "tie", "ties"), row.poor && `${row.poor} both poor`];
   const votes = counts.filter(Boolean).join(", ");
   if (row.share === null)
-    return html`<span><${Name} of=${row.first} first /> and <${Name} of=${row.second} />: not enough to say, ${votes} (${table.value.enough} with a choice are needed; with fewer contestants they come sooner)</span>`;
+    return html`<span><${Name} of=${row.first} first /> and <${Name} of=${row.second} />: ${row.wins.join(" : ")} so far, ${votes}. Not enough to say: ${table.value.enough} with a choice are needed, which come sooner with fewer contestants.</span>`;
   return html`<span><${Name} of=${row.first} first /> was chosen over <${Name} of=${row.second} /> in ${tens(row.share)} of 10
     (${tens(row.low)} to ${tens(row.high)}), ${votes}</span><${Interval} of=${row} />`;
 }

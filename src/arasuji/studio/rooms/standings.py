@@ -51,7 +51,8 @@ def _row(names: tuple[str, str], pairs: Sequence[Pair]) -> dict[str, Any]:
         points = [float(winner == first) for winner in winners]
         found = share(points, [1.0] * len(points), [pair.group for pair in chosen])
     counts = {"votes": len(pairs), **{kind: sum(pair.choice == kind for pair in pairs) for kind in ("tie", "poor")}}
-    return {"first": first, "second": second, **counts, **_figures(found)}
+    wins = [winners.count(first), winners.count(second)]
+    return {"first": first, "second": second, "wins": wins, **counts, **_figures(found)}
 
 
 def taken_for_human(pairs: Sequence[Pair], judges: Mapping[str, report.Judged]) -> list[dict[str, Any]]:
