@@ -64,6 +64,22 @@ def test_a_corpus_of_the_desk_cannot_leave_its_folder_and_needs_texts(desk, name
     assert (few.status_code, (desk.folder.parent / "corpora").exists()) == (400, False), few.text
 
 
+@pytest.mark.parametrize(
+    "about", ['{"a":' * 300 + "1" + "}" * 300, '{"a": "\\ud800"}', '{"a": "' + "x" * 200_000 + '"}']
+)
+def test_what_could_not_be_read_again_is_not_kept(desk, about):
+    body = f'{{"text": "A text.", "about": {about}}}'
+    answer = desk.post("/api/desk", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert desk.get("/api/desk").json() == []
+
+
+def test_a_number_is_not_given_twice(desk):
+    first = kept(desk)["id"]
+    desk.delete(f"/api/desk/{first}")
+    assert kept(desk)["id"] != first
+
+
 def test_many_hands_lose_nothing(desk):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda i: kept(desk, f"Text {i}."), range(40)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import httpx
 import pytest
 
@@ -32,6 +34,22 @@ def test_single_steps_write_the_text_that_generate_writes(client, runs, run):
     (expected,) = api.generate(model, "A baker", 1, 4, {"max_length": 30}, redraw=0)
     ids = ids[:-1] if ids[-1] == model.tokenizer.end_id else ids
     assert model.tokenizer.continuation(model.tokenizer.encode("A baker"), ids) == expected.completion
+
+
+def test_a_text_with_wishes_is_explained_as_it_was_written_at_every_place(client):
+    wishes = {"required": ["harbour", "night train"], "words": [8, 20]}
+    lane = LANE | wishes | {"seed": 0, "sampling": {"max_length": 90}}
+    with client.stream("POST", "/api/write", json={"lanes": [lane]}) as answer:
+        events = [json.loads(line.removeprefix("data: ")) for line in answer.iter_lines() if line]
+    ids = [token for event in events for token, *_ in event.get("tokens", [])]
+    assert len(ids) > 10
+    for place, token in enumerate(ids):
+        found = client.post("/api/inside/choice", json=lane | {"ids": ids[:place]}).json()
+        assert found["chosen"] == token, place
+
+
+def test_beams_are_for_the_command_line(client):
+    assert client.post("/api/inside/choice", json=LANE | {"sampling": {"num_beams": 3}}).status_code == 200
 
 
 def test_candidates_come_with_every_stage_and_more_of_them_on_demand(client):

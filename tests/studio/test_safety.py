@@ -90,6 +90,9 @@ def test_with_a_token_every_request_needs_it_and_any_name_will_do(runs, serve):
         cookie = {"Cookie": f"arasuji-{server.port}=secret"}
         assert client.get("/v1/models", headers=cookie).status_code == 200
         assert client.get("/v1/models", headers={"Cookie": "arasuji-1=secret"}).status_code == 401
+        for others in ("a/b=1", 'foo={"a":1}', "=", ";;"):  # cookies of other programs on this machine
+            both = {"Cookie": f"{others}; {cookie['Cookie']}"}
+            assert client.get("/v1/models", headers=both).status_code == 200
 
 
 def test_a_browser_shows_the_token_once_and_gets_a_cookie_of_this_port(runs, serve, open_page):

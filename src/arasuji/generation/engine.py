@@ -124,7 +124,9 @@ class _Text:
         processors = [*processors_of(self.config, tokenizer.end_id), *(p.fork() for p in request.processors)]
         for processor in processors:
             processor.begin(self.prompt, request.prompt, self.room, request.after)
-            for token in self.written:
+            for new, token in enumerate(self.written):
+                if not processor.changes_nothing(new):  # some take note of when they were asked, and how often
+                    processor(torch.zeros(tokenizer.vocabulary_size), new)
                 processor.read(token)
         self.processors = [processors]
         """Those of each row."""

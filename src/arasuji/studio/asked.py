@@ -67,8 +67,8 @@ async def ready(asked: Asked, request: Request) -> Ready:
     opened = await opened_run(asked.run, request)
     try:
         wishes = Wishes(asked.required, asked.without, asked.words, asked.names)
-        own = opened.options.sampling.model_dump() | {"num_beams": 1}
-        settings: SamplingConfig = checked(SamplingConfig, own | asked.sampling, "sampling")
+        own = opened.options.sampling.model_dump() | asked.sampling | {"num_beams": 1}
+        settings: SamplingConfig = checked(SamplingConfig, own, "sampling")
         # A tokenizer's first look at its words takes a moment.
         options = await asyncio.to_thread(writing.options_of, opened.trained, settings, redraw=0, wishes=wishes)
         beginning = {"prompt": asked.prompt, **asked.fields}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Iterable
-from http.cookies import SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BYTES = 2_000_000
@@ -96,9 +96,7 @@ class Safety:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and _same(given.strip(), self.token):
             return True
-        cookie: SimpleCookie = SimpleCookie()
-        cookie.load(headers.get("cookie", ""))
-        return self.cookie in cookie and _same(cookie[self.cookie].value, self.token)
+        return _same(cookie_parser(headers.get("cookie", "")).get(self.cookie, ""), self.token)
 
 
 class TooLargeError(Exception):

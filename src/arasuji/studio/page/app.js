@@ -22,8 +22,16 @@ effect(() => {
 const ROOMS = { write, inside, arena, data, train, compare, desk };
 const room = signal("");
 
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 function go() {
-  const [name, ...rest] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  const [name, ...rest] = location.hash.slice(1).split("/").map(decoded);
   const next = Object.hasOwn(ROOMS, name) ? name : "write";
   if (room.value && room.value !== next) ROOMS[room.value].leave?.();
   bindKeys([]);
@@ -36,11 +44,14 @@ async function showToken() {
   const token = location.hash.match(/^#token=(.+)$/)?.[1];
   if (!token) return;
   history.replaceState(null, "", "#write");
-  await post("/api/enter", { token: decodeURIComponent(token) }).catch(() => {});
+  await post("/api/enter", { token: decoded(token) }).catch(() => {});
 }
 
 await showToken();
-addEventListener("hashchange", go);
+addEventListener("hashchange", async () => {
+  await showToken();
+  go();
+});
 go();
 
 function Head() {

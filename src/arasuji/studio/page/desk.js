@@ -23,7 +23,9 @@ export function enter() {
 }
 
 export async function keep(text, run, about, verdict = "kept") {
-  return send("POST", "/api/desk", { text, run, about, verdict });
+  const row = await send("POST", "/api/desk", { text, run, about, verdict });
+  if (rows.value) rows.value = [...rows.value.filter((one) => one.id !== row.id), row];
+  return row;
 }
 
 async function change(row, changes) {
@@ -57,7 +59,7 @@ async function remove(row) {
 async function putBack() {
   try {
     const { text, run, about, verdict } = deleted.value;
-    rows.value = [...rows.value, await keep(text, run, about, verdict)];
+    await keep(text, run, about, verdict);
     deleted.value = null;
   } catch (error) {
     problem.value = error.message;

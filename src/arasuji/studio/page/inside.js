@@ -67,24 +67,26 @@ let changing = 0;
 effect(() => {
   JSON.stringify([settings.value, seed.value, told.value]);
   clearTimeout(changing);
-  if (choice.peek() && !asked.peek()) changing = setTimeout(() => look(), 150);
+  if ((choice.peek() || problem.peek()) && !asked.peek()) changing = setTimeout(() => look(), 150);
 });
 
 let asking = 0;
 
-// Ask how the token of the selected place is chosen.
+// Ask how the token of the selected place is chosen; null where something else was asked for meanwhile.
 async function look(count = FEW) {
   const mine = ++asking;
-  if (!run.value) return;
+  if (!run.value) return null;
   try {
     const found = await post("/api/inside/choice", question({ ids: question().ids.slice(0, place.value), count }));
-    if (mine !== asking) return;
+    if (mine !== asking) return null;
     choice.value = found;
     problem.value = "";
+    return found;
   } catch (error) {
-    if (mine !== asking) return;
+    if (mine !== asking) return null;
     choice.value = null;
     problem.value = error.message;
+    return null;
   }
 }
 
@@ -109,11 +111,12 @@ async function next(count = 1) {
   busy.value = true;
   at.value = -1;
   try {
-    await look();
-    for (; wanted > 0; wanted--) {
-      const drawn = choice.value?.candidates.find((row) => row.id === choice.value.chosen);
-      if (!drawn || drawn.ends) break;
-      await take(drawn);
+    let found = await look();
+    for (; wanted > 0 && found; wanted--) {
+      const { chosen } = found;
+      const drawn = found.candidates.find((row) => row.id === chosen);
+      if (drawn.ends) break;
+      found = await take(drawn);
     }
   } finally {
     wanted = 0;
@@ -129,6 +132,7 @@ function back() {
 }
 
 function restart(typed) {
+  asking++; // what was asked of the old text is not wanted any more
   prompt.value = typed;
   tokens.value = [];
   at.value = -1;
@@ -189,7 +193,7 @@ export function Room() {
     ${shows.length === 0
       ? html`<p class="hint">No attention and no gates here: this model counts which tokens have followed the last few.</p>`
       : grey.length > 0 && html`<p class="hint">${grey.join(" ")}</p>`}
-    ${own === "choice" && html`<${Growing} /><${Stages} found=${choice.value} take=${busy.value ? null : take} more=${look} isNext=${place.value === tokens.value.length} />`}
+    ${own === "choice" && html`<${Growing} />${!problem.value && html`<${Stages} found=${choice.value} take=${busy.value ? null : take} more=${look} isNext=${place.value === tokens.value.length} />`}`}
     ${own === "attention" && html`<${Attention} question=${question()} />`}
     ${own === "memory" && html`<${Memory} question=${question()} />`}`;
 }

@@ -3,14 +3,17 @@
 
 import { effect, signal } from "./vendor.js";
 
+const STORAGES = ["sessionStorage", "localStorage"];
+
 export function kept(name, first) {
   const key = `arasuji.${name}`;
-  const own = signal(read(sessionStorage, key) ?? read(localStorage, key) ?? first);
+  const found = STORAGES.map((storage) => read(storage, key)).find((value) => value !== undefined);
+  const own = signal(found === undefined ? first : found);
   effect(() => {
     const text = JSON.stringify(own.value);
-    for (const storage of [sessionStorage, localStorage]) {
+    for (const storage of STORAGES) {
       try {
-        storage.setItem(key, text);
+        window[storage].setItem(key, text);
       } catch {
         // a private window keeps nothing
       }
@@ -19,10 +22,11 @@ export function kept(name, first) {
   return own;
 }
 
+// The value that was kept, which may be null; undefined where there is none, or the browser keeps nothing.
 function read(storage, key) {
   try {
-    return JSON.parse(storage.getItem(key));
+    return JSON.parse(window[storage].getItem(key) ?? undefined);
   } catch {
-    return null;
+    return undefined;
   }
 }

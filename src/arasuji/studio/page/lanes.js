@@ -104,6 +104,7 @@ function begin() {
 // Stream texts into a lane; `take` gets the number of a request, and each of its events. Whether all was written.
 async function stream(lane, requests, take, signal) {
   lane.busy.value = true;
+  lane.problem.value = "";
   try {
     while (!signal.aborted) {
       try {
@@ -145,20 +146,31 @@ function grown(text, event) {
 async function writeOn(entry, which) {
   said.value = `${which.map((i) => chosen.value[i]).join(" and ")}: writing`;
   const signal = begin();
-  const done = await Promise.all(
+  let came = false;
+  await Promise.all(
     which.map((i) => {
       const lane = lanes[i];
+      let own = textOf(lane); // another version may be shown while this one is written
       const take = (_, event) => {
-        if (event.fail) lane.problem.value = event.fail;
-        else put(lane, grown(textOf(lane), event));
+        if (event.fail) {
+          lane.problem.value = event.fail;
+          return;
+        }
+        came = true;
+        const next = grown(own, event);
+        lane.texts.value = lane.texts.value.map((one) => (one === own ? next : one));
+        own = next;
         if (i === which[0]) tell(i);
       };
-      return stream(lane, [request(textOf(lane))], take, signal);
+      return stream(lane, [request(own)], take, signal);
     }),
   );
-  if (done.every(Boolean)) said.value = "The text is written.";
-  else if (!signal.aborted && !done.some(Boolean)) {
-    said.value = `Nothing was written: ${lanes[which[0]].problem.value}`;
+  if (signal.aborted) return;
+  const problem = which.map((i) => lanes[i].problem.value).find(Boolean);
+  if (!problem) said.value = "The text is written.";
+  else if (came) said.value = `Not all was written: ${problem}`;
+  else {
+    said.value = `Nothing was written: ${problem}`;
     takeBack(entry, which);
   }
 }

@@ -30,6 +30,7 @@ export async function enter() {
     ["2", "act on the second model", () => (of.active.value = 1)],
   ]);
   await loadRuns();
+  if (failed.value) return;
   const names = usable.value.map((run) => run.id);
   const texts = usable.value.filter((run) => run.predicts === "text").map((run) => run.id);
   of.chosen.value = [0, 1].map((i) => (names.includes(of.chosen.value[i]) ? of.chosen.value[i] : (texts[i] ?? "")));

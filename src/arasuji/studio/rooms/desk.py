@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from arasuji.corpus import prepare
 from arasuji.corpus.folder import SPLITS
@@ -26,7 +26,7 @@ from arasuji.studio.jobs import NAME
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS texts (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     text TEXT NOT NULL,
     run TEXT NOT NULL,
     about TEXT NOT NULL,
@@ -37,6 +37,8 @@ CREATE TABLE IF NOT EXISTS texts (
 """
 """`about` is JSON: the prompt, the fields, the settings and the seed of a text, as its page knew them."""
 MOST_TEXTS = 100_000
+MOST_ABOUT, MOST_PARTS = 100_000, 200
+"""What is kept about a text has at most these characters, and lists and mappings."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """With these a spreadsheet begins a formula."""
 
@@ -53,6 +55,15 @@ class Kept(BaseModel):
     run: str = Field("", max_length=300)
     about: dict[str, Any] = Field(default_factory=dict, max_length=100)
     verdict: Verdict = "kept"
+
+    @field_validator("about")
+    @classmethod
+    def _can_be_kept(cls, about: dict[str, Any]) -> dict[str, Any]:
+        text = json.dumps(about, ensure_ascii=False)
+        text.encode()  # raises a ValueError for half of a pair of surrogates
+        if len(text) > MOST_ABOUT or text.count("[") + text.count("{") > MOST_PARTS:
+            raise ValueError("it is too large, or nested too deep")
+        return about
 
 
 class Change(BaseModel):
