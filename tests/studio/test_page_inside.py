@@ -65,6 +65,8 @@ def test_another_word_is_taken_and_a_word_back_is_looked_at_again(open_page):
     row.locator("button").click()
     expect(page.locator(".text .token")).to_have_count(3)
     assert page.locator(".text .token").nth(1).inner_text().strip() in (word, "")
+    page.locator(".text .token").nth(1).click()
+    expect(page.get_by_role("heading", name="was taken; drawn here would be")).to_be_visible()
     page.get_by_role("button", name="Back").click()
     expect(page.locator(".text .token")).to_have_count(2)
     page.reload()

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from arasuji import api
 from arasuji.errors import OptionError
 from arasuji.studio.shelf import Shelf
 
@@ -43,3 +44,13 @@ def test_a_model_that_writes_is_kept_however_short_memory_is(runs, memory):
     memory.available = 0
     shelf.open("ngram", lambda opened: opened is told)
     assert {opened.trained.name for opened in shelf.opened()} == {"told", "ngram"}
+
+
+def test_a_newer_best_model_of_a_run_is_opened_anew(runs, corpus, tmp_path, memory):
+    settings = ["tokenizer.size=400", "model.hidden=24", "model.embedding=16"]
+    list(api.train_events("lstm-small", corpus, tmp_path / "own", max_steps=1, settings=settings))
+    shelf = Shelf(tmp_path, rows=4)
+    first = shelf.open("own")
+    assert shelf.open("own") is first
+    list(api.train_events("lstm-small", corpus, tmp_path / "own", max_steps=4, resume=True))
+    assert shelf.open("own") is not first

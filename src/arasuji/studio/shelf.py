@@ -29,6 +29,8 @@ class Opened:
     engine: Engine
     options: Options
     """Those of the run, with its guard against copies."""
+    made: tuple[int, int]
+    """Which best model it is: a training of the run makes new ones."""
 
 
 class Shelf:
@@ -57,11 +59,15 @@ class Shelf:
         if name not in known:  # a name in the list has no slash in it, so it cannot lead out of the folder
             raise OptionError(f"no run {name!r}; {nearest(name, known)}")
         with self._lock:
+            best = (self.folder / name / "best").stat()
+            made = best.st_ino, best.st_mtime_ns
+            if name in self._opened and self._opened[name].made != made:
+                self._drop(name)
             if name not in self._opened:
                 self._make_room(self.folder / name / "best", in_use)
                 trained = writing.load(self.folder / name)
                 engine = Engine(trained.model, trained.tokenizer, self.rows, self.rows)
-                self._opened[name] = Opened(trained, engine, writing.options_of(trained, redraw=0))
+                self._opened[name] = Opened(trained, engine, writing.options_of(trained, redraw=0), made)
             self._opened.move_to_end(name)
             return self._opened[name]
 
@@ -83,11 +89,9 @@ class Shelf:
         with self._lock:
             return list(self._opened.values())
 
-    def close(self, name: str) -> None:
-        """Let go of a run, such as one whose model failed."""
-        with self._lock:
-            self._opened.pop(name, None)
-            self._exact = None
+    def _drop(self, name: str) -> None:
+        del self._opened[name]
+        self._exact = None
 
     def _make_room(self, weights: Path, in_use: Callable[[Opened], bool]) -> None:
         needed = SPARE * sum(path.stat().st_size for path in weights.iterdir())

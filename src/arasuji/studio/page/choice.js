@@ -37,6 +37,6 @@ export function Candidates({ found, word, disabled, take, more, leave }) {
     </ol>
     <p class="hint">${found.others.toLocaleString("en")} more tokens, ${percent(found.rest_raw)}.${" "}
       ${found.others > 0 && html`<button type="button" class="link" onClick=${more}>Show more</button>`}
-      ${" "}The arrow marks what was drawn.${cut ? " Struck out: cut by the settings or the rules." : ""} A click continues with another one; the old text stays.</p>
+      ${" "}The arrow marks what this seed and these settings draw here.${cut ? " Struck out: cut by the settings or the rules." : ""} A click continues with another one; the old text stays.</p>
   </section>`;
 }

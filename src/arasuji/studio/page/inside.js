@@ -193,7 +193,7 @@ export function Room() {
     ${shows.length === 0
       ? html`<p class="hint">No attention and no gates here: this model counts which tokens have followed the last few.</p>`
       : grey.length > 0 && html`<p class="hint">${grey.join(" ")}</p>`}
-    ${own === "choice" && html`<${Growing} />${!problem.value && html`<${Stages} found=${choice.value} take=${busy.value ? null : take} more=${look} isNext=${place.value === tokens.value.length} />`}`}
+    ${own === "choice" && html`<${Growing} />${!problem.value && html`<${Stages} found=${choice.value} take=${busy.value ? null : take} more=${look} stands=${tokens.value[place.value]} />`}`}
     ${own === "attention" && html`<${Attention} question=${question()} />`}
     ${own === "memory" && html`<${Memory} question=${question()} />`}`;
 }

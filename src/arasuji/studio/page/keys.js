@@ -15,6 +15,7 @@ export function bindKeys(list) {
 const isTyping = ({ target }) => target.closest?.("input:not([type=radio], [type=checkbox]), textarea, select, dialog") != null;
 
 addEventListener("keydown", (event) => {
+  if (event.target.type === "radio" && event.key.startsWith("Arrow")) return; // they move between radio buttons
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return;
   if (event.key === "?") {
     listed.value = true;

@@ -18,6 +18,9 @@ export function Memory({ question }) {
   const key = JSON.stringify([question.run, question.prompt, question.ids, question.fields]);
 
   useEffect(() => {
+    layer.value = -1;
+  }, [question.run]);
+  useEffect(() => {
     at.value = -1;
     cell.value = cut.value = null;
   }, [key]);
@@ -56,7 +59,7 @@ export function Memory({ question }) {
         ${Array.from({ length: layers }, (_, n) => html`<option key=${n} value=${n}>${n + 1} of ${layers}</option>`)}
       </select></div></div>`}
     <${Lines} found=${found.value} cell=${cell.value} at=${at} />
-    <p>At ${word(at.value)} it keeps on average ${percent(found.value.lines.forget[at.value])} of its old memory, and lets in ${percent(found.value.lines.input[at.value])} of the new.</p>
+    ${at.value >= 0 && html`<p>At ${word(at.value)} it keeps on average ${percent(found.value.lines.forget[at.value])} of its old memory, and lets in ${percent(found.value.lines.input[at.value])} of the new.</p>`}
     <div class="row">
       <div><h2>${word(at.value)} moved these cells most</h2>
         <div class="row">${(moved[at.value] ?? []).map(([number, change]) => html`<button key=${number} type="button" aria-pressed=${cell.value === number}

@@ -5,13 +5,14 @@ import { html } from "./vendor.js";
 
 const CUT_NAMES = { top_k: "top-k", top_p: "top-p", min_p: "min-p" };
 
-export function Stages({ found, take, more, isNext }) {
+// `stands` is the token of the text at this place; undefined where none is written yet.
+export function Stages({ found, take, more, stands }) {
   if (!found) return html`<p class="hint">Looking…</p>`;
   const rows = found.candidates;
   const drawn = rows.find((row) => row.id === found.chosen);
   const ruled = rows.some((row) => Math.abs(row.ruled - row.raw) > 0.0005) || found.forbidden > 0;
   return html`<section class="stages" aria-label="How the word is chosen">
-    <h2>${drawn.ends ? (isNext ? "Here the text would end" : "Here the text ends") : html`${isNext ? "The next word would be" : "This word is"} “${named(drawn)}”`}</h2>
+    <h2>${heading(drawn, stands)}</h2>
     <div class="box"><table>
       <thead><tr><th scope="col">word</th><th scope="col">the model's own</th>${ruled && html`<th scope="col" class="between">after the rules</th>`}
         <th scope="col" class="between">after temperature</th><th scope="col">after the cuts</th></tr></thead>
@@ -40,6 +41,12 @@ export function Stages({ found, take, more, isNext }) {
         : "Why not always the likeliest? Then every text of this beginning would be the same, and soon repeat itself. So a token is drawn by chance: one with 12 % comes about 12 times in 100. Temperature 0 always takes the likeliest."}</li>
     </ul>
   </section>`;
+}
+
+function heading(drawn, stands) {
+  if (!stands) return drawn.ends ? "Here the text would end" : `The next word would be “${named(drawn)}”`;
+  if (stands.id === drawn.id) return `This word is “${named(drawn)}”`;
+  return `“${named(stands)}” was taken; drawn here would be “${named(drawn)}”`;
 }
 
 function Share({ of, between }) {
