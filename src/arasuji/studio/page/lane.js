@@ -3,6 +3,7 @@
 import { Button } from "./button.js";
 import { Candidates } from "./choice.js";
 import { openInside } from "./inside.js";
+import { kept } from "./kept.js";
 import * as of from "./lanes.js";
 import { anyValue, usable } from "./runs.js";
 import { html, useEffect, useRef, useSignal } from "./vendor.js";
@@ -10,10 +11,12 @@ import { html, useEffect, useRef, useSignal } from "./vendor.js";
 export const MOST_BITS = 4; // for each letter: tokens of different models can be compared by it
 const COPIED_WORDS = 5; // fewer words in a row stand in texts of anyone
 
+const edits = [kept("edit-0", null), kept("edit-1", null)]; // what is typed where a text is edited
+
 export function Lane({ i }) {
   const lane = of.lanes[i];
   const text = of.textOf(lane);
-  const editing = useSignal(null);
+  const editing = edits[i];
   const busy = lane.busy.value;
   const here = lane.at.value >= 0 ? "from here" : "from the start";
   const act = (label, key, off, action) => html`<${Button} off=${off} aria-keyshortcuts=${key} onClick=${action}>${label}</${Button}>`;
@@ -126,7 +129,7 @@ function Editor({ i, editing }) {
   return html`<div>
     <label for=${`edit-${i}`}>Edit the text; Continue then goes on from your words</label>
     <textarea id=${`edit-${i}`} ref=${area} rows="8" value=${editing.value} onInput=${(e) => (editing.value = e.target.value)}
-      onKeyDown=${(e) => e.key === "Escape" && leave()} />
+      onKeyDown=${(e) => e.key === "Escape" && !e.isComposing && e.target.blur()} />
     <div class="row"><button type="button" onClick=${save}>Done</button><button type="button" onClick=${leave}>Cancel</button></div>
   </div>`;
 }

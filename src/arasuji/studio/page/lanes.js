@@ -39,8 +39,11 @@ export const ready = () => [0, 1].filter((i) => chosen.value[i]);
 export const textOf = (lane) => lane.texts.value[lane.current.value];
 export const wholeOf = (text) => text.asked.prompt + text.tokens.map((token) => token.text).join("") + (text.end?.rest ?? "");
 
-let stopping = null;
-export const stop = () => stopping?.abort();
+const running = new Set();
+export function stop() {
+  for (const one of running) one.abort();
+  running.clear();
+}
 
 function remember(what, which, more = () => {}) {
   const before = which.map((i) => [lanes[i], lanes[i].texts.value, lanes[i].current.value]);
@@ -95,10 +98,11 @@ const asked = (i) => ({ run: chosen.value[i], prompt: prompt.value, fields: fiel
 const fresh = (own, tokens = []) => ({ asked: own, tokens, end: null, verdict: "" });
 const idsOf = (tokens) => tokens.map((token) => token.id);
 
-// What was asked for before is stopped.
+// What `stop` ends.
 function begin() {
-  stop();
-  return (stopping = new AbortController()).signal;
+  const one = new AbortController();
+  running.add(one);
+  return one.signal;
 }
 
 // Stream texts into a lane; `take` gets the number of a request, and each of its events. Whether all was written.
