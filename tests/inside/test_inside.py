@@ -121,5 +121,9 @@ def test_any_text_makes_a_picture_that_opens(texts, data):
     read = Reading([0, *range(len(texts))], [START, *texts], 1)
     count = len(read.texts)
     shares = [1 / count] * count
-    ElementTree.fromstring(pictures.attention(read, data.draw(st.integers(0, count - 1)), shares))
-    ElementTree.fromstring(pictures.memory(read, {"forget": shares, "input": shares, "cell": shares}))
+    for drawn in (
+        pictures.attention(read, data.draw(st.integers(0, count - 1)), shares),
+        pictures.memory(read, {"forget": shares, "input": shares, "cell": shares}),
+    ):
+        words = list(ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text"))
+        assert len(words) > count  # one for each token, and the sentence below

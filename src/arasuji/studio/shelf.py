@@ -84,11 +84,6 @@ class Shelf:
                 self._exact = name, writing.load(self.folder / name, "fp32")
             return self._exact[1]
 
-    def opened(self) -> list[Opened]:
-        """All that are open."""
-        with self._lock:
-            return list(self._opened.values())
-
     def _drop(self, name: str) -> None:
         del self._opened[name]
         self._exact = None

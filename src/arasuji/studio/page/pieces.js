@@ -6,7 +6,7 @@ export const count = (number) => number.toLocaleString("en");
 const KINDS = { out: "del", in: "ins", mark: "mark" };
 
 // The parts of a text: [kind, text], as the server's Example.pieces gives them.
-export function Pieces({ pieces }) {
+function Pieces({ pieces }) {
   return pieces.map(([kind, text], i) => {
     const Kind = KINDS[kind];
     return Kind ? html`<${Kind} key=${i}>${kind === "mark" ? text : seen(text)}</${Kind}>` : text;

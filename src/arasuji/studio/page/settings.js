@@ -18,7 +18,7 @@ const SETTINGS = [
 
 export const settings = kept("settings", {}); // those that differ from what a run recommends
 export const seed = kept("seed", 0);
-export const wishes = kept("wishes", { required: "", without: "", least: "", most: "", names: true });
+const wishes = kept("wishes", { required: "", without: "", least: "", most: "", names: true });
 
 const parts = (typed) => typed.split(",").map((one) => one.trim()).filter(Boolean);
 

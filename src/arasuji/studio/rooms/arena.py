@@ -34,12 +34,11 @@ from arasuji.runs import CorpusFacts, RunDirectory, best_of
 from arasuji.studio.asked import refusal
 from arasuji.studio.leaving import ClientLeftError, unless_left
 from arasuji.studio.rooms.ballots import PERSON, Ballots, Choice, Question, Side
+from arasuji.studio.rooms.reports import FOLDER as REPORTS
 from arasuji.studio.rooms.standings import judges_of, preferred, taken_for_human
 from arasuji.studio.shelf import Opened, Shelf
 from arasuji.studio.writers import FullError, Stream, Writers, WritingError
 
-REPORTS = "reports"
-"""The folder of reports, beside the runs."""
 DRAWS, BEGINNINGS = 10, 5
 """A text that cannot be shown, such as one that is too short, is drawn this many times; then another beginning is
 taken, this many in all. One in thirty is hard to go on from, such as one that is always followed by a comma."""
