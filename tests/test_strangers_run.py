@@ -248,8 +248,10 @@ def _refuse_each(path: Path, way: str, load) -> None:
         *(("heads", 0), ("heads", 3), ("heads", 2**40), ("kv_heads", 1), ("kv_heads", 3), ("head_size", 7)),
         *(("layers", 0), ("layers", 2), ("layers", 10**6), ("width", 300_000), ("width", "wide"), ("inner", 5)),
         *(("context", 10**9), ("context", 31), ("vocabulary", 61), ("vocabulary", 10**9), ("layers", None)),
-        *(("epsilon", -1.0), ("epsilon", float("nan")), ("rope_theta", 1e4), ("rope_theta", float("inf"))),
-        *(("gated", True), ("tied", False), ("centred", "so"), ("unknown", 1)),
+        *(("epsilon", -1.0), ("epsilon", float("nan")), ("rotations", [0]), ("windows", [0])),
+        *(("rotations", [1]), ("windows", [8, 8]), ("norms", ["first"]), ("norms", ["first", "second", "query"])),
+        *(("activation", "swiglu"), ("activation", "relu"), ("embedding_scale", 0.0)),
+        *(("tied", False), ("centred", "so"), ("unknown", 1)),
     ],
 )
 def test_an_8_bit_configuration_that_its_tensors_do_not_fit_is_refused(tmp_path, key, value):

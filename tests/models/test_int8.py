@@ -9,30 +9,22 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from networks import bloom, gemma3, gpt2, llama, llama3, mistral, qwen2, qwen3
 
 from arasuji.errors import BaseModelError
 from arasuji.models import lstm, transformer
 from arasuji.models.int8.matrix import Int8Matrix, quantized
-
-
-def gpt2(**options):
-    return GPT2LMHeadModel(GPT2Config(vocab_size=101, n_positions=64, n_embd=32, n_layer=2, n_head=4, **options))
-
-
-def llama(**options):
-    shape = LlamaConfig(
-        vocab_size=101, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=64, **options,
-    )  # fmt: skip
-    return LlamaForCausalLM(shape)
-
 
 SHAPES = {
     "gpt2": gpt2,
     "gpt2 with an output layer of its own": lambda: gpt2(tie_word_embeddings=False),
     "llama": llama,
     "llama with biases and a tied output layer": lambda: llama(attention_bias=True, tie_word_embeddings=True),
+    "llama with slower rotations": llama3,
+    "mistral with a window": mistral,
+    "qwen2 with a window in one layer": qwen2,
+    "qwen3 with norms of its heads": qwen3,
+    "gemma3 with norms of all that it adds": gemma3,
 }
 
 
@@ -174,14 +166,8 @@ def test_its_files_are_a_quarter_and_hold_no_pickle(family, folder):
 
 
 def test_other_architectures_say_that_they_have_none(tmp_path):
-    from transformers import Qwen2Config, Qwen2ForCausalLM
-
-    shape = Qwen2Config(
-        vocab_size=101, hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=64,
-    )  # fmt: skip
-    Qwen2ForCausalLM(shape).save_pretrained(tmp_path / "base")
-    with pytest.raises(BaseModelError, match="GPT-2 and Llama"):
+    bloom().save_pretrained(tmp_path / "base")
+    with pytest.raises(BaseModelError, match="8-bit weights are for GPT-2, Llama"):
         transformer.quantize(tmp_path / "base", tmp_path)
 
 

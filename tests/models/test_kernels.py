@@ -164,21 +164,28 @@ def test_norms_are_those_of_gpt2_and_llama(seed, size, centred):
 
 
 @CASES
-@given(seed=SEEDS, size=st.integers(1, 70), gated=st.booleans(), large=st.sampled_from([1.0, 30.0, 1e4]))
-def test_activations_are_those_of_gpt2_and_llama(seed, size, gated, large):
+@given(
+    seed=SEEDS,
+    size=st.integers(1, 70),
+    gated=st.booleans(),
+    silu=st.booleans(),
+    large=st.sampled_from([1.0, 30.0, 1e4]),
+)
+def test_activations_are_those_of_gpt2_llama_and_gemma(seed, size, gated, silu, large):
     (y,) = drawn(seed, (size * (1 + gated),))
     y *= large
     found = torch.empty(size)
-    kernels.activate(y.numpy(), gated, found.numpy())
-    expected = F.silu(y[:size]) * y[size:] if gated else F.gelu(y, approximate="tanh")
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5 * large)
+    kernels.activate(y.numpy(), silu, found.numpy())
+    active = F.silu(y[:size]) if silu else F.gelu(y[:size], approximate="tanh")
+    torch.testing.assert_close(found, active * y[size:] if gated else active, rtol=1e-4, atol=1e-5 * large)
 
 
 @CASES
 @given(
-    seed=SEEDS, before=st.integers(0, 40), kv_heads=st.integers(1, 3), shared=st.integers(1, 3), turned=st.booleans()
-)
-def test_attention_reads_what_is_kept_of_a_row_and_the_new_token(seed, before, kv_heads, shared, turned):
+    seed=SEEDS, before=st.integers(0, 40), kv_heads=st.integers(1, 3), shared=st.integers(1, 3), turned=st.booleans(),
+    normed=st.booleans(),
+)  # fmt: skip
+def test_attention_reads_what_is_kept_of_a_row_and_the_new_token(seed, before, kv_heads, shared, turned, normed):
     heads, size = kv_heads * shared, 8
     qkv, kept, angles = drawn(
         seed, ((heads + 2 * kv_heads) * size,), (2, kv_heads, 64, size), (size // 2 if turned else 0,)
@@ -186,6 +193,9 @@ def test_attention_reads_what_is_kept_of_a_row_and_the_new_token(seed, before, k
     kept = kept.bfloat16()
     kept[:, :, before:] = float("nan")  # what is not kept is not read
     query, key, value = qkv.view(-1, size).split([heads, kv_heads, kv_heads])
+    query_norm, key_norm = drawn(seed + 1, (size * normed,), (size * normed,))
+    if normed:
+        query, key = F.rms_norm(query, (size,), query_norm, 1e-5), F.rms_norm(key, (size,), key_norm, 1e-5)
     if turned:
         half, cos, sin = size // 2, angles.cos(), angles.sin()
         query, key = (
@@ -197,12 +207,14 @@ def test_attention_reads_what_is_kept_of_a_row_and_the_new_token(seed, before, k
     expected = F.scaled_dot_product_attention(query[:, None], *seen.repeat_interleave(shared, 1))[:, 0]
     bits, mixed = kept.view(torch.int16).numpy(), qkv.clone().numpy()
     cos, sin = angles.cos().numpy(), angles.sin().numpy()
-    kernels.keep(mixed, cos, sin, bits, before)
+    kernels.keep(mixed, key_norm.numpy(), 1e-5, cos, sin, bits, before)
     found = torch.empty(heads, size)
     for head in range(heads):
         keys, values = bits[:, head // shared]
         one = mixed[head * size : (head + 1) * size]
-        kernels.attend(one, cos, sin, keys, values, before + 1, found[head].numpy())
+        kernels.head_norm(one, query_norm.numpy(), 1e-5)
+        kernels.rotate(one, cos, sin)
+        kernels.attend(one, keys, values, before + 1, found[head].numpy())
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(kept[:, :, before].float(), new.bfloat16().float(), rtol=0.01, atol=1e-6)
 

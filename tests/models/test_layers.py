@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import networks
 import pytest
 import torch
 import torch.nn.functional as F
@@ -317,6 +318,14 @@ SERVED = {
     "llama, one key": lambda: llama(num_key_value_heads=1, tie_word_embeddings=True),
     "llama, biases": lambda: llama(attention_bias=True, mlp_bias=True, num_key_value_heads=2),
     "llama, heads of their own size": lambda: llama(head_dim=6, rope_theta=100.0),
+    "llama, slower rotations": networks.llama3,
+    "llama, stretched positions": lambda: llama(
+        rope_parameters={"rope_type": "linear", "factor": 4.0, "rope_theta": 10000.0}
+    ),
+    "mistral, a window": networks.mistral,
+    "qwen2, a window in one layer": networks.qwen2,
+    "qwen3": networks.qwen3,
+    "gemma3": networks.gemma3,
     "gpt2, lora": lambda: with_lora(gpt2(), ["c_attn", "c_proj", "c_fc"]),
     "llama, lora on some": lambda: with_lora(llama(num_key_value_heads=2), SOME),
     "llama, lora": lambda: with_lora(llama(num_key_value_heads=2, attention_bias=True), [*SOME, "k_proj", "gate_proj"]),
@@ -326,7 +335,9 @@ REFUSED = {
     "exact gelu": lambda: gpt2(activation_function="gelu"),
     "scaled by layer": lambda: gpt2(scale_attn_by_inverse_layer_idx=True),
     "not scaled": lambda: gpt2(scale_attn_weights=False),
-    "stretched positions": lambda: llama(rope_parameters={"rope_type": "linear", "factor": 4.0, "rope_theta": 10000.0}),
+    "positions that are stretched with the text": lambda: llama(
+        rope_parameters={"rope_type": "dynamic", "factor": 4.0, "rope_theta": 10000.0}
+    ),
     "gelu gate": lambda: llama(hidden_act="gelu"),
 }
 

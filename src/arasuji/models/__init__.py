@@ -145,6 +145,11 @@ class LanguageModel(nn.Module, ABC):
         """Called once, before a run is trained or resumed, with the texts of the training split. What it changes need
         not be part of `learned`."""
 
+    def blocks_as_modules(self) -> list[nn.Module]:
+        """The blocks of the model, the first one first. From now on each is called as a module, so that hooks on it
+        see when its weights are used. None where a family does not call its layers so."""
+        return []
+
     def attention(self, ids: Tensor) -> Tensor | None:
         """The weights with which each token reads the tokens up to itself, for one row of ids (T,): (layers, heads, T,
         T) float32, where [l, h, t, s] is how much t reads of s; 0 for s > t. None where a family has no attention."""

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from arasuji.models._layers import in_window
+
 COLUMNS = 32
 """The capacity of the KV cache is a multiple of 32 tokens, and so is the number of tokens that are read from it: sums
 over them are then taken in the same order, to the last bit, whatever the lengths of the other rows."""
@@ -142,13 +144,14 @@ class Reading:
         state.make_room(needed)
         self._look(columns, min(rounded(needed), state.keys[0].shape[2]))
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """query (B, T, H, size), key and value (B, T, K, size) of the new tokens; returns (B, T, H * size)."""
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, window: int | None = None) -> Tensor:
+        """query (B, T, H, size), key and value (B, T, K, size) of the new tokens; `window` is how many of the last
+        tokens a token reads, None for all. Returns (B, T, H * size)."""
         if self.first:
-            return self._among_themselves(query, key, value).flatten(2)
-        return self._together(layer, query, key, value).flatten(2)
+            return self._among_themselves(query, key, value, window).flatten(2)
+        return self._together(layer, query, key, value, window).flatten(2)
 
-    def _among_themselves(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def _among_themselves(self, query: Tensor, key: Tensor, value: Tensor, window: int | None) -> Tensor:
         """The first tokens: there are no others to read."""
         width = query.shape[1]
         columns = rounded(width)
@@ -156,7 +159,8 @@ class Reading:
             F.pad(part, (0, 0, 0, 0, 0, columns - width)).transpose(1, 2) for part in (query, key, value)
         )
         self.state.keep(key, value)
-        read = F.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
+        mask = None if window is None or window >= width else in_window(columns, window, query.device)
+        read = F.scaled_dot_product_attention(query, key, value, mask, is_causal=mask is None, enable_gqa=True)
         return read[:, :, :width].transpose(1, 2)
 
     def _look(self, columns: Tensor, used: int) -> None:
@@ -166,9 +170,19 @@ class Reading:
         self.used, self.real = used, columns < self.lengths[:, None]
         self.at = (state.slots[:, None].expand_as(self.positions)[self.real], self.positions[self.real])
         self.scattered = places != len(self.lengths) or state.slots.tolist() != list(range(places))
-        future = torch.arange(used, device=columns.device) > self._in_slots(self.positions)[:, :, None]
-        mask = torch.zeros(future.shape, dtype=state.keys[0].dtype, device=columns.device)
-        self.mask = mask.masked_fill_(future, float("-inf"))[:, None]
+        self.masks: dict[int | None, Tensor] = {}
+
+    def _mask(self, window: int | None) -> Tensor:
+        """What is added to the scores, (slots, 1, T, columns): 0 for the columns that a token reads."""
+        if window not in self.masks:
+            place = self._in_slots(self.positions)[:, :, None]
+            columns = torch.arange(self.used, device=place.device)
+            unread = columns > place
+            if window is not None:
+                unread |= columns <= place - window
+            mask = torch.zeros(unread.shape, dtype=self.state.keys[0].dtype, device=place.device)
+            self.masks[window] = mask.masked_fill_(unread, float("-inf"))[:, None]
+        return self.masks[window]
 
     def _in_slots(self, x: Tensor) -> Tensor:
         """(B, ...) as (slots, ...), zeros where no row is."""
@@ -176,7 +190,7 @@ class Reading:
             return x
         return x.new_zeros(self.state.places, *x.shape[1:]).index_copy_(0, self.state.slots, x)
 
-    def _together(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def _together(self, layer: int, query: Tensor, key: Tensor, value: Tensor, window: int | None) -> Tensor:
         rows, width, _, size = query.shape
         kv_heads, slots, positions = key.shape[2], *self.at
         kept = self.state.keys[layer], self.state.values[layer]
@@ -184,7 +198,7 @@ class Reading:
             part[slots, :, positions] = new[self.real]
         # The query heads that share a KV head lie one below the other.
         below = query.unflatten(2, (kv_heads, -1)).permute(0, 2, 3, 1, 4).reshape(rows, kv_heads, -1, size)
-        mask = self.mask.repeat(1, 1, below.shape[2] // width, 1)
+        mask = self._mask(window).repeat(1, 1, below.shape[2] // width, 1)
         key, value = (part[:, :, : self.used] for part in kept)
         read = F.scaled_dot_product_attention(self._in_slots(below), key, value, mask)
         if self.scattered:

@@ -12,11 +12,8 @@ from arasuji.models._cache import Reading
 from arasuji.models._checked import Decoder, Matrix, Shape
 from arasuji.models._layers import attention, dropout, linear
 
-JOINED: dict[str, tuple[str, ...]] = {}
-"""Matrices that read the same rows, by the name that they have as one."""
 LAYERS, LAST, POSITIONS = "h", "ln_f", "wpe"
-BLOCK = ("ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
-"""The parts of a block, in the order of their use."""
+"""Where transformers has the blocks, the last norm and the positions."""
 PREFIX, TRANSPOSED = "transformer", True
 """What transformers' names begin with, and whether its matrices are stored transposed."""
 
@@ -78,8 +75,32 @@ def heads(config: Any) -> tuple[int, int]:
     return config.n_head, config.n_head
 
 
-def rope_theta(config: Any) -> None:
-    """None: positions are added to the embedding, and nothing is rotated."""
+def parts(config: Any) -> dict[str, str]:
+    """A block's parts by their names in `int8.kernels.Blocks`."""
+    return {
+        "first": "ln_1",
+        "qkv": "attn.c_attn",
+        "out": "attn.c_proj",
+        "second": "ln_2",
+        "up": "mlp.c_fc",
+        "down": "mlp.c_proj",
+    }
+
+
+def traits(model: Any) -> dict[str, Any]:
+    """Nothing is rotated: positions are added to the embedding."""
+    return {"activation": "gelu", "epsilon": model.config.layer_norm_epsilon}
+
+
+def frequencies(model: Any) -> dict[str, Tensor]:
+    """None, likewise."""
+    return {}
+
+
+def norm_weight(norm: Any, config: Any) -> Tensor:
+    """The weight of a layer norm."""
+    weight: Tensor = norm.weight
+    return weight
 
 
 def _normed(norm: Any, x: Tensor, config: Any) -> Tensor:

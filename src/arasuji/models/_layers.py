@@ -104,7 +104,7 @@ def _limit(share: float) -> int:
 def rms_norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     """x / sqrt(mean(x^2) + epsilon) * weight (Zhang and Sennrich 2019), computed in float32."""
     if not torch.is_grad_enabled():
-        return F.rms_norm(x, weight.shape, weight, epsilon)
+        return F.rms_norm(x.to(weight.dtype), weight.shape, weight, epsilon).to(x.dtype)
     y: Tensor = _RmsNorm.apply(x, weight, epsilon)
     return y
 
@@ -180,22 +180,31 @@ def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return y
 
 
-def attention(query: Tensor, key: Tensor, value: Tensor, dropped: float = 0.0) -> Tensor:
+def attention(query: Tensor, key: Tensor, value: Tensor, dropped: float = 0.0, window: int | None = None) -> Tensor:
     """Causal attention (Vaswani et al. 2017); query (B, T, H, size), key and value (B, T, K, size), where H is a
-    multiple of K (Ainslie et al. 2023); `dropped` is the share of attention that is put to zero. Returns
-    (B, T, H * size)."""
+    multiple of K (Ainslie et al. 2023); `dropped` is the share of attention that is put to zero. With a `window`, a
+    token reads so many of the last tokens, itself included (Beltagy et al. 2020). Returns (B, T, H * size)."""
     rows, length, heads, size = query.shape
     kv_heads = key.shape[2]
     query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
-    if length > FLASH_LENGTH or query.device.type != "cpu":
+    narrow = window is not None and window < length
+    if narrow or length > FLASH_LENGTH or query.device.type != "cpu":
+        mask = in_window(length, window, query.device) if narrow else None
         read = F.scaled_dot_product_attention(
-            query, key, value, None, dropped, is_causal=True, enable_gqa=heads > kv_heads
+            query, key, value, mask, dropped, is_causal=not narrow, enable_gqa=heads > kv_heads
         )
         return read.transpose(1, 2).reshape(rows, length, heads * size)
     # The query heads that share a KV head lie one below the other, so that there is one product for all of them.
     below = query.reshape(rows * kv_heads, -1, size)
     read = _Attention.apply(below, key.reshape(-1, length, size), value.reshape(-1, length, size), dropped)
     return read.view(rows, heads, length, size).transpose(1, 2).reshape(rows, length, heads * size)
+
+
+def in_window(length: int, window: int | None, device: torch.device) -> Tensor:
+    """Which tokens (T,) each of `length` tokens reads, (T, T) booleans: none that follow, and with a `window` so many
+    of the last ones."""
+    mask = torch.ones(length, length, dtype=torch.bool, device=device).tril_()
+    return mask if window is None else mask.triu_(1 - window)
 
 
 class _Attention(Function):

@@ -1,4 +1,5 @@
-"""Attention decoders through transformers: GPT-2 from a hub, a folder or from nothing; any of them with LoRA.
+"""Decoders through transformers: GPT-2 from a hub, a folder or from nothing; any other from a hub or a folder, with
+LoRA or in full (`docs/bases.md`).
 
 transformers takes seconds to import, so it is imported where a model is made: options are checked and a base is
 looked for without it.
@@ -18,7 +19,7 @@ from arasuji.errors import BaseModelError, OptionError
 from arasuji.files import read_json
 from arasuji.models import Family, LanguageModel, Loss, Vocabulary, _checked, _foreign, _gpt2, _llama
 from arasuji.models._cache import CacheState, Reading
-from arasuji.models._head import linear_cross_entropy, token_losses
+from arasuji.models._head import cross_entropy, linear_cross_entropy, token_losses
 
 
 class Config(BaseModel):
@@ -51,13 +52,24 @@ class Transformer(LanguageModel):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.context_length: int = self._inner().config.max_position_embeddings
+        config = self._inner().config
+        self.context_length: int | None = getattr(config, "max_position_embeddings", None)
         self.vocabulary_size = len(self.head.weight)
+        self.scale = getattr(config, "logit_scale", None) or 1 / (getattr(config, "logits_scaling", None) or 1)
+        self.cap: float | None = getattr(config, "final_logit_softcapping", None)
+        self.together = not _foreign.has_windows(config)
+        """Whether rows are read together where our own code does not read the blocks."""
+        self.own_blocks = True  # our own code reads the blocks where there is some, which is faster
 
     def _inner(self) -> Any:
         """The `...ForCausalLM` itself, LoRA layers included, without peft's wrapper."""
         wrapped = getattr(self.network, "get_base_model", None)
         return wrapped() if wrapped else self.network
+
+    @property
+    def _shape(self) -> Any:
+        """The file that reads the blocks; None where transformers does, which calls each as a module."""
+        return _shape_of(self._inner().config) if self.own_blocks else None
 
     @property
     def head(self) -> Any:
@@ -69,9 +81,15 @@ class Transformer(LanguageModel):
         weight: Tensor = self._inner().get_input_embeddings().weight
         return weight
 
+    def blocks_as_modules(self) -> list[nn.Module]:
+        self.own_blocks = False
+        body, count = self._inner().base_model, self._inner().config.num_hidden_layers
+        lists = (module for module in body.modules() if isinstance(module, nn.ModuleList) and len(module) == count)
+        return list(next(lists, []))
+
     def forward(self, ids: Tensor, targets: Tensor, state: Any = None, loss: Loss | None = None) -> tuple[Tensor, None]:
         # Pads are on the right, where a causal model's real tokens never look: no mask is needed.
-        shape, body, head = _shape_of(self._inner().config), self._inner().base_model, self.head
+        shape, body, head = self._shape, self._inner().base_model, self.head
         if state is not None:
             hidden, _ = self._read(ids, torch.full((len(ids),), ids.shape[1], device=ids.device), state)
         elif shape is not None:
@@ -80,23 +98,34 @@ class Transformer(LanguageModel):
             hidden = body(input_ids=ids, use_cache=False).last_hidden_state
 
         def of_rows(rows: Tensor, wanted: Tensor, places: Tensor) -> Tensor:
-            if loss:
-                return loss(head(rows), wanted, places)
-            return linear_cross_entropy(rows, wanted, head.weight, head.bias)
+            if loss or self.cap:
+                return (loss or cross_entropy)(self._scores(rows), wanted, places)
+            return linear_cross_entropy(self._scaled(rows), wanted, head.weight, head.bias)
 
         return token_losses(hidden, targets, of_rows, len(head.weight)), None
 
     def step(self, ids: Tensor, lengths: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         hidden, state = self._read(ids, lengths, state)
         last = hidden[torch.arange(len(ids), device=ids.device), lengths - 1]
-        return self.head(last).float(), state
+        return self._scores(last).float(), state
+
+    def _scaled(self, hidden: Tensor) -> Tensor:
+        """What the output layer multiplies: some models scale their scores, Cohere's and Granite among them."""
+        return hidden if self.scale == 1 else hidden * self.scale
+
+    def _scores(self, hidden: Tensor) -> Tensor:
+        """(n, D) -> (n, V). Gemma 2 bends its scores to a range."""
+        scores: Tensor = self.head(self._scaled(hidden))
+        return scores if self.cap is None else torch.tanh(scores / self.cap) * self.cap
 
     def _read(self, ids: Tensor, lengths: Tensor, state: Any) -> tuple[Tensor, Any]:
         """What the output layer reads at each new token, (B, T, D), anything at pads, and the state after them."""
-        shape, body = _shape_of(self._inner().config), self._inner().base_model
+        shape, body = self._shape, self._inner().base_model
+        if shape is None and self.together:
+            return _foreign.read_together(body, ids, lengths, state, self.context_length)
         if shape is None:
-            return _foreign.read(body, ids, lengths, state, self.context_length)
-        state = state or CacheState.empty(len(ids), self.context_length, ids.device)
+            return _foreign.read_apart(body, ids, lengths, state)
+        state = state or CacheState.empty(len(ids), body.config.max_position_embeddings, ids.device)
         return shape.hidden(body, ids, Reading(state, lengths, ids.shape[1])), state
 
     @torch.inference_mode()
@@ -108,7 +137,7 @@ class Transformer(LanguageModel):
             read = network.base_model(input_ids=ids[None], output_attentions=True, use_cache=False)
         finally:
             network.set_attn_implementation(usual)
-        return torch.cat(read.attentions).float()
+        return torch.cat([weights for weights in read.attentions if weights is not None]).float()
 
     def save(self, folder: Path) -> None:
         network: Any = self.network
@@ -129,9 +158,10 @@ def build(config: Config, tokenizer: Vocabulary, base: Path | None = None) -> Tr
                 parameter.data = parameter.data.clone()
     # A text ends with our end token, also for those who open the saved folder with transformers.
     network.config.eos_token_id = network.generation_config.eos_token_id = tokenizer.end_id
+    model = _proved(network)
     if config.lora_rank:
-        network = _with_lora(network, config)
-    return Transformer(network)
+        model.network = _with_lora(network, config)
+    return model
 
 
 def load(folder: Path, precision: torch.dtype = torch.float32) -> LanguageModel:
@@ -140,7 +170,7 @@ def load(folder: Path, precision: torch.dtype = torch.float32) -> LanguageModel:
         from arasuji.models.int8 import decoder  # its import takes a moment, and the first time seconds to compile
 
         return decoder.load(folder).eval()
-    return Transformer(_open(folder, precision)).eval()
+    return _proved(_open(folder, precision)).eval()
 
 
 def quantize(folder: Path, target: Path) -> None:
@@ -154,7 +184,7 @@ def quantize(folder: Path, target: Path) -> None:
     network = _open(folder, torch.float32)
     shape = _shape_of(network.config)
     if shape is None:
-        raise BaseModelError(f"{folder}: 8-bit weights are for GPT-2 and Llama shapes")
+        raise BaseModelError(f"{folder}: 8-bit weights are for GPT-2, Llama, Mistral, Qwen and Gemma 3 shapes")
     decoder.save(network, shape, target)
 
 
@@ -164,6 +194,28 @@ FAMILY = Family(Config, build, load, quantize, frozenset({"attention"}))
 def _shape_of(config: Any) -> Any:
     """The file that reads the blocks of such a model; None where that is left to transformers."""
     return next((shape for shape in (_gpt2, _llama) if shape.serves(config)), None)
+
+
+def _proved(network: Any) -> Transformer:
+    """The model of a network, after a proof that it reads several texts as transformers reads each of them.
+
+    Raises:
+        BaseModelError: it does not.
+    """
+    model, training = Transformer(network), network.training
+    if model._shape:  # tests compare the blocks of our own with transformers'
+        return model
+    network.eval()
+    ways = (True, False) if model.together else (False,)
+    try:
+        model.together = next(way for way in ways if _foreign.prove(network, model, together=way))
+    except StopIteration:
+        kind = network.config.model_type
+        raise BaseModelError(
+            f"the architecture {kind} is not served: transformers reads it token by token otherwise than at once"
+        ) from None
+    network.train(training)
+    return model
 
 
 def _new_gpt2(config: Config, tokenizer: Vocabulary) -> Any:
@@ -209,15 +261,9 @@ def _open(folder: Path, precision: torch.dtype) -> Any:
     for name, weights in network.named_parameters():
         if not torch.isfinite(weights.sum(dtype=torch.float32)):
             raise BaseModelError(f"{folder}: {name} holds numbers that are not finite")
-    config = network.config
-    strange = [
-        name
-        for name in ("final_logit_softcapping", "logit_scale", "logits_scaling", "sliding_window")
-        if getattr(config, name, None) not in (None, 1, 1.0)
-    ]
-    if not hasattr(config, "max_position_embeddings") or config.is_encoder_decoder or strange:
-        kind = config.model_type + (f" with {strange[0]}" if strange else "")
-        raise BaseModelError(f"{folder}: the architecture {kind} is not served; GPT-2 and Llama shapes are")
+    if network.config.is_encoder_decoder or hasattr(network.config, "vision_config"):
+        kind = network.config.model_type
+        raise BaseModelError(f"{folder}: the architecture {kind} is not served; models that read text alone are")
     return network
 
 
@@ -260,5 +306,5 @@ def _block_matrices(network: Any) -> list[str]:
     return [
         name
         for name, module in network.named_modules()
-        if type(module).__name__ in ("Linear", "Conv1D") and module is not head
+        if (isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D") and module is not head
     ]

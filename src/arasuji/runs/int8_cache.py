@@ -14,7 +14,7 @@ from pathlib import Path
 from arasuji import bases, folders
 from arasuji.locks import exclusive
 
-LAYOUT = 4
+LAYOUT = 5
 """The version of the files of an 8-bit form. A higher number makes all of them again."""
 
 

@@ -1,5 +1,5 @@
-"""A GPT-2 or Llama with 8-bit matrices, for writing on a CPU: how it is made from a transformers model, kept in a
-folder, and opened without transformers, whose import takes seconds.
+"""A GPT-2, a Llama or a relative of it with 8-bit matrices, for writing on a CPU: how it is made from a transformers
+model, kept in a folder, and opened without transformers, whose import takes seconds.
 
 All new tokens go through the blocks in one compiled loop (`kernels.decoder`), whether they are the next one of each
 text or whole prompts: a prompt that is read at once gives the same, to the last bit, as one read token by token.
@@ -8,7 +8,7 @@ text or whole prompts: a prompt that is read at once gives the same, to the last
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -32,7 +32,9 @@ REST = "int8.safetensors"
 BLOCK = "block-{:03}.safetensors"
 """A file a block: a file that is open counts as memory, so they are small."""
 PARTS = kernels.Blocks._fields
-NORMS = ("first", "second")
+NORMS = ("first", "query", "key", "after_out", "second", "after_down")
+NO_WINDOW = 2**31
+"""The window of a layer that reads all tokens: more than there are."""
 
 
 class Shape(BaseModel):
@@ -52,21 +54,59 @@ class Shape(BaseModel):
     head_size: int = Field(ge=1)
     inner: int = Field(ge=1)
     """Size of a block's activations."""
-    gated: bool
-    """Whether the activation is SwiGLU, whose gate is the first half of `up`; otherwise it is GELU."""
+    activation: Literal["gelu", "swiglu", "geglu"]
+    """The last two have a gate, which is the first half of `up`."""
     centred: bool
     """Whether norms are layer norms; otherwise they are RMS norms."""
     epsilon: float = Field(gt=0, lt=1)
-    rope_theta: float | None = Field(gt=1)
-    """The base of the angles by which queries and keys are rotated; None where positions are added to the embedding."""
+    windows: list[int | None] = []
+    """For each layer how many of the last tokens a token reads, None for all; empty where all layers read all."""
+    rotations: list[int] = []
+    """For each layer the number of its frequencies; empty where positions are added to the embedding."""
+    embedding_scale: float = Field(1, gt=0, lt=LARGEST)
+    """Embeddings are multiplied by this as they are read."""
+    norms: list[str]
+    """Those of `NORMS` that a block has (see `kernels.Blocks`)."""
     tied: bool
     """The output layer is the embedding."""
 
     @model_validator(mode="after")
-    def _heads_fit(self) -> Self:
-        if self.heads % self.kv_heads or (self.rope_theta and self.head_size % 2):
+    def _fits(self) -> Self:
+        if self.heads % self.kv_heads or (self.rotations and self.head_size % 2):
             raise ValueError(f"{self.heads} heads of {self.head_size} with {self.kv_heads} KV heads make no model")
+        if any(len(of_layers) not in (0, self.layers) for of_layers in (self.windows, self.rotations)):
+            raise ValueError(f"its windows or its rotations are not those of {self.layers} layers")
+        if any(window is not None and not 1 <= window <= LARGEST for window in self.windows):
+            raise ValueError("a window is none that a layer can have")
+        if set(self.rotations) != set(range(self.kinds)):
+            raise ValueError("its rotations are not numbered from 0")
+        if not {"first", "second"} <= set(self.norms) <= set(NORMS):
+            raise ValueError("its norms make no block")
         return self
+
+    @property
+    def kinds(self) -> int:
+        """The number of kinds of rotations."""
+        return len(set(self.rotations))
+
+    @property
+    def gated(self) -> bool:
+        """Whether an activation has a gate."""
+        return self.activation != "gelu"
+
+    def norm_size(self, name: str) -> int:
+        """How many numbers a norm has; 0 where there is none."""
+        if name not in self.norms:
+            return 0
+        return self.head_size if name in ("query", "key") else self.width
+
+    def traits(self) -> kernels.Traits:
+        """As the loops read them."""
+        windows = [NO_WINDOW if window is None else window for window in self.windows or [None] * self.layers]
+        return kernels.Traits(
+            self.centred, self.epsilon, self.activation == "swiglu", self.inner,
+            np.array(windows), np.array(self.rotations or [0] * self.layers),
+        )  # fmt: skip
 
     @property
     def matrices(self) -> dict[str, Matrix]:
@@ -86,11 +126,12 @@ class Int8Decoder(LanguageModel):
 
     def __init__(self, shape: Shape, rest: dict[str, Any], blocks: kernels.Blocks) -> None:
         super().__init__()
-        self.shape, self.blocks = shape, blocks
+        self.shape, self.blocks, self.traits = shape, blocks, shape.traits()
         self.context_length, self.vocabulary_size = shape.context, shape.vocabulary
         self.embedding: Int8Matrix = rest["embedding"]
         self.head: Int8Matrix = rest["head"]
         self.positions: Tensor | None = rest["positions"]
+        self.frequencies: Tensor | None = rest["frequencies"]
         self.last: tuple[Tensor, Tensor] = rest["last"]
 
     def forward(self, ids: Tensor, targets: Tensor, state: Any = None, loss: Loss | None = None) -> tuple[Tensor, None]:
@@ -128,12 +169,12 @@ class Int8Decoder(LanguageModel):
             room = rounded(min(shape.context, needed * GROWTH))
             parts = shape.layers * 2 * shape.kv_heads
             state.keys = [torch.empty(len(ids), parts, room, shape.head_size, dtype=torch.int16)]
-        x = self.embedding.rows(ids[real])
+        x = self.embedding.rows(ids[real]).mul_(shape.embedding_scale)
         if self.positions is not None:
             x += self.positions[positions]
-        cos = sin = np.empty((len(x), 0), np.float32)
-        if shape.rope_theta is not None:
-            cos, sin = (part.numpy() for part in rotations(positions, shape.head_size, shape.rope_theta))
+        cos = sin = np.empty((1, len(x), 0), np.float32)
+        if self.frequencies is not None:
+            cos, sin = (part.numpy() for part in rotations(positions, self.frequencies[:, None]))
         cache = state.keys[0].unflatten(1, (shape.layers, 2, shape.kv_heads)).numpy()
         scores = np.empty((len(wanted), shape.vocabulary), np.float32)
         last = tuple(part[None].numpy() for part in self.last)
@@ -141,8 +182,8 @@ class Int8Decoder(LanguageModel):
         output = kernels.Output(wanted.numpy(), head, *work(len(wanted), head[0].shape[1]), scores)
         team.run(
             kernels.decoder, kernels.PHASES * shape.layers + 2,
-            x.numpy(), slots.numpy(), positions.numpy(), cos, sin, cache, self.blocks,
-            shape.centred, shape.epsilon, shape.gated, self._room(len(x)), last, output,
+            x.numpy(), slots.numpy(), positions.numpy(), cos, sin, cache, self.blocks, self.traits,
+            self._room(len(x)), last, output,
         )  # fmt: skip
         return x, torch.from_numpy(output.scores)
 
@@ -152,7 +193,8 @@ class Int8Decoder(LanguageModel):
         widths = matrices["qkv"].rows, matrices["out"].columns, matrices["up"].rows
         qkv, read, inner = (np.empty((rows, width), np.float32) for width in widths)
         read_levels, inner_levels = (work(rows, matrix[0].shape[2])[0] for matrix in (blocks.out, blocks.down))
-        return kernels.Room(sizes, normed, qkv, read, read_levels, inner, inner_levels)
+        added = np.empty((rows, self.shape.width if "after_out" in self.shape.norms else 0), np.float32)
+        return kernels.Room(sizes, normed, qkv, read, read_levels, inner, inner_levels, added)
 
     def _scores(self, hidden: Tensor) -> Tensor:
         """(n, D) -> (n, V)."""
@@ -176,16 +218,28 @@ def save(network: Any, family: Any, folder: Path) -> None:
     embedding, head = body.get_input_embeddings(), network.get_output_embeddings()
     blocks, last = body.get_submodule(family.LAYERS), body.get_submodule(family.LAST)
     heads, kv_heads = family.heads(config)
+    names, traits = family.parts(config), family.traits(body)
+
+    def vectors(norm: Any) -> dict[str, Tensor]:
+        weight = family.norm_weight(norm, config).detach().float()
+        shift = norm.bias.detach().float() if hasattr(norm, "bias") else torch.zeros_like(weight)
+        return {"weight": weight, "bias": shift}
+
     parts: dict[str, dict[str, Tensor]] = {}
     for number, block in enumerate(blocks):
-        parts = {part: _tensors(block, name, family.JOINED) for part, name in zip(PARTS, family.BLOCK, strict=True)}
+        modules = {part: [block.get_submodule(one) for one in name.split()] for part, name in names.items()}
+        parts = {part: vectors(*of) if part in NORMS else _matrix_of(of) for part, of in modules.items()}
+        if "query" in parts:
+            parts["query"]["weight"] *= family.query_scale(config)
         save_file(_flat(parts), folder / BLOCK.format(number))
-    rest = {"embedding": _matrix([embedding.weight]), "last": _vectors(last)}
+    rest = {"embedding": _matrix([embedding.weight]), "last": vectors(last)}
     tied = head.weight is embedding.weight and head.bias is None
     if not tied:
         rest["head"] = _matrix([head.weight], [] if head.bias is None else [head.bias])
     if family.POSITIONS:
         rest["positions"] = {"weight": body.get_submodule(family.POSITIONS).weight.detach().float()}
+    if frequencies := list(family.frequencies(body).values()):
+        rest["rotations"] = {"frequencies": torch.stack(frequencies).float()}
     save_file(_flat(rest), folder / REST)
     shape = Shape(
         vocabulary=len(head.weight),
@@ -196,21 +250,16 @@ def save(network: Any, family: Any, folder: Path) -> None:
         kv_heads=kv_heads,
         head_size=parts["out"]["weight"].shape[1] // heads,
         inner=parts["down"]["weight"].shape[1],
-        gated="gate_up_proj" in family.JOINED,
         centred=hasattr(last, "bias"),
-        epsilon=config.layer_norm_epsilon if hasattr(last, "bias") else config.rms_norm_eps,
-        rope_theta=family.rope_theta(config),
+        norms=[part for part in NORMS if part in names],
         tied=tied,
+        **traits,
     )
     (folder / CONFIG).write_text(shape.model_dump_json(indent=1) + "\n", "utf-8")
 
 
-def _tensors(block: Any, name: str, joined: dict[str, tuple[str, ...]]) -> dict[str, Tensor]:
-    """A matrix or a norm of a block; several matrices that read the same rows are one."""
-    parent, _, own = name.rpartition(".")
-    modules = [block.get_submodule(f"{parent}.{part}".strip(".")) for part in joined.get(own, (own,))]
-    if modules[0].weight.ndim == 1:
-        return _vectors(modules[0])
+def _matrix_of(modules: list[Any]) -> dict[str, Tensor]:
+    """The matrices of some layers that read the same rows, as one."""
     weights = [module.weight.t() if type(module).__name__ == "Conv1D" else module.weight for module in modules]
     return _matrix(weights, [module.bias for module in modules if module.bias is not None])
 
@@ -219,11 +268,6 @@ def _matrix(weights: list[Tensor], biases: list[Tensor] | None = None) -> dict[s
     weight, scale = quantized(torch.cat(weights).detach())
     bias = torch.cat(biases).detach().float() if biases else torch.zeros(len(weight))
     return {"weight": weight, "scale": scale, "bias": bias}
-
-
-def _vectors(norm: Any) -> dict[str, Tensor]:
-    weight = norm.weight.detach().float()
-    return {"weight": weight, "bias": norm.bias.detach().float() if hasattr(norm, "bias") else torch.zeros_like(weight)}
 
 
 def _flat(parts: dict[str, dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -238,22 +282,24 @@ def load(folder: Path) -> Int8Decoder:
         raise ValueError(f"there are {len(paths)} blocks, not {shape.layers:,}")
     tables = [Matrix(name, shape.vocabulary, shape.width, bias=True) for name in ("embedding", "head")]
     vectors: dict[str, tuple[int, ...]] = {"last.weight": (shape.width,), "last.bias": (shape.width,)}
-    if shape.rope_theta is None:
+    if shape.rotations:
+        vectors["rotations.frequencies"] = shape.kinds, shape.head_size // 2
+    else:
         vectors["positions.weight"] = shape.context, shape.width
     tensors = read_tensors(folder / REST)
     check(tensors, in_8_bits(tables[:1] if shape.tied else tables) | floats(vectors))
     rest: dict[str, Any] = {"last": _vectors_in(tensors, "last"), "positions": tensors.get("positions.weight")}
+    rest["frequencies"] = tensors.get("rotations.frequencies")
     rest["embedding"] = _matrix_in(tensors, "embedding")
     rest["head"] = rest["embedding"] if shape.tied else _matrix_in(tensors, "head")
-    norms = {f"{norm}.{part}": (shape.width,) for norm in NORMS for part in ("weight", "bias")}
+    norms = {f"{norm}.{part}": (shape.norm_size(norm),) for norm in shape.norms for part in ("weight", "bias")}
     wanted = in_8_bits(shape.matrices.values()) | floats(norms)
     parts: dict[str, tuple[Any, ...]] = {}
     for number, path in enumerate(paths):
         tensors = read_tensors(path)
         check(tensors, wanted)
         for part in PARTS:
-            norm = (vector.numpy() for vector in _vectors_in(tensors, part)) if part in NORMS else None
-            arrays = tuple(norm or _matrix_in(tensors, part).arrays)
+            arrays = _norm_in(tensors, part, shape) if part in NORMS else _matrix_in(tensors, part).arrays
             if number == 0:  # what all layers have becomes one array
                 parts[part] = tuple(np.empty((shape.layers, *array.shape), array.dtype) for array in arrays)
             for whole, array in zip(parts[part], arrays, strict=True):
@@ -263,6 +309,13 @@ def load(folder: Path) -> Int8Decoder:
 
 def _matrix_in(tensors: dict[str, Tensor], name: str) -> Int8Matrix:
     return Int8Matrix(Quantized(tensors[f"{name}.weight"], tensors[f"{name}.scale"]), tensors[f"{name}.bias"])
+
+
+def _norm_in(tensors: dict[str, Tensor], name: str, shape: Shape) -> tuple[np.ndarray, ...]:
+    """The weight and the shift of a norm, empty where there is none."""
+    if name not in shape.norms:
+        return np.empty(0, np.float32), np.empty(0, np.float32)
+    return tuple(vector.float().numpy() for vector in _vectors_in(tensors, name))
 
 
 def _vectors_in(tensors: dict[str, Tensor], name: str) -> tuple[Tensor, Tensor]:

@@ -146,17 +146,17 @@ def normalize(x: Any, weight: Any, shift: Any, centred: bool, epsilon: float, ou
 
 
 @compiled
-def activate(y: Any, gated: bool, out: Any) -> None:
-    """y (2 F,) as silu(first half) * second half where gated, else y (F,) by GELU (its tanh form), into out (F,)."""
+def activate(y: Any, silu: bool, out: Any) -> None:
+    """The activations of y, by SiLU or by GELU (its tanh form), into out (F,): of y (F,), or of the first half of y
+    (2 F,), each then multiplied by its number of the second half."""
     size = len(out)
-    if gated:
+    for d in range(size):
+        z = y[d]
+        # (1 + tanh(a)) / 2 is the sigmoid of 2 a
+        out[d] = z * _sigmoid(z if silu else np.float32(1.5957691216) * (z + np.float32(0.044715) * z * z * z))
+    if len(y) > size:
         for d in range(size):
-            out[d] = y[d] * _sigmoid(y[d]) * y[size + d]
-    else:
-        for d in range(size):
-            z = y[d]
-            # (1 + tanh(a)) / 2 is the sigmoid of 2 a
-            out[d] = z * _sigmoid(np.float32(1.5957691216) * (z + np.float32(0.044715) * z * z * z))
+            out[d] *= y[size + d]
 
 
 @compiled
@@ -171,13 +171,28 @@ def rotate(x: Any, cos: Any, sin: Any) -> None:
 
 
 @compiled
-def keep(qkv: Any, cos: Any, sin: Any, kept: Any, column: int) -> None:
-    """Keep a token's keys and values, of qkv ((H + 2 K) * size,), in kept (2, K, columns, size), bits of bfloat16."""
+def head_norm(x: Any, weight: Any, epsilon: float) -> None:
+    """The RMS norm of a head's numbers (size,), in their place; none where the weight is (0,)."""
+    if len(weight) == 0:
+        return
+    squares = np.float32(0)
+    for d in range(len(x)):
+        squares += x[d] * x[d]
+    scale = np.float32(1 / math.sqrt(squares / len(x) + epsilon))
+    for d in range(len(x)):
+        x[d] *= scale * weight[d]
+
+
+@compiled
+def keep(qkv: Any, norm: Any, epsilon: float, cos: Any, sin: Any, kept: Any, column: int) -> None:
+    """Keep a token's keys and values, of qkv ((H + 2 K) * size,), in kept (2, K, columns, size), bits of bfloat16;
+    `norm` (size,) or (0,) is the weight of the keys' norm."""
     _, kv_heads, _, size = kept.shape
     heads = len(qkv) // size - 2 * kv_heads
     for head in range(kv_heads):
         key = qkv[(heads + head) * size : (heads + head + 1) * size]
         value = qkv[(heads + kv_heads + head) * size : (heads + kv_heads + head + 1) * size]
+        head_norm(key, norm, epsilon)
         rotate(key, cos, sin)
         for d in range(size):
             kept[0, head, column, d] = _half(key[d])
@@ -185,11 +200,10 @@ def keep(qkv: Any, cos: Any, sin: Any, kept: Any, column: int) -> None:
 
 
 @compiled
-def attend(query: Any, cos: Any, sin: Any, keys: Any, values: Any, columns: int, read: Any) -> None:
+def attend(query: Any, keys: Any, values: Any, columns: int, read: Any) -> None:
     """The attention of a query (size,) to the first columns of keys and values (columns or more, size), bits of
     bfloat16, into read (size,)."""
     size = len(query)
-    rotate(query, cos, sin)
     scale = np.float32(1 / math.sqrt(size))
     weights = np.empty(columns, np.float32)
     most = np.float32(-np.inf)
@@ -214,14 +228,39 @@ def attend(query: Any, cos: Any, sin: Any, keys: Any, values: Any, columns: int,
 
 class Blocks(NamedTuple):
     """The weights of a decoder's blocks. What all layers have is one array, with the layers along its first dimension;
-    a matrix is (tiles, scales, offsets, bias), a norm (weight, shift)."""
+    a matrix is (tiles, scales, offsets, bias), a norm (weight, shift), both (L, 0) where there is none."""
 
     first: Any
+    """The norm of what attention reads."""
     qkv: Any
+    query: Any
+    key: Any
+    """The norms of each head's queries and keys."""
     out: Any
+    after_out: Any
+    """The norm of what attention adds."""
     second: Any
+    """The norm of what the activations read."""
     up: Any
     down: Any
+    after_down: Any
+    """The norm of what the activations add."""
+
+
+class Traits(NamedTuple):
+    """What the blocks do with their weights."""
+
+    centred: bool
+    """Whether norms are layer norms; otherwise they are RMS norms."""
+    epsilon: float
+    silu: bool
+    """For `activate`."""
+    width: int
+    """The activations of a token."""
+    windows: Any
+    """(L,) int64: how many of the last tokens a token reads."""
+    rotations: Any
+    """(L,) int64: the number of its kind of rotation."""
 
 
 class Room(NamedTuple):
@@ -241,9 +280,11 @@ class Room(NamedTuple):
     """(n, F), or (n, 2 F) where gated."""
     inner_levels: Any
     """(n, F / 32, 32): levels of its activations."""
+    added: Any
+    """(n, D): what is normed before it is added."""
 
 
-PHASES = 10
+PHASES = 12
 """The phases of a block; see `team`."""
 
 
@@ -268,6 +309,21 @@ def _norm(
 
 
 @compiled
+def _add(
+    board: Any, phase: int, levels: Any, matrix: Any, norm: Any, layer: int, epsilon: float, room: Any, x: Any
+) -> None:
+    """Two phases: a product is added to x (n, D), after its RMS norm where there is one."""
+    if norm[0].shape[1] == 0:
+        product(board, phase, levels, room.sizes, _of(matrix, layer), True, x)
+        return
+    product(board, phase, levels, room.sizes, _of(matrix, layer), False, room.added)
+    for row in pieces(board, phase + 1, len(x)):
+        normalize(room.added[row], norm[0][layer], norm[1][layer], False, epsilon, room.added[row])
+        for d in range(x.shape[1]):
+            x[row, d] += room.added[row, d]
+
+
+@compiled
 def decoder(
     board: Any,
     x: Any,
@@ -277,9 +333,7 @@ def decoder(
     sin: Any,
     cache: Any,
     weights: Any,
-    centred: bool,
-    epsilon: float,
-    gated: bool,
+    traits: Any,
     room: Any,
     last: Any,
     output: Any,
@@ -287,36 +341,43 @@ def decoder(
     """New tokens through a decoder, and the scores after some of them. x (n, D), which is written over, is of a token
     in a slot and column each, (n,).
 
-    cos and sin (n, size / 2) rotate queries and keys, or are (n, 0). cache (slots, L, 2, K, columns, size), bits of
-    bfloat16, has the keys and values of all earlier tokens of these slots, and gets those of the new ones; a token
-    reads those of its slot up to its own column. Norms are layer norms (centred) or RMS norms, the last one (1, D)
-    twice; `gated` is for `activate`.
+    cos and sin (kinds, n, size / 2) rotate queries and keys, or are (1, n, 0). cache (slots, L, 2, K, columns, size),
+    bits of bfloat16, has the keys and values of all earlier tokens of these slots, and gets those of the new ones; a
+    token reads those of its slot up to its own column. `last`, the last norm, is (1, D) twice.
     """
+    centred, epsilon = traits.centred, traits.epsilon
     kv_heads, size = cache.shape[3], cache.shape[5]
     shared = room.read.shape[1] // size // kv_heads
-    everything = np.arange(len(x))
+    everything, width = np.arange(len(x)), traits.width
     for layer in range(cache.shape[1]):
         phase = layer * PHASES
         _norm(board, phase, x, everything, weights.first, layer, centred, epsilon, room.normed, room.sizes)
         product(board, phase + 1, room.normed, room.sizes, _of(weights.qkv, layer), False, room.qkv)
+        turn, window = traits.rotations[layer], traits.windows[layer]
+        key_norm, query_norm = weights.key[0][layer], weights.query[0][layer]
         for row in pieces(board, phase + 2, len(x)):
-            keep(room.qkv[row], cos[row], sin[row], cache[slots[row], layer], columns[row])
+            keep(
+                room.qkv[row], key_norm, epsilon, cos[turn, row], sin[turn, row], cache[slots[row], layer], columns[row]
+            )
         for task in pieces(board, phase + 3, len(x) * kv_heads):
             row, head = task // kv_heads, task % kv_heads
-            keys, values = cache[slots[row], layer, 0, head], cache[slots[row], layer, 1, head]
+            past = max(columns[row] + 1 - window, 0)
+            keys, values = cache[slots[row], layer, 0, head, past:], cache[slots[row], layer, 1, head, past:]
             queries, read = room.qkv[row], room.read[row]
             for first in range(head * shared * size, (head + 1) * shared * size, size):
                 query, out = queries[first : first + size], read[first : first + size]
-                attend(query, cos[row], sin[row], keys, values, columns[row] + 1, out)
+                head_norm(query, query_norm, epsilon)
+                rotate(query, cos[turn, row], sin[turn, row])
+                attend(query, keys, values, columns[row] + 1 - past, out)
         quantize_all(board, phase + 4, room.read, room.read_levels, room.sizes)
-        product(board, phase + 5, room.read_levels, room.sizes, _of(weights.out, layer), True, x)
-        _norm(board, phase + 6, x, everything, weights.second, layer, centred, epsilon, room.normed, room.sizes)
-        product(board, phase + 7, room.normed, room.sizes, _of(weights.up, layer), False, room.inner)
-        for row in pieces(board, phase + 8, len(x)):
-            active = np.empty(room.inner.shape[1] // (2 if gated else 1), np.float32)
-            activate(room.inner[row], gated, active)
+        _add(board, phase + 5, room.read_levels, weights.out, weights.after_out, layer, epsilon, room, x)
+        _norm(board, phase + 7, x, everything, weights.second, layer, centred, epsilon, room.normed, room.sizes)
+        product(board, phase + 8, room.normed, room.sizes, _of(weights.up, layer), False, room.inner)
+        for row in pieces(board, phase + 9, len(x)):
+            active = np.empty(width, np.float32)
+            activate(room.inner[row], traits.silu, active)
             room.sizes[row] = quantize(active, room.inner_levels[row].reshape(-1))
-        product(board, phase + 9, room.inner_levels, room.sizes, _of(weights.down, layer), True, x)
+        _add(board, phase + 10, room.inner_levels, weights.down, weights.after_down, layer, epsilon, room, x)
     phase = cache.shape[1] * PHASES
     _norm(board, phase, x, output.rows, last, 0, centred, epsilon, output.levels, output.sizes)
     product(board, phase + 1, output.levels, output.sizes, output.matrix, False, output.scores)
