@@ -23,14 +23,14 @@ texts or more on average."""
 
 @dataclass(frozen=True)
 class Document:
-    """A text as tokens, after an end token and the fields that the model is told."""
+    """A text as tokens, after a start token and the fields that the model is told."""
 
     ids: list[int]
-    """(T,): one end token, the fields, the text; and where the text is whole, its own end token."""
+    """(T,): one start token, the fields, the text; and where the text is whole, its own end token."""
     counted_from: int
     """The place in `ids` where the text begins. What stands before it is read and never predicted."""
     shots: int = 0
-    """The number of ids at the beginning that are those of `Shots`, before the document's own end token."""
+    """The number of ids at the beginning that are those of `Shots`, before the document's own start token."""
 
     @property
     def text_ids(self) -> list[int]:
@@ -45,8 +45,8 @@ class Shots:
 
     records: tuple[Record, ...] = ()
     ids: tuple[int, ...] = ()
-    """(S,): of each of them an end token, its fields and its text. The end of the last one is the end token with which
-    the document after it begins."""
+    """(S,): of each of them a start token, its fields, its text and its end token. Where start and end are one token, it
+    stands once between two texts: the document after the shots begins with the end of the last one."""
 
 
 NO_SHOTS = Shots()
@@ -69,7 +69,7 @@ def documents_of(
     shots: Shots = NO_SHOTS,
 ) -> Iterator[Document]:
     """`document_of` each record, encoded many at a time."""
-    end = [tokenizer.end_id]
+    start, end = [tokenizer.start_id], [tokenizer.end_id]
     ours, theirs = tee(records)
     texts = tokenizer.encode_batch(record.text for record in ours)
     if format:
@@ -77,7 +77,7 @@ def documents_of(
     else:
         fields = ([] for _ in theirs)
     for before, ids in zip(fields, texts, strict=True):
-        own = [*end, *before, *ids, *end[:whole]]
+        own = [*start, *before, *ids, *end[:whole]]
         yield Document([*shots.ids, *own], len(shots.ids) + 1 + len(before), len(shots.ids))
 
 
@@ -103,8 +103,9 @@ def drawn_shots(
     random.Random(seed).shuffle(order)
     records = tuple(train[place] for place in order[:count])
     ids: list[int] = []
+    shared = tokenizer.start_id == tokenizer.end_id
     for fitting, document in enumerate(documents_of(records, tokenizer, format)):
-        ids += document.ids[:-1]
+        ids += document.ids[:-1] if shared else document.ids
         if context_length is not None and len(ids) > context_length // 2:
             raise OptionError(
                 f"shots asked for: {count}, shots that fit: {fitting}, since they may fill half of the model's context "

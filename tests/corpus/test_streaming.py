@@ -199,7 +199,7 @@ def test_encoded_documents_lie_in_a_file_without_a_name(tmp_path: Path, monkeypa
             most = max(most, sum(reference() is not None for reference in alive))
             yield Document(tokens, 1)
 
-    documents = Documents(encoded(), end_id=7)
+    documents = Documents(encoded(), start_id=7)
     assert most <= 2  # the one that is made, and the one before it
     assert isinstance(documents.tokens, np.memmap)
     assert not documents.tokens.flags.writeable

@@ -9,9 +9,13 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers.processors import TemplateProcessing
 
+from arasuji.corpus import Record
+from arasuji.documents import document_of, drawn_shots
 from arasuji.errors import BaseModelError, OptionError
 from arasuji.tokenizers import pretrained
+from arasuji.training.documents import Documents
 
 END = "<|endoftext|>"
 ANYTHING = st.text(max_size=60) | st.lists(st.sampled_from([END, "<|pad|>", " ", "👩‍🚀", "é", "海", " n't ,"])).map(
@@ -132,3 +136,30 @@ def test_a_folder_with_a_chat_models_eos_still_ends_texts_with_end_of_text(gpt2_
     loaded = pretrained.load(folder)
     assert loaded.end_id == 50256
     assert loaded.never_written == [50257]
+
+
+def test_a_text_begins_with_what_its_model_has_always_read_before_one(llama, tmp_path):
+    """Gemma and Llama learnt with a token of their own there; without it Gemma predicts badly."""
+    assert llama.start_id == llama.end_id, "this one puts nothing before a text"
+    start = llama.fast.token_to_id("<s>")
+    llama.save(tmp_path)
+    (tmp_path / "tokens.json").unlink()  # as it comes from a hub
+    fast = llama.fast.from_file(str(tmp_path / "tokenizer.json"))
+    fast.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", start)])
+    fast.save(str(tmp_path / "tokenizer.json"))
+    for _ in range(2):
+        found = pretrained.load(tmp_path)
+        assert (found.start_id, found.end_id) == (start, llama.end_id)
+        assert start in found.never_written
+        found.save(tmp_path)  # which is opened without transformers
+    records = [Record(str(i), text) for i, text in enumerate(["the tea", "a hat"])]
+    texts = [found.encode(record.text) for record in records]
+    documents = [document_of(record, found) for record in records]
+    assert [document.ids for document in documents] == [[start, *ids, found.end_id] for ids in texts]
+    shots = drawn_shots(records, 2, 0, found)
+    assert list(shots.ids) == [token for record in shots.records for token in document_of(record, found).ids]
+    stream = Documents(documents, found.start_id)
+    for place, ids in enumerate(texts):
+        read, targets = stream.read(place, 100)
+        assert read.tolist() == [start, *ids]
+        assert targets.tolist() == [*ids, found.end_id]

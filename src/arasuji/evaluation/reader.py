@@ -126,7 +126,7 @@ class Reader:
         return Reading(np.stack([seen.hidden for seen in seen_in]), numbers)
 
     def _ids(self, text: str) -> list[int]:
-        """The tokens of a text, as many as fit into the context after an end token; an end token for no text."""
+        """The tokens of a text, as many as fit into the context after a start token; an end token for no text."""
         limit = self._opened.model.context_length
         ids = self._opened.tokenizer.encode(text) or [self._opened.tokenizer.end_id]
         return ids if limit is None else ids[: limit - 1]
@@ -139,11 +139,11 @@ class Reader:
 
     @torch.inference_mode()
     def _seen(self, rows: Sequence[list[int]]) -> Iterator[tuple[int, _Tokens]]:
-        """What is seen in each row of tokens after an end token, with the row's place; the short ones come first."""
+        """What is seen in each row of tokens after a start token, with the row's place; the short ones come first."""
         network: Any = self._opened.model.network
-        end = self._opened.tokenizer.end_id
+        start = self._opened.tokenizer.start_id
         for some in _batches(rows):
-            ids = padded([[end, *rows[i]] for i in some], end).to(device.here())
+            ids = padded([[start, *rows[i]] for i in some], start).to(device.here())
             states = network.base_model(input_ids=ids, output_hidden_states=True, use_cache=False).hidden_states
             layers = [states[round((k + 1) * (len(states) - 1) / LAYERS)] for k in range(LAYERS)]
             lengths = [len(rows[i]) for i in some]

@@ -34,7 +34,7 @@ class Tokenizer(ABC):
 
     vocabulary_size: int
     end_id: int
-    """Stands before and after every text; no text encodes to it."""
+    """Stands after every text; no text encodes to it."""
     pad_id: int
     """Fills short rows; no loss sees it."""
     lossless: bool = True
@@ -44,6 +44,11 @@ class Tokenizer(ABC):
     None where it was cut from no other."""
     unsettled: Collection[int] = ()
     """Tokens whose text depends on the token that follows them; see `Window`."""
+
+    @property
+    def start_id(self) -> int:
+        """Stands before every text: by default the end token, as between two texts of a stream."""
+        return self.end_id
 
     @property
     def never_written(self) -> list[int]:

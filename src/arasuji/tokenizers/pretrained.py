@@ -25,7 +25,7 @@ not a text."""
 FILE = "tokenizer.json"
 """The file that the tokenizers library reads."""
 FACTS = "tokens.json"
-"""The file that keeps what transformers has found out: end, pad, size, and the tokens that are never written."""
+"""The file that keeps what transformers has found out: start, end, pad, size, and the tokens that are never written."""
 
 
 class Config(BaseModel):
@@ -56,6 +56,13 @@ class Pretrained(FastTokenizer):
         self.vocabulary_size = max(vocabulary.values()) + 1
         self.unsettled = _unsettled(self.fast)
         self._special = sorted(set(inner.all_special_ids) - {self.end_id})
+        # Gemma and Llama have always read a token of their own before a text, and predict badly without it.
+        alone = self.fast.encode("", add_special_tokens=True).ids
+        self._start: int = alone[0] if len(alone) == 1 else self.end_id
+
+    @property
+    def start_id(self) -> int:
+        return self._start
 
     @property
     def never_written(self) -> list[int]:
@@ -69,7 +76,8 @@ class Pretrained(FastTokenizer):
         except Exception as error:  # tokenizers raises a bare Exception for a full disk
             raise OSError(str(error)) from error
         if (folder / FILE).exists():
-            facts = {name: getattr(self, name) for name in ("end_id", "pad_id", "vocabulary_size", "never_written")}
+            names = ("start_id", "end_id", "pad_id", "vocabulary_size", "never_written")
+            facts = {name: getattr(self, name) for name in names}
             (folder / FACTS).write_text(json.dumps(facts) + "\n", "utf-8")
 
 
@@ -82,10 +90,15 @@ class Saved(FastTokenizer):
         super().__init__(hf.Tokenizer.from_file(str(folder / FILE)))
         self.end_id, self.pad_id, self.vocabulary_size = (facts[n] for n in ("end_id", "pad_id", "vocabulary_size"))
         self._special: list[int] = facts["never_written"]
+        self._start: int = facts.get("start_id", self.end_id)
         self.folder = folder
         ids = list(self.fast.get_vocab().values())
-        check_ids(ids, self.vocabulary_size, [self.end_id, self.pad_id, *self._special])
+        check_ids(ids, self.vocabulary_size, [self._start, self.end_id, self.pad_id, *self._special])
         self.unsettled = _unsettled(self.fast)
+
+    @property
+    def start_id(self) -> int:
+        return self._start
 
     @property
     def never_written(self) -> list[int]:

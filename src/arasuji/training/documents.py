@@ -18,16 +18,17 @@ COUNTED_AT_ONCE = 2**22
 
 
 class Documents:
-    """Documents as tokens, one after another, with an end token before the first and after each document.
+    """Documents as tokens, one after another, with a start token before the first and an end token after each.
 
     `tokens` is this stream, int32 in a temporary file that is deleted with the object. A token that the model reads but
     does not predict is stored as ~token, a negative number.
     """
 
-    def __init__(self, documents: Iterable[Document], end_id: int) -> None:
+    def __init__(self, documents: Iterable[Document], start_id: int) -> None:
+        self.start_id = start_id
         starts, fields = array("q", [1]), array("q")
         with disk_errors(Path(tempfile.gettempdir())), tempfile.TemporaryFile() as file:
-            file.write(np.array([end_id], np.int32).tobytes())
+            file.write(np.array([start_id], np.int32).tobytes())
             for document in documents:
                 tokens = np.array(document.ids[1:], np.int32)
                 before = document.counted_from - 1
@@ -63,14 +64,15 @@ class Documents:
         return found
 
     def joined(self, order: np.ndarray) -> Joined:
-        """The documents end to end in an order of their numbers (N,), after one end token."""
+        """The documents end to end in an order of their numbers (N,), after one start token."""
         return Joined(self, order)
 
     def read(self, place: int, limit: int) -> tuple[np.ndarray, np.ndarray]:
-        """The ids and targets of a document, at most `limit` of each. The ids begin with the end token before the
-        document, and the targets end with the one after it, unless the document is cut."""
+        """The ids and targets of a document, at most `limit` of each. The ids begin with the start token, and the
+        targets end with the end token after the document, unless it is cut."""
         start, stop = self.starts[place], min(self.starts[place + 1], self.starts[place] + limit)
-        return ids_of(self.tokens[start - 1 : stop - 1]), targets_of(self.tokens[start:stop])
+        tokens = self.tokens[start:stop]
+        return np.append(np.int64(self.start_id), ids_of(tokens[:-1])), targets_of(tokens)
 
 
 class Joined:
@@ -84,7 +86,7 @@ class Joined:
         """What is added to a position of each document to find it in `tokens`."""
 
     def places(self, positions: np.ndarray) -> np.ndarray:
-        """Where in `Documents.tokens` some positions of any shape stand; 0 is the end token before all documents."""
+        """Where in `Documents.tokens` some positions of any shape stand; 0 is the start token before all documents."""
         number = np.searchsorted(self.ends, positions, side="right")
         return np.where(positions > 0, positions + self.shifts[number], 0)
 
