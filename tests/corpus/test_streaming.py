@@ -58,6 +58,7 @@ def peak(source: Path, rules: str | Path, rows: int) -> int:
     return int(subprocess.run(words, capture_output=True, text=True, check=True, timeout=200).stdout)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_texts(tmp_path: Path) -> None:
     few, many = tmp_path / "few.csv", tmp_path / "many.csv.gz"  # packed, so that it is not unpacked whole either
     added = -table(few, FEW) + table(many, MANY)

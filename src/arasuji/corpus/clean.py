@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,7 +20,7 @@ from arasuji.corpus.examples import Sample
 from arasuji.corpus.folder import RuleCount
 from arasuji.corpus.near import SIMILARITY
 from arasuji.corpus.record import Progress, Record, Records
-from arasuji.corpus.registry import RULES, load_plugins
+from arasuji.corpus.registry import RULES, Rule, Texts, load_plugins, where
 from arasuji.errors import ArasujiError, CorpusError, OptionError, nearest
 
 RULE_SETS = Path(__file__).parent / "rules"
@@ -116,10 +116,14 @@ class Cleaning:
     """The records that a rule set leaves, as a stream: iterate over it once, then read `counts`.
 
     Where a rule must see all records, they are written to `folder`. `on_removed` is called for each removed record,
-    with the label of the rule and the record as it was.
+    with the label of the rule and the record as it was. `stays` is what the first rule has decided elsewhere: whether
+    each record stays.
 
     Raises, while it is iterated over, OptionError if a rule fails and CorpusError if a rule removes the last documents.
     """
+
+    left: Iterator[Record]
+    """The same stream without the CorpusError: of a part of the documents, a rule may remove all."""
 
     def __init__(
         self,
@@ -128,23 +132,24 @@ class Cleaning:
         folder: Path,
         on_removed: Callable[[str, Record], None] = lambda label, record: None,
         progress: Progress = lambda what, done, total: None,
+        stays: Iterable[bool] | None = None,
     ) -> None:
         self._came = 0
-        self._tallies = [_Tally(step, Sample(RULES[step.rule], step.parameters)) for step in ruleset.steps]
+        rules = [RULES[step.rule] for step in ruleset.steps]
+        if stays is not None:
+            rules[0] = _decided(rules[0], iter(stays))
+        self._tallies = [
+            _Tally(step, rule, Sample(rule, step.parameters)) for step, rule in zip(ruleset.steps, rules, strict=True)
+        ]
         self._on_removed = on_removed
         self._progress = progress
-        self._left = self._counted(records)
+        self.left = self._counted(records)
         for place, tally in enumerate(self._tallies):
-            self._left = self._run(tally, self._left, folder / f"{place}.jsonl")
+            self.left = self._run(tally, self.left, folder / f"{place}.jsonl")
 
     def __iter__(self) -> Iterator[Record]:
-        yield from self._left
-        for tally in self._tallies:
-            if tally.removed and not tally.left:
-                raise CorpusError(
-                    f"all {self._came} documents are gone: rule {tally.step.describe()} removed the last "
-                    f"{tally.removed}"
-                )
+        yield from self.left
+        check_left([tally.step for tally in self._tallies], self.counts)
 
     @property
     def counts(self) -> tuple[RuleCount, ...]:
@@ -157,7 +162,7 @@ class Cleaning:
             yield record
 
     def _run(self, tally: _Tally, records: Iterator[Record], place: Path) -> Iterator[Record]:
-        if not RULES[tally.step.rule].compares:
+        if not tally.rule.compares:
             records, given = tee(records)  # a rule is rarely more than a record ahead, so tee holds one
             yield from self._judge(tally, records, given)
             return
@@ -171,7 +176,7 @@ class Cleaning:
     def _judge(self, tally: _Tally, records: Iterator[Record], given: Iterable[Record]) -> Iterator[Record]:
         step = tally.step
         with _blaming(step):
-            texts = iter(RULES[step.rule].function(given, **step.parameters))
+            texts = iter(tally.rule.function(given, **step.parameters))
         for record in records:
             text = _judged(step, record, texts)
             if text is None:
@@ -188,6 +193,24 @@ class Cleaning:
         with _blaming(step):
             if next(texts, texts) is not texts:
                 raise OptionError(f"rule {step.rule!r} gave more answers than there are records: one each is wanted")
+
+
+def check_left(steps: Iterable[Step], counts: Sequence[RuleCount]) -> None:
+    """Raise CorpusError where a step has removed the last documents; `counts` are those of `Cleaning`."""
+    for step, count in zip(steps, counts[1:], strict=True):
+        if count.removed and not count.left:
+            raise CorpusError(
+                f"all {counts[0].left} documents are gone: rule {step.describe()} removed the last {count.removed}"
+            )
+
+
+def _decided(rule: Rule, stays: Iterator[bool]) -> Rule:
+    """The rule, with the answers that were found elsewhere."""
+
+    def answers(records: Iterable[Record], **parameters: Any) -> Texts:
+        return where(records, lambda record: next(stays))
+
+    return replace(rule, function=answers, compares=False)
 
 
 @contextmanager
@@ -228,6 +251,7 @@ class _Tally:
     """The counts of a step while records pass, and some of the texts that it touches."""
 
     step: Step
+    rule: Rule
     sample: Sample
     removed: int = 0
     changed: int = 0

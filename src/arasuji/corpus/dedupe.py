@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
+import numpy as np
+
 from arasuji.corpus import near
 from arasuji.corpus.record import Record
 from arasuji.corpus.registry import Texts, rule, where
@@ -35,11 +37,25 @@ def drop_near_duplicates(records: Sequence[Record], similarity: float = near.SIM
     `similarity` is the share of common shingles of three words, 0.5 to 1, from which on two texts are near-duplicates;
     what is less alike is not found reliably.
     """
+    check_similarity(similarity)
+    clusters = near.clusters(records, similarity)
+    stays = longest_of(clusters, np.fromiter((len(record.text) for record in records), np.int64, len(records)))
+    return (record.text if stays[place] else None for place, record in enumerate(records))
+
+
+def check_similarity(similarity: float) -> None:
+    """Raise OptionError where near-duplicates of this similarity are not found reliably."""
     if not near.SIMILARITY <= similarity <= 1:
         raise OptionError(f"rule 'near-duplicates': similarity = {similarity} is not between {near.SIMILARITY} and 1")
-    clusters = near.clusters(records, similarity)
-    longest: dict[int, tuple[int, int]] = {}
-    for i, (record, cluster) in enumerate(zip(records, clusters.tolist(), strict=True)):
-        longest[cluster] = max(longest.get(cluster, (-1, 0)), (len(record.text), -i))
-    stays = {-i for _, i in longest.values()}
-    return (record.text if i in stays else None for i, record in enumerate(records))
+
+
+def longest_of(clusters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Whether a text is the longest of its cluster, and the first of equally long ones, (N,) bool; from the number of
+    its cluster and its length, (N,) each."""
+    order = np.lexsort((-lengths, clusters))  # which leaves texts of equal clusters and lengths in their order
+    ordered = clusters[order]
+    first = np.ones(len(order), bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    stays = np.zeros(len(order), bool)
+    stays[order[first]] = True
+    return stays

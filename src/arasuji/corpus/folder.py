@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,10 @@ class RuleCount:
         """The label and the numbers."""
         return {"rule": self.rule, "removed": self.removed, "changed": self.changed, "left": self.left}
 
+    def row(self) -> dict[str, Any]:
+        """What a manifest says of it."""
+        return {**self.counts(), "table": self.table}
+
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
@@ -102,12 +107,10 @@ class Corpus:
             splits = {name: Records(found / f"{name}.jsonl") for name in SPLITS}
             for records in splits.values():
                 records[0]  # what cannot be read is found here, not in the middle of a training
-            examples = _read_examples(found / EXAMPLES) if EXAMPLES in manifest["files"] else {}
-            rules = tuple(_rule_count(step, count, examples) for step, count in enumerate(manifest["rules"]))
             return cls(
                 **splits,
                 hash=str(manifest["hash"]),
-                rules=rules,
+                rules=read_counts(found, manifest),
                 seed=manifest["seed"],
                 notes=tuple(map(str, manifest["notes"])),
                 sources=tuple(map(str, manifest.get("sources", ()))),
@@ -153,13 +156,19 @@ def _why_unreadable(folder: Path) -> str:
     return f"{folder} is not a corpus: make one with `arasuji prepare SOURCE --out DIR`"
 
 
-def write_examples(path: Path, rules: tuple[RuleCount, ...]) -> None:
+def write_examples(path: Path, rules: Sequence[RuleCount]) -> None:
     """A line of JSON for each example of each rule: {"step", "rule", "before", "after", "mark"}."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for step, count in enumerate(rules):
             for example in count.examples:
                 row = {"step": step, "rule": count.rule, **asdict(example)}
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def read_counts(folder: Path, manifest: dict[str, Any]) -> tuple[RuleCount, ...]:
+    """What each rule did, from the manifest of a folder and its file of examples."""
+    examples = _read_examples(folder / EXAMPLES) if EXAMPLES in manifest["files"] else {}
+    return tuple(_rule_count(step, count, examples) for step, count in enumerate(manifest["rules"]))
 
 
 def _read_examples(path: Path) -> dict[int, list[Example]]:

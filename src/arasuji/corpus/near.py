@@ -11,7 +11,7 @@ may decide which.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 import numpy as np
@@ -54,16 +54,31 @@ def clusters(records: Sequence[Record], similarity: float = SIMILARITY) -> np.nd
     A cluster is what is connected: a text that resembles two others joins them.
     """
     sets = DisjointSets(len(records))
-    bands, sketches = _signatures(records)
+    keys, sketches = signatures(records)
     for band in range(BANDS):
-        for one, other in _meetings(bands[:, band], sketches, similarity):
-            apart = sets.least(one) != sets.least(other)
-            if apart and _similarity(records[one], records[other]) >= similarity:
-                sets.join(one, other)
-    return np.array([sets.least(place) for place in range(len(records))], np.int64)
+        join_alike(sets, keys[:, band], sketches.__getitem__, records, similarity)
+    return sets.numbers()
 
 
-def _signatures(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
+def join_alike(
+    sets: DisjointSets,
+    keys: np.ndarray,
+    sketches: Callable[[np.ndarray], np.ndarray],
+    records: Sequence[Record],
+    similarity: float,
+) -> list[tuple[int, int]]:
+    """Join the near-duplicates among the records with an equal key in one band, and return the pairs that joined two
+    sets. `keys` are those of the band, (N,); `sketches` gives the sketches at some places, (n,) -> (n, SKETCH)."""
+    pairs = []
+    for one, other in _meetings(keys, sketches, similarity):
+        apart = sets.least(one) != sets.least(other)
+        if apart and _similarity(records[one], records[other]) >= similarity:
+            sets.join(one, other)
+            pairs.append((one, other))
+    return pairs
+
+
+def signatures(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
     """A 64-bit key for each record and band, (N, BANDS), and a byte of each of its first hashes, (N, SKETCH)."""
     keys, sketches = np.empty((len(records), BANDS), np.uint64), np.empty((len(records), SKETCH), np.uint8)
     left, done = iter(records), 0
@@ -87,7 +102,9 @@ def _mixed(hashes: np.ndarray) -> np.ndarray:
     return key
 
 
-def _meetings(keys: np.ndarray, sketches: np.ndarray, similarity: float) -> Iterator[tuple[int, int]]:
+def _meetings(
+    keys: np.ndarray, sketches: Callable[[np.ndarray], np.ndarray], similarity: float
+) -> Iterable[tuple[int, int]]:
     """Pairs of texts with equal keys: neighbours, and each text with the first one of its key. That is enough to
     connect texts that are alike, since other bands give other pairs. Pairs with different sketches are left out."""
     order = np.argsort(keys, kind="stable")
@@ -96,7 +113,7 @@ def _meetings(keys: np.ndarray, sketches: np.ndarray, similarity: float) -> Iter
     begins = np.flatnonzero(np.concatenate([[True], ~equal])) if len(order) else places
     firsts = begins[np.searchsorted(begins, places, side="right") - 1]
     ones, others = order[np.concatenate([places, firsts])], order[np.concatenate([places, places]) + 1]
-    agree = (sketches[ones] == sketches[others]).sum(axis=1)
+    agree = (sketches(ones) == sketches(others)).sum(axis=1)
     alike = agree >= DOUBT * similarity * SKETCH
     return zip(ones[alike].tolist(), others[alike].tolist(), strict=True)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from arasuji import arguments
 from arasuji.corpus.folder import (
@@ -26,6 +26,12 @@ from arasuji.corpus.record import Progress, Record, Records
 from arasuji.errors import CorpusError, OptionError
 from arasuji.files import disk_errors, new_file
 from arasuji.folders import MANIFEST, new_folder, seal
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from arasuji.corpus.clean import RuleSet
+    from arasuji.corpus.split import Split
 
 MINIMUM_DOCUMENTS = 20
 """A corpus holds at least this many documents: fewer cannot fill three splits with anything worth measuring."""
@@ -53,11 +59,9 @@ def prepare(
     holds anything but a corpus) and StorageError (the disk refuses).
     """
     from arasuji.corpus.clean import Cleaning, load_rules
-    from arasuji.corpus.digest import corpus_hash
     from arasuji.corpus.near import clusters
     from arasuji.corpus.read import read_all
     from arasuji.corpus.source import Reading
-    from arasuji.corpus.split import split
 
     paths = [Path(source) for source in arguments.names(sources)]
     out, explain = arguments.path(out).resolve(), arguments.path(explain).resolve() if explain else None
@@ -65,7 +69,7 @@ def prepare(
     notes: list[str] = []
     records = read_all(paths, Reading(**reading), notes.append, progress)
     with disk_errors(out):
-        _check_outputs(paths, out, explain)
+        check_outputs(paths, out, explain)
     with new_folder(out) as fresh, _explanation(explain) as removed, disk_errors(out):
         work = fresh / "work"
         work.mkdir()
@@ -73,27 +77,56 @@ def prepare(
         with Records.write(work / "kept.jsonl", cleaning) as kept:
             total = len(kept)
             kept.watch = lambda done: progress("splitting", done, total)
-            if len(kept) < MINIMUM_DOCUMENTS:
-                raise CorpusError(_too_few(cleaning.counts, len(kept)))
-            alone = ruleset.leaves_no_near_duplicates
-            parts = split(kept, range(len(kept)) if alone else clusters(kept).tolist(), seed)
-            for name, places in parts.places.items():
-                grouped = (replace(kept[place], group=parts.groups[place]) for place in places)
-                Records.write(fresh / f"{name}.jsonl", grouped).close()
+            check_enough(cleaning.counts)
+            near = None if ruleset.leaves_no_near_duplicates else clusters(kept)
+            parts = write_splits(fresh, kept, near, seed)
         shutil.rmtree(work)
-        write_examples(fresh / EXAMPLES, cleaning.counts)
-        facts = {
-            "kind": KIND,
-            "hash": corpus_hash(fresh, ruleset, seed),
-            "seed": seed,
-            "documents": {name: len(places) for name, places in parts.places.items()},
-            "rules": [{**count.counts(), "table": count.table} for count in cleaning.counts],
-            "notes": notes + parts.notes,
-            "sources": [_written(path.resolve()) for path in paths],
-            "reading": {name: value for name, value in reading.items() if value},
-        }
-        seal(fresh, facts)
+        seal_corpus(fresh, parts, cleaning.counts, ruleset, seed, notes, paths, reading)
     return Corpus.load(out)
+
+
+def check_enough(counts: Sequence[RuleCount]) -> None:
+    """Raise CorpusError where the rules have left too few documents."""
+    if counts[-1].left < MINIMUM_DOCUMENTS:
+        raise CorpusError(_too_few(counts, counts[-1].left))
+
+
+def write_splits(folder: Path, kept: Sequence[Record], clusters: np.ndarray | None, seed: int) -> Split:
+    """Split records and write the splits; `clusters` are those of near-duplicates, (N,), None where there are none."""
+    from arasuji.corpus.split import split
+
+    parts = split(kept, range(len(kept)) if clusters is None else clusters.tolist(), seed)
+    for name, places in parts.places.items():
+        grouped = (replace(kept[place], group=parts.groups[place]) for place in places)
+        Records.write(folder / f"{name}.jsonl", grouped).close()
+    return parts
+
+
+def seal_corpus(
+    folder: Path,
+    parts: Split,
+    counts: Sequence[RuleCount],
+    ruleset: RuleSet,
+    seed: int,
+    notes: Sequence[str],
+    sources: Sequence[Path],
+    reading: Mapping[str, Any],
+) -> None:
+    """Write the examples and the manifest of a corpus beside its splits: from now on the folder counts as whole."""
+    from arasuji.corpus.digest import corpus_hash
+
+    write_examples(folder / EXAMPLES, counts)
+    facts = {
+        "kind": KIND,
+        "hash": corpus_hash(folder, ruleset, seed),
+        "seed": seed,
+        "documents": {name: len(places) for name, places in parts.places.items()},
+        "rules": [count.row() for count in counts],
+        "notes": [*notes, *parts.notes],
+        "sources": [_written(path.resolve()) for path in sources],
+        "reading": {name: value for name, value in reading.items() if value},
+    }
+    seal(folder, facts)
 
 
 def _written(path: Path) -> str:
@@ -124,7 +157,7 @@ def _too_few(counts: Sequence[RuleCount], kept: int) -> str:
     return message + (f"; rule {worst.rule!r} removed {worst.removed} of them" if worst.removed else "")
 
 
-def _check_outputs(sources: Sequence[Path], out: Path, explain: Path | None) -> None:
+def check_outputs(sources: Sequence[Path], out: Path, explain: Path | None = None) -> None:
     """Refuse to write over what is read, or over anything but a corpus."""
     _check_replaceable(out)
     for source in (path.resolve() for path in sources):

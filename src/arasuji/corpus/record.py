@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Any, overload
+from typing import IO, TYPE_CHECKING, Any, overload
 
 from arasuji.errors import CorpusError
 from arasuji.files import parse_json
+
+if TYPE_CHECKING:
+    import numpy as np
 
 READ_AHEAD = 1 << 18
 """Records that are read in order are read this many bytes at a time."""
@@ -48,12 +51,11 @@ class Records(Sequence[Record]):
     watch: Callable[[int], None] | None = None
     """A function that is told how many records have been read, while they are read in order."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, starts: Sequence[int] | np.ndarray | None = None) -> None:
+        """`starts` is where each line begins, and where the last one ends; without it the file is read for that."""
         self._file = path.open("rb")
         self._lock = Lock()
-        self._starts = array("Q", [0])
-        for line in self._file:
-            self._starts.append(self._starts[-1] + len(line))
+        self.starts = starts if starts is not None else _starts_of(self._file)
 
     @classmethod
     def write(cls, path: Path, records: Iterable[Record]) -> Records:
@@ -63,7 +65,7 @@ class Records(Sequence[Record]):
         return cls(path)
 
     def __len__(self) -> int:
-        return len(self._starts) - 1
+        return len(self.starts) - 1
 
     @overload
     def __getitem__(self, index: int) -> Record: ...
@@ -74,7 +76,7 @@ class Records(Sequence[Record]):
             return [self[i] for i in range(*index.indices(len(self)))]
         place = range(len(self))[index]
         with self._lock:
-            self._file.seek(self._starts[place])
+            self._file.seek(self.starts[place])
             line = self._file.readline()
         return self._record(line)
 
@@ -91,7 +93,7 @@ class Records(Sequence[Record]):
         place = 0
         while place < len(self):
             with self._lock:
-                self._file.seek(self._starts[place])
+                self._file.seek(self.starts[place])
                 lines = self._file.readlines(READ_AHEAD)
             if not lines:
                 raise CorpusError(f"{self._file.name} was cut short while it was read: make the corpus again")
@@ -124,3 +126,10 @@ class Records(Sequence[Record]):
     def __del__(self) -> None:
         if hasattr(self, "_file"):
             self.close()
+
+
+def _starts_of(file: IO[bytes]) -> array[int]:
+    starts = array("Q", [0])
+    for line in file:
+        starts.append(starts[-1] + len(line))
+    return starts

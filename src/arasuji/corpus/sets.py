@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from array import array
 
+import numpy as np
+
 
 class DisjointSets:
     """The numbers from 0 to `size` - 1, each in a set of its own at first. A set goes by its least member."""
@@ -23,3 +25,7 @@ class DisjointSets:
         """Make one set of the sets in which two members are."""
         low, high = sorted((self.least(one), self.least(other)))
         self._parent[high] = low
+
+    def numbers(self) -> np.ndarray:
+        """The least member of the set of each member, (size,) int64."""
+        return np.fromiter(map(self.least, range(len(self._parent))), np.int64, len(self._parent))

@@ -1,0 +1,1 @@
+"""Beyond one machine: cleaning as a pipeline of datatrove (`arasuji.scale.datatrove`)."""
