@@ -115,7 +115,7 @@ ARCHITECTURES = {
     ),
     "Gemma": lambda: made("GemmaConfig", **LLAMA, head_dim=12),
     "Gemma 2": lambda: made("Gemma2Config", **LLAMA, head_dim=12, sliding_window=6, layer_types=MIXED),
-    "Gemma 3": gemma3,
+    "Gemma 3": lambda: gemma3(query_pre_attn_scalar=12),  # the size of a head, as of those below 27B
     "SmolLM3": lambda: made("SmolLM3Config", **LLAMA, pad_token_id=1, no_rope_layers=[1, 0]),
     "Phi 1.5, Phi 2": lambda: made("PhiConfig", **LLAMA),
     "Phi 3, Phi 4 mini": lambda: made("Phi3Config", **LLAMA, pad_token_id=1),
