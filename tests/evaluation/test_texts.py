@@ -7,10 +7,12 @@ import random
 import pytest
 from scored_models import training_of
 
+from arasuji.corpus import Record
 from arasuji.corpus.script import words_of
 from arasuji.evaluation.answer import ScoredDocuments
 from arasuji.evaluation.compare import _likelihood, pairs_of
 from arasuji.evaluation.report import ComparedModel
+from arasuji.evaluation.task import PROMPT_WORDS, prompt_of, rest_of
 from arasuji.evaluation.texts import Texts, copies, least, measured, most_of_all
 
 WORDS = 40
@@ -142,3 +144,12 @@ def test_documents_of_one_group_have_no_interval(count):
 def test_nothing_is_better_than_a_lower_bound():
     (pair,) = pairs_of([scored("free", [1.0] * 30), scored("bound", [0.5] * 30, charged=False)])
     assert pair.verdict == "not comparable"
+
+
+def test_a_prompt_ends_with_a_word_and_in_a_script_without_spaces_with_a_character():
+    record = Record("", "The lamp-keeper's daughter, who never came home, waits.")
+    assert prompt_of(record).split()[-1] in record.text.split()
+    assert prompt_of(record) + rest_of(record) == record.text
+    japanese = Record("", "灯台守の娘は帰らない。港の灯りは二度消えた。")
+    assert prompt_of(japanese) == japanese.text[:PROMPT_WORDS]
+    assert rest_of(japanese)

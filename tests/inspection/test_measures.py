@@ -208,3 +208,10 @@ def test_what_does_not_fit_is_counted_by_each_tokenizer() -> None:
 def test_of_many_texts_a_sample_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit, "SAMPLE", 10)
     assert {row.documents for row in fit.fit(texts(*["lamp storm"] * 95))} == {10}
+
+
+def test_a_tokenizer_that_cannot_be_made_of_the_texts_is_left_out_of_the_lengths() -> None:
+    """Words cannot, where texts have no spaces and every sentence counts as one."""
+    rows = fit.fit([Record(str(i), f"灯台守の娘は{chr(0x4E00 + i)}を見た。") for i in range(30)])
+    assert {row.tokenizer for row in rows} >= {"bpe"}
+    assert "word" not in {row.tokenizer for row in rows}

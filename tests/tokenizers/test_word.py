@@ -147,7 +147,7 @@ def test_a_vocabulary_of_hardly_any_words_is_noted_in_one_line(capsys):
     line = capsys.readouterr().err
     assert line.count("\n") == 1
     assert "only 2 words, and 20 % of the training split's words are unknown" in line
-    assert "--set tokenizer.name=bpe" in line
+    assert "take a preset of subwords, such as lstm-small" in line
 
 
 def test_a_vocabulary_that_knows_less_than_half_of_its_texts_is_noted(capsys, starter_texts):

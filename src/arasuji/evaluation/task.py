@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from arasuji.corpus import Corpus, Record
-from arasuji.corpus.script import placed_words, words_of
+from arasuji.corpus.script import is_unspaced, placed_words, words_of
 from arasuji.errors import OptionError
 from arasuji.evaluation.examine import Job
 from arasuji.evaluation.texts import Texts
@@ -122,9 +122,11 @@ def rest_of(record: Record) -> str:
 
 def _end_of_prompt(record: Record) -> int:
     """The character at which the prompt ends. White space or the text's end is next, since not every model can continue
-    within a word."""
+    within a word; in a script without spaces, any character is."""
     words = placed_words(record.text)
-    end = words[min(PROMPT_WORDS, len(words)) - 1][2] if words else 0
+    last, _, end = words[min(PROMPT_WORDS, len(words)) - 1] if words else ("", 0, 0)
+    if is_unspaced(last):
+        return end
     gap = re.compile(r"\s|$").search(record.text, end)
     assert gap is not None
     return gap.start()

@@ -8,6 +8,7 @@ from typing import Any
 
 from arasuji import bases, tokenizers
 from arasuji.corpus import Record
+from arasuji.errors import OptionError
 from arasuji.inspection import Beyond
 
 CONTEXTS = (128, 256, 512, 1024)
@@ -26,7 +27,11 @@ def _at_hand(texts: list[str]) -> Iterator[tuple[str, Any]]:
     for name in tokenizers.names():
         kind = tokenizers.kind(name)
         if name not in (tokenizers.PRETRAINED, tokenizers.PRUNED):
-            yield name, kind.build(kind.Config(), iter(texts), None)
+            try:
+                own = kind.build(kind.Config(), iter(texts), None)
+            except OptionError:  # such as a tokenizer of words, where texts have no spaces
+                continue
+            yield name, own
             continue
         for base in bases.KNOWN.values():
             if name == tokenizers.PRETRAINED and bases.whereabouts(base):

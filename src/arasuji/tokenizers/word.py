@@ -179,7 +179,7 @@ def build(config: Config, texts: Iterable[str], base: Path | None = None) -> Wor
         share = f"{unknown:.0%}".replace("%", " %")
         say(
             f"note       the vocabulary holds only {len(known):,} words, and {share} of the training split's words are "
-            "unknown: lower --set tokenizer.min_count, or say --set tokenizer.name=bpe where words have no spaces"
+            "unknown: lower --set tokenizer.min_count, or take a preset of subwords, such as lstm-small"
         )
     return Word([END, UNKNOWN, PAD, *known])
 
