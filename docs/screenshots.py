@@ -1,4 +1,5 @@
-"""Makes the pictures of docs/studio anew: each room of the studio, light and dark, on a desktop and a phone.
+"""Makes the pictures of the documentation anew: each room of the studio, light and dark, on a desktop and a phone, and
+the beginnings of the two reports.
 
     python docs/screenshots.py RUNS
 
@@ -13,13 +14,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 OUT = Path(__file__).parent / "studio"
+REPORTS = Path(__file__).parent / "learn"
 SIZES = {"desktop": (1280, 800), "phone": (360, 640)}
 WRITTEN = ".lane[aria-busy=true]"
 
@@ -121,13 +125,33 @@ def main() -> None:
                         act(page)
                         place = OUT / f"{name}-{size}-{scheme}.png"
                         page.screenshot(path=place, full_page=True)
-                        Image.open(place).quantize(256).save(place, optimize=True)
+                        compress(place)
                         context.close()
-                        print(place.name)
+            reports(browser, runs)
             browser.close()
     finally:
         server.terminate()
         server.wait()
+
+
+def reports(browser: Browser, runs: Path) -> None:
+    """The first screen of what `inspect` and `compare` write."""
+    with TemporaryDirectory() as folder, resources.as_file(resources.files("arasuji.data") / "starter.jsonl") as texts:
+        inspected = Path(folder) / "inspect.html"
+        subprocess.run([sys.executable, "-m", "arasuji", "inspect", texts, "--out", inspected], check=True)
+        for name, path in {"inspect": inspected, "compare": runs / "report.html"}.items():
+            for scheme in ("light", "dark"):
+                page = browser.new_page(color_scheme=scheme, viewport={"width": 1280, "height": 800})
+                page.goto(path.as_uri())
+                place = REPORTS / f"{name}-{scheme}.png"
+                page.screenshot(path=place)
+                compress(place)
+                page.close()
+
+
+def compress(place: Path) -> None:
+    Image.open(place).quantize(256).save(place, optimize=True)
+    print(place.name)
 
 
 def keep(url: str) -> None:
