@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import gguf
 import llama_cpp
 import numpy as np
 import torch
@@ -23,59 +22,6 @@ PAGE = 256
 """Places for tokens are made in multiples of so many."""
 
 
-def converted(folder: Path, target: Path) -> None:
-    """Write a GPT-2 or Llama of transformers as a file of llama.cpp, its matrices in 8 bits, without a vocabulary."""
-    from transformers import AutoModelForCausalLM
-
-    network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    config = network.config
-    kind = {"gpt2": gguf.MODEL_ARCH.GPT2, "llama": gguf.MODEL_ARCH.LLAMA}[config.model_type]
-    writer = gguf.GGUFWriter(target, gguf.MODEL_ARCH_NAMES[kind])
-    writer.add_block_count(config.num_hidden_layers)
-    writer.add_context_length(config.max_position_embeddings)
-    writer.add_embedding_length(config.hidden_size)
-    writer.add_head_count(config.num_attention_heads)
-    writer.add_vocab_size(config.vocab_size)
-    writer.add_tokenizer_model("none")
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
-    if kind == gguf.MODEL_ARCH.GPT2:
-        writer.add_feed_forward_length(config.n_inner or 4 * config.n_embd)
-        writer.add_layer_norm_eps(config.layer_norm_epsilon)
-    else:
-        writer.add_feed_forward_length(config.intermediate_size)
-        writer.add_head_count_kv(config.num_key_value_heads)
-        writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-        writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
-        writer.add_rope_dimension_count(config.head_dim)
-    names = gguf.get_tensor_name_map(kind, config.num_hidden_layers)
-    own_head = network.get_output_embeddings().weight is not network.get_input_embeddings().weight
-    for name, weight in _oriented(network):
-        if name == "lm_head.weight" and not own_head:
-            continue
-        kept = names.get_name(name, try_suffixes=(".weight", ".bias"))
-        if weight.ndim == 1 or "position_embd" in kept:
-            writer.add_tensor(kept, weight)
-        else:
-            packed = gguf.quantize(weight, gguf.GGMLQuantizationType.Q8_0)
-            writer.add_tensor(kept, packed, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-
-
-def _oriented(network: Any) -> Iterator[tuple[str, NDArray[Any]]]:
-    """The weights as llama.cpp has them: matrices (out, in), and numbers that are turned together beside each other."""
-    config = network.config
-    heads = {"q_proj.weight": config.num_attention_heads, "k_proj.weight": getattr(config, "num_key_value_heads", 0)}
-    turned = {f"{name}.weight" for name, module in network.named_modules() if type(module).__name__ == "Conv1D"}
-    for name, parameter in network.named_parameters():
-        weight = parameter.detach().t() if name in turned else parameter.detach()
-        if count := next((heads[part] for part in heads if name.endswith(part)), 0):
-            weight = weight.unflatten(0, (count, 2, -1)).transpose(1, 2).flatten(0, 2)
-        yield name, weight.contiguous().numpy()
-
-
 class LlamaCpp:
     """As `writers.Arasuji`. Its batches are rows of (token, place, text, whether its scores are wanted)."""
 
@@ -85,7 +31,7 @@ class LlamaCpp:
         self.quiet = llama_cpp.llama_log_callback(lambda level, text, data: None)
         llama_cpp.llama_log_set(self.quiet, None)
         llama_cpp.llama_backend_init()
-        path = str(folder.with_name(f"{folder.name}.gguf")).encode()
+        path = str(folder.with_name(f"{folder.name}-gguf") / "model-q8_0.gguf").encode()
         self.model = llama_cpp.llama_model_load_from_file(path, llama_cpp.llama_model_default_params())
         self.size = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(self.model))
         self.tokenizer = AutoTokenizer.from_pretrained(folder)

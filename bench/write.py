@@ -100,6 +100,7 @@ def measured(workload: str, work: Path, short: bool) -> dict[str, Any]:
 def prepared(source: Path, work: Path, workloads: list[str]) -> None:
     """Prompts, texts, and the models that the workloads need."""
     from arasuji import api, bases
+    from arasuji.exports import gguf
 
     corpus = api.prepare([source], work / "corpus")
     texts = [record.text for record in corpus.validation[:TEXTS]]
@@ -117,9 +118,8 @@ def prepared(source: Path, work: Path, workloads: list[str]) -> None:
         converter = TransformersConverter(str(work / model))
         converter.convert(str(work / f"{model}-ctranslate2"), quantization="int8")
         if "llama.cpp Q8_0" in ENGINES:
-            from llama_cpp_writer import converted
-
-            converted(work / model, work / f"{model}.gguf")
+            (work / f"{model}-gguf").mkdir()
+            gguf.write(work / model, work / f"{model}-gguf", "q8_0")
     if "lstm-article" in made:
         chosen = api.experiment("lstm-article", ["validation_documents=1"])
         for _ in api.train_events(chosen, work / "corpus", work / "lstm-article", max_steps=1):
