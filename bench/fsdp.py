@@ -25,15 +25,16 @@ SETTINGS = ["precision=fp32", "batch_size=4", "train.max_length=48", "validation
 
 
 def train(corpus: str, out: str, steps: str, *settings: str) -> None:
-    """What each process runs: it trains, and writes its most memory after the first step into OUT."""
+    """What each process runs: it trains, and writes the most memory that it had in a step into OUT."""
     from arasuji import api, device, processes
 
     device.tune_memory = lambda: None  # it keeps freed memory
+    most = 0
     for event in api.train_events("gpt2-article", corpus, f"{out}/run", max_steps=int(steps), settings=settings):
-        if isinstance(event, api.Stepped) and event.step == 1:
-            device.forget_peak()
-        if isinstance(event, api.Stepped) and event.step == int(steps):  # before the model is saved
-            Path(out, f"memory-{processes.index()}").write_text(str(device.peak_memory()))
+        if isinstance(event, api.Stepped) and event.step > 1:
+            most = max(most, device.peak_memory())
+        device.forget_peak()
+    Path(out, f"memory-{processes.index()}").write_text(str(most))
 
 
 def trained(way: str, chosen: argparse.Namespace, base: Path, work: Path) -> dict[str, Any]:

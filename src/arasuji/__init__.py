@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 __all__ = [
     "PROMPTS",
     "Attention",
+    "Card",
     "Corpus",
     "Explanation",
     "Inspection",
@@ -45,7 +46,9 @@ __all__ = [
     "evaluate",
     "experiment",
     "explain",
+    "export",
     "generate",
+    "import_model",
     "inspect",
     "load",
     "memory",

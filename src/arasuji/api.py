@@ -1,4 +1,4 @@
-"""What a notebook calls: inspect, prepare, train, tune, sweep, load, generate, evaluate, compare.
+"""What a notebook calls: inspect, prepare, train, tune, sweep, load, generate, evaluate, compare, export.
 
 corpus = prepare("anime.csv", "corpora/anime")
 run = train("lstm-small", corpus, "runs/small")
@@ -44,6 +44,8 @@ from arasuji.evaluation.compare import READER, compare
 from arasuji.evaluation.rows import corpus_of_runs
 from arasuji.evaluation.score import Score, score
 from arasuji.evaluation.texts import FEWEST
+from arasuji.exports.card import Card
+from arasuji.exports.export import export as export_run
 from arasuji.generation.decode import Piece, Redrawn
 from arasuji.generation.explain import Explanation
 from arasuji.generation.texts import Sample
@@ -51,7 +53,8 @@ from arasuji.generation.wishes import Wishes
 from arasuji.inside import Attention, Memory, attention, memory
 from arasuji.inspection import Inspection
 from arasuji.inspection.examine import examine as inspect
-from arasuji.runs import RunDirectory, TrainedModel, is_run, own_corpus, settings_of
+from arasuji.runs import CorpusFacts, RunDirectory, TrainedModel, is_run, own_corpus, settings_of
+from arasuji.runs.imported import import_model as import_run
 from arasuji.teaching.lesson import Taught
 from arasuji.training import session
 from arasuji.training.average import average as average_runs
@@ -78,6 +81,7 @@ from arasuji.writing import (
 __all__ = [
     "PROMPTS",
     "Attention",
+    "Card",
     "Corpus",
     "Explanation",
     "Inspection",
@@ -111,7 +115,9 @@ __all__ = [
     "evaluate",
     "experiment",
     "explain",
+    "export",
     "generate",
+    "import_model",
     "inspect",
     "load",
     "memory",
@@ -387,3 +393,45 @@ def evaluate(
     charge = Charge.of(trained.tokenizer, train)
     read = [told_only(record, trained.predicts, fields) for record in passages]
     return score(trained.model, trained.tokenizer, read, groups, charge, trained.format, trained.shots)
+
+
+@notebook.shows_progress
+def export(
+    run: AnyPath,
+    out: AnyPath,
+    to: str = "hf",
+    type: str = "",
+    corpus: AnyPath | None = None,
+    progress: Progress = lambda what, done, total: None,
+) -> Card:
+    """Write the best model of a run for other programs, into the new folder `out`, with a model card (README.md): how
+    it opens, how many bits it needs for each byte of the test split, what it copies, how it was made, its licences.
+
+    `to` is "hf" (transformers 5 and 4.57), "gguf" (llama.cpp), "onnx" or "ctranslate2"; `type` the type of the weights,
+    by default the first one of the format. Figures are measured where the corpus of the run is found, or is named by
+    `corpus`; elsewhere the card says why there are none.
+
+    Raises:
+        OptionError: an unknown format or type; a model that the format cannot hold; a package that is not installed.
+        RunError: `run` has no best model, `out` exists already, or `corpus` is not that of the run.
+    """
+    named = arguments.path(corpus) if corpus is not None else None
+    return export_run(arguments.path(run), arguments.path(out), to, type, named, progress)
+
+
+def import_model(folder: AnyPath, out: AnyPath, corpus: AnyPath | None = None) -> RunDirectory:
+    """Make a run, in the new folder `out`, of a causal language model that was trained elsewhere: a folder as
+    transformers writes it, in safetensors. `corpus` is one to measure it on, which `compare` needs.
+
+    Nothing is known of what such a model has learnt from, so it may have seen the test texts. Of a folder that `export`
+    has written, the run takes over the fields, the sampling settings and the corpus's hash.
+
+    Raises:
+        BaseModelError: there is no such folder, or what it holds is refused.
+        RunError: `out` exists already.
+    """
+    facts = None
+    if corpus is not None:
+        opened = Corpus.load(arguments.path(corpus))
+        facts = CorpusFacts(hash=opened.hash, folder=str(opened.folder))
+    return import_run(arguments.path(folder), arguments.path(out), facts)

@@ -160,7 +160,7 @@ def corpus_of_copies(trained: TrainedModel, corpus: AnyPath | None = None) -> Pa
     folder = Path(known.get("folder", ""))
     try:
         if not known.get("folder"):
-            raise CorpusError(f"{trained.name} was trained on a corpus in memory")
+            raise CorpusError(f"{trained.name} knows the folder of no corpus")
         if Corpus.load(folder).hash != known["hash"]:
             raise CorpusError(f"{folder} is not the corpus that {trained.name} was trained on any more")
     except (CorpusError, OSError, ValueError) as error:  # the path may come from anyone

@@ -19,8 +19,11 @@ from arasuji.cli import (
     compare,
     demo,
     evaluate,
+    export,
     generate,
+    import_,
     inspect,
+    launch,
     listing,
     prepare,
     serve,
@@ -54,13 +57,14 @@ def _verb(function: Callable[..., None]) -> None:
     def called(**options: Any) -> None:
         function(**{name: expanded(value) for name, value in options.items()})
 
-    app.command()(called)
+    app.command(function.__name__.rstrip("_"))(called)  # `import` is a word of Python's own
 
 
 for verb in (
     prepare.prepare,
     inspect.inspect,
     train.train,
+    launch.launch,
     average.average,
     tune.tune,
     sweep.sweep,
@@ -68,6 +72,8 @@ for verb in (
     title.title,
     evaluate.evaluate,
     compare.compare,
+    export.export,
+    import_.import_,
     serve.serve,
     listing.presets,
     listing.rules,
@@ -85,6 +91,7 @@ def main() -> None:
     """Run a verb; an error that the user can correct is one line on stderr and exit code 2."""
     # The libraries would print messages and progress of their own; their errors are exceptions.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("TQDM_DISABLE", "1")

@@ -137,6 +137,9 @@ def _show_judges(report: Report) -> None:
         title = f"How well a judge tells them from real texts ({count:,} of each; 50 % is chance; read by {reader})"
         print(wrapped(title))
         table("", ["texts", "accuracy", "95 %", "AUROC", "no surprisal", "words"], rows)
+        alike = [f"{name} {found.mauve:.2f}" for name, found in judged if found.mauve is not None]
+        if alike:
+            print(wrapped(f"MAUVE (1 is alike): {', '.join(alike)}") + "\n")
     if judges_of(report):
         print("no surprisal: by the reader's hidden states alone; words: by words alone\n")
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json as json_
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -40,6 +42,12 @@ def generate(
         Option(
             help="A file with a prompt on each line; in FILE.jsonl an object with the prompt and the fields that a run "
             'can be told, all of them optional: {"prompt": ..., "title": ..., "genres": [...]}'
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        Option(
+            metavar="I/N", help="Write part I of N parts of that file; together they are what one call writes for all"
         ),
     ] = None,
     title: Title = None,
@@ -142,6 +150,12 @@ def generate(
     if words is not None and max_length is not None:
         raise OptionError("--words says how long a text is: leave --max-length out")
     in_file = prompts_in(prompts_file) if prompts_file else {}
+    first_seed = seed
+    if shard is not None:
+        if not prompts_file or prompts:
+            raise OptionError("--shard is a part of the prompts of a file: say --prompts-file FILE, and no others")
+        before, in_file = _part(in_file, shard)
+        first_seed += n * before
     beginnings = [*(prompts or []), *in_file.values()] or [""]
     fields = asked_fields(title, genre, year, type, field)
     fields |= {name: text for name, text in (("from", first), ("to", last)) if text is not None}
@@ -149,6 +163,16 @@ def generate(
     writer = Writer(out) if out else None
     if resume:
         check_resume(out)
+    if shard is not None and not in_file:
+        from arasuji.files import append
+
+        say(f"note: part {shard} has no prompts, since the file has fewer prompts than parts")
+        if out:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            append(out, "")
+        if json:
+            show_json({"samples": [], "shots": []})
+        return
     sampling = _sampling(run, {name: value for name, value in given.items() if value is not None})
     if n > 1 and sampling.certain:
         say(f"note: with these settings nothing is drawn, so the {n} texts of a prompt are all the same")
@@ -181,9 +205,9 @@ def generate(
         copying = {"corpus": known.hash, "longest": most, "redraw": redraw if most else 0} if known else {}
         wished = json_.loads(json_.dumps(asdict(wishes)))  # a tuple becomes a list
         writer.of = origin(trained, sampling, opened) | {"copying": copying, "wishes": wished}
-    done = writer.written(asked, n, seed) if writer and resume else 0
+    done = writer.written(asked, n, first_seed) if writer and resume else 0
     samples, count, copies = [], done, CopyReport(known.train if known else [], done)
-    settings = {"n": n, "seed": seed, "sampling": sampling, "fields": fields, "any_genre": any_genre}
+    settings = {"n": n, "seed": first_seed, "sampling": sampling, "fields": fields, "any_genre": any_genre}
     settings |= {"longest_copy": most, "redraw": redraw, "corpus": folder, "wishes": wishes}
     for sample in _written(api, trained, beginnings, settings, done, silent=json, kept=writer is not None):
         content = {key: getattr(sample, key) for key in KEYS} | copies.of(sample)
@@ -198,6 +222,17 @@ def generate(
     copies.tell()
     if out:
         say(f"{count - done} appended to {out}")
+
+
+def _part(prompts: dict[int, Any], shard: str) -> tuple[int, dict[int, Any]]:
+    """How many prompts are before those of part "I/N", and these. Parts are in the order of the prompts, and differ by
+    one prompt at most. Raises OptionError."""
+    asked = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", shard)
+    part, parts = map(int, asked.groups()) if asked else (0, 0)
+    if not 1 <= part <= parts:
+        raise OptionError(f"--shard {shard}: say which part of how many, from 1/4 to 4/4 for four")
+    first, last = (len(prompts) * number // parts for number in (part - 1, part))
+    return first, dict(islice(prompts.items(), first, last))
 
 
 def _checked_prompts(

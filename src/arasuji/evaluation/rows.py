@@ -10,6 +10,7 @@ from arasuji import device
 from arasuji.corpus import Corpus
 from arasuji.errors import OptionError, RunError
 from arasuji.runs import RunDirectory, best_of, is_run, open_model, weights_of
+from arasuji.speech import say
 
 
 class Row(NamedTuple):
@@ -69,9 +70,12 @@ def check_run(name: str, folder: Path, corpus: Corpus) -> None:
     """Refuse a run that has no best model, and one that may have learnt from the held-out texts of the corpus."""
     if best_of(Path(name)) is None:
         raise RunError(f"{name} has no best model yet: train it first")
-    if RunDirectory(Path(name)).facts.experiment.document.predicts == "title":
+    facts = RunDirectory(Path(name)).facts
+    if facts.experiment.document.predicts == "title":
         raise OptionError(f"{name} predicts titles, which cannot be compared with texts: `evaluate` measures it")
-    if RunDirectory(Path(name)).manifest["corpus"]["hash"] != corpus.hash:
+    if facts.imported:
+        say(f"note: {name} was trained elsewhere, so it is not known whether it has learnt from the held-out texts")
+    if facts.corpus.hash not in ("", corpus.hash):
         raise RunError(
             f"{name} was trained on another corpus than {folder}, whose held-out texts it may have learnt from: name "
             "the corpus of the run with --corpus"

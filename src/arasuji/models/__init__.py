@@ -208,6 +208,9 @@ class Family:
     shows: frozenset[str] = frozenset()
     """What its models with whole weights show of their inside: "attention" (`LanguageModel.attention`), "memory"
     (`LanguageModel.gates`)."""
+    one_step: bool = False
+    """Whether its state is a few tensors (layers, B, size) whatever was read, zeros before the first token: one step is
+    then a function of numbers, which other programs can compute (`exports`)."""
 
 
 def way_to_multiply() -> str:

@@ -188,11 +188,10 @@ class Lstm(LanguageModel):
         return linear_cross_entropy(rows, wanted, self.linear.weight, self.linear.bias)
 
     def state_from(self, tensors: dict[str, Tensor]) -> LstmState:
-        shapes = {tuple(part.shape) for part in (tensors["hidden"], tensors["cell"])}
-        (layers, _, size) = shapes.pop() if len(shapes) == 1 else (0, 0, 0)
-        if (layers, size) != (self.config.layers, self.config.hidden):
+        hidden, cell = tensors["hidden"], tensors["cell"]
+        if hidden.shape != cell.shape or tuple(hidden.shape[::2]) != (self.config.layers, self.config.hidden):
             raise OptionError("the checkpoint's state does not fit this model; were its options changed?")
-        return LstmState(tensors["hidden"], tensors["cell"])
+        return LstmState(hidden, cell)
 
     def save(self, folder: Path) -> None:
         _folder.save(folder, self.config, self.vocabulary_size, dict(self.named_parameters()))
@@ -232,7 +231,7 @@ def quantize(folder: Path, target: Path) -> None:
     _folder.save(target, model.config, model.vocabulary_size, tensors_of(model))
 
 
-FAMILY = Family(Config, build, load, quantize, frozenset({"memory"}))
+FAMILY = Family(Config, build, load, quantize, frozenset({"memory"}), one_step=True)
 
 
 def _shapes(config: Config, vocabulary_size: int) -> dict[str, Shape]:

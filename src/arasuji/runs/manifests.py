@@ -15,9 +15,10 @@ from arasuji.documents import fields_of
 
 
 class CorpusFacts(BaseModel):
-    """The corpus that a run was trained on."""
+    """The corpus that a run was trained on, or one that an imported model is measured on."""
 
     hash: str
+    """Empty where none is known: of an imported model."""
     folder: str = ""
 
 
@@ -41,6 +42,9 @@ class RunFacts(BaseModel):
     """SHA-256 of each file that the weights of the base are read from."""
     averaged: list[str] = []
     """The runs whose weights it is the mean of; empty for a run that was trained."""
+    imported: str = ""
+    """The name of the folder that it was imported from; empty for a run of our own training. What such a model has
+    learnt from is not known here."""
     fields: dict[str, dict[str, int]] = {}
     """The fields that it can be told. One with a few different values has them here, each with the number of training
     texts that have it."""
@@ -57,11 +61,12 @@ class RunFacts(BaseModel):
 class BestFacts(BaseModel):
     """The kind of the best model, and its validation score."""
 
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False, use_attribute_docstrings=True)
 
     family: str
     tokenizer: str
-    bits_per_byte: float
+    bits_per_byte: float | None
+    """None of an imported model, which was not validated."""
 
 
 def versions() -> dict[str, str]:

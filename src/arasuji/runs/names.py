@@ -43,8 +43,10 @@ def settings_of(run: Path, preset: str) -> list[str]:
 
 
 def corpus_of(name: str) -> dict[str, Any]:
-    """The hash and the folder of the corpus that a run was trained on; empty for a base. The run is not opened."""
-    return dict(RunDirectory(Path(name)).manifest["corpus"]) if is_run(name) else {}
+    """The hash and the folder of the corpus that a run was trained on; empty for a base, and for an imported run that
+    knows none. The run is not opened."""
+    known = dict(RunDirectory(Path(name)).manifest["corpus"]) if is_run(name) else {}
+    return known if known.get("hash") else {}
 
 
 def own_corpus(folder: Path) -> Corpus:

@@ -39,7 +39,8 @@ class Bpe(FastTokenizer):
     def save(self, folder: Path) -> None:
         (folder / "tokenizer.json").write_text(self.fast.to_str(pretty=True), "utf-8")
         names = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END, "bos_token": END, "pad_token": PAD}
-        text = json.dumps(names, indent=1) + "\n"  # with this, AutoTokenizer opens the folder too
+        inputs = {"model_input_names": ["input_ids", "attention_mask"]}  # else version 4 adds token types for GPT-2
+        text = json.dumps(names | inputs, indent=1) + "\n"  # with this, AutoTokenizer opens the folder too
         (folder / "tokenizer_config.json").write_text(text, "utf-8")
 
 

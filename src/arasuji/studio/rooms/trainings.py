@@ -81,7 +81,7 @@ def _of_folder(path: Path, job: Job | None, jobs: Jobs) -> dict[str, Any]:
     training = own or is_locked(path)
     patience = facts.experiment.train.patience
     at_end = saved is not None and (saved.step >= saved.steps or 0 < patience <= saved.waited)
-    finished = not training and (at_end or bool(facts.averaged))
+    finished = not training and (at_end or bool(facts.averaged or facts.imported))
     left = max(0, saved.steps - last.step) if training and saved else None
     return {
         "id": path.name,
@@ -90,7 +90,9 @@ def _of_folder(path: Path, job: Job | None, jobs: Jobs) -> dict[str, Any]:
         "predicts": facts.experiment.document.predicts,
         "corpus": {"name": Path(facts.corpus.folder).name, "hash": facts.corpus.hash},
         "settings": facts.settings or [],
-        "best": {"step": LastStep(**best).step, "bits_per_byte": best["bits_per_byte"]} if best else None,
+        "best": {"step": LastStep(**best).step, "bits_per_byte": best["bits_per_byte"]}
+        if best and best["bits_per_byte"] is not None
+        else None,
         "state": "training" if training else "finished" if finished else "stopped",
         "why": "" if training or finished or job is None else why(job, jobs),
         "own": own,
