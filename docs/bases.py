@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import gguf
 import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM
@@ -21,7 +22,6 @@ from transformers import AutoModelForCausalLM
 from arasuji import api, tokenizers
 from arasuji.errors import BaseModelError, OptionError
 from arasuji.exports import FORMATS
-from arasuji.files import read_json
 from arasuji.models import transformer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -138,9 +138,9 @@ def _exported(folder: Path, to: str, ids: list[int], wanted: Tensor) -> str:
         return YES if near(_scores_of_transformers(out, ids), wanted) else NO
     if to == "gguf":
         (file,) = out.glob("*.gguf")
-        config = read_json(folder / "base" / "config.json")
-        # A file of a Mistral holds texts as long as its window, since llama.cpp's Llama has none.
-        read = ids[: config["sliding_window"] - 1] if config["model_type"] == "mistral" else ids
+        fields = gguf.GGUFReader(file).fields.items()
+        (length,) = (field.contents() for name, field in fields if name.endswith(".context_length"))
+        read = ids[: length - 1]  # a window that llama.cpp does not have is the length of its texts
         return YES if LlamaCpp(file, CONTEXT, exact=True).greedy(read) == int(wanted[len(read) - 1].argmax()) else NO
     return YES
 

@@ -86,6 +86,9 @@ class TrainConfig(Strict):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """The precision of matrix products in training; `auto` is bf16 where the chip has it, else fp32. Sums and the
     optimizer are always fp32."""
+    shard: bool = False
+    """Each of several processes keeps a part of every weight and of its moments (FSDP; Zhao et al. 2023), for a
+    transformer that does not fit into the memory of one. A single process has all of them in any case."""
 
 
 COLDEST = 1e-30

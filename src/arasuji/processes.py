@@ -99,7 +99,7 @@ def add_up(tensors: Iterable[Tensor]) -> None:
 
     for bucket in _buckets(tensors):
         sent = torch.cat([tensor.reshape(-1) for tensor in bucket]) if len(bucket) > 1 else bucket[0]
-        with _together():
+        with together():
             torch.distributed.all_reduce(sent)
         if len(bucket) > 1:
             for tensor, part in zip(bucket, sent.split([tensor.numel() for tensor in bucket]), strict=True):
@@ -123,7 +123,7 @@ def total(numbers: Sequence[float]) -> list[float]:
         return list(numbers)
     import torch
 
-    with _together():
+    with together():
         summed = torch.tensor(numbers, dtype=torch.float64, device=place().device)
     add_up([summed])
     return summed.tolist()
@@ -145,14 +145,16 @@ def alike(numbers: Sequence[float]) -> bool:
 
 
 def copy_main(tensors: Iterable[Tensor]) -> None:
-    """Replace each tensor by that of the first process (a broadcast)."""
+    """Replace each tensor by that of the first process (a broadcast), one after the other."""
     if count() == 1:
         return
     import torch
 
     for tensor in tensors:
-        with _together():
-            torch.distributed.broadcast(tensor, 0)
+        with together():
+            sent = tensor.to(place().device)  # what connects the processes may know no other device
+            torch.distributed.broadcast(sent, 0)
+            tensor.copy_(sent)
 
 
 def gathered(tensor: Tensor) -> Tensor:
@@ -164,13 +166,13 @@ def gathered(tensor: Tensor) -> Tensor:
 
     own = tensor.to(place().device).contiguous()
     parts = [torch.empty_like(own) for _ in range(count())]
-    with _together():
+    with together():
         torch.distributed.all_gather(parts, own)
     return torch.stack(parts).cpu()
 
 
 @contextmanager
-def _together() -> Iterator[None]:
+def together() -> Iterator[None]:
     """A block in which all processes communicate. Raises TrainingError where one of them is gone."""
     try:
         yield

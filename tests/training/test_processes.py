@@ -18,6 +18,8 @@ from tiny_presets import STEPS, TINY
 
 from arasuji import api, folders
 
+pytestmark = pytest.mark.slow
+
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 ACCELERATE = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
 LSTM = ["lstm-article", *(word for setting in tiny_presets.settings("lstm-article") for word in ("--set", setting))]

@@ -34,24 +34,30 @@ def outcome(run):
     return {n: t.reshape(-1).view(torch.uint8).numpy().tobytes() for n, t in tensors.items()}, lines
 
 
-@pytest.fixture(params=TINY)
+@pytest.fixture(scope="module", params=TINY)
 def name(request):
     return request.param
 
 
-def test_a_run_that_is_killed_and_resumed_equals_an_undisturbed_one(name, corpus, tmp_path):
-    list(train(name, corpus, tmp_path / "whole"))
+@pytest.fixture(scope="module")
+def whole(name, corpus, tmp_path_factory):
+    """An undisturbed run."""
+    folder = tmp_path_factory.mktemp("whole") / name
+    list(train(name, corpus, folder))
+    return folder
+
+
+def test_a_run_that_is_killed_and_resumed_equals_an_undisturbed_one(name, whole, corpus, tmp_path):
     for event in (events := train(name, corpus, tmp_path / "broken")):
         if isinstance(event, Stepped) and event.step == 8:  # beyond the checkpoint of step 5
             events.close()
             break
     resumed = list(train(name, corpus, tmp_path / "broken", resume=True))
     assert resumed[0].resumed_step == 5
-    assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
+    assert outcome(tmp_path / "broken") == outcome(whole)
 
 
-def test_a_run_that_is_stopped_politely_and_resumed_equals_an_undisturbed_one(name, corpus, tmp_path):
-    list(train(name, corpus, tmp_path / "whole"))
+def test_a_run_that_is_stopped_politely_and_resumed_equals_an_undisturbed_one(name, whole, corpus, tmp_path):
     asked = []
 
     def stop():
@@ -62,7 +68,7 @@ def test_a_run_that_is_stopped_politely_and_resumed_equals_an_undisturbed_one(na
     assert first[-1].reason == "enough"
     assert first[-1].progress.step == 7
     list(train(name, corpus, tmp_path / "stopped", resume=True))
-    assert outcome(tmp_path / "stopped") == outcome(tmp_path / "whole")
+    assert outcome(tmp_path / "stopped") == outcome(whole)
 
 
 def test_a_stopped_run_leaves_a_validated_model_that_opens(corpus, tmp_path):
@@ -121,6 +127,7 @@ def test_a_kill_right_after_a_checkpoint_loses_no_line_of_the_log(corpus, tmp_pa
     assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_real_kill_between_checkpoints_is_survived(corpus, tmp_path):
     list(train("lstm-article", corpus, tmp_path / "whole", max_steps=60))
     command = [sys.executable, "-m", "arasuji", "train", "lstm-article", "--corpus", str(corpus),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from arasuji import processes
 from arasuji.device import autocast, here, tokens_at_once
 from arasuji.models import LanguageModel, Loss
 from arasuji.training.batches import Batch
+from arasuji.training.sharding import is_sharded
 
 
 def add_gradient(
@@ -22,7 +24,8 @@ def add_gradient(
     state: Any = None,
     loss_of: Callable[[Batch], Loss] | None = None,
 ) -> tuple[Tensor, Any]:
-    """Add the gradient of this process's rows of the batch to the gradients of the parameters.
+    """Add the gradient of this process's rows of the batch to the gradients of the parameters; of a sharded model, that
+    of all rows to the process's parts of the parameters.
 
     The losses are divided by `counted`, the number of targets of the whole step. With `bf16`, matrix products are in
     bfloat16 (autocast). `loss_of` gives the loss of each part of the batch; without it that is the cross-entropy.
@@ -32,24 +35,34 @@ def add_gradient(
     """
     device = here()
     total, after = torch.zeros((), device=device), None
-    shared = processes.count() > 1 and _trained(model)
-    rows = batch.share(processes.index(), processes.count()) if shared else batch
+    sharded, count = is_sharded(model), processes.count() if _trained(model) else 1
+    scale = (count if sharded else 1) / max(1, counted)  # FSDP takes the mean of all gradients, and their sum is meant
     frozen = any(not parameter.requires_grad for parameter in model.parameters())
-    for part in rows.parts(tokens_at_once(frozen)):
+    for rows in batch.parts(count * tokens_at_once(frozen)):
+        part, own = rows.share(processes.index() % count, count), True
+        if sharded and not part.counted:  # all must use the model equally often: read what another process reads
+            shares = (rows.share(index, count) for index in range(count))
+            part, own = next((share for share in shares if share.counted), rows), False
+        if not len(part.ids):
+            continue
         own_loss = loss_of(part) if loss_of else None
-        with autocast(bf16):
-            losses, after = model(part.ids.to(device), part.targets.to(device), state, own_loss)
-        loss = losses.sum()
-        if loss.requires_grad:  # a model without parameters learns by reading
-            (loss / max(1, counted)).backward()
+        with processes.together() if sharded else nullcontext():
+            with autocast(bf16):
+                losses, after = model(part.ids.to(device), part.targets.to(device), state, own_loss)
+            loss = losses.sum() * own
+            if loss.requires_grad:  # a model without parameters learns by reading
+                (loss * scale).backward()
         total += loss.detach()
     return total, after
 
 
 def add_processes(model: LanguageModel, nats: Tensor) -> None:
     """Replace the gradients and `nats`, the loss, by their sums over all processes. A model without parameters has read
-    every row in each process, so nothing is summed."""
+    every row in each process, so nothing is summed; of a sharded model the gradients are summed already."""
     if processes.count() == 1 or not (trained := _trained(model)):
+        return
+    if is_sharded(model):
+        processes.add_up([nats])
         return
     gradients = []
     found = processes.total([float(parameter.grad is not None) for parameter in trained])

@@ -5,8 +5,9 @@ every target has the same weight. A checkpoint has all that changes: what the mo
 position in the data, and the generators and the carried state of every process. A resumed run equals
 an undisturbed one bit for bit on the same machine, versions and number of threads.
 
-Where several processes train together, each has the whole model and reads some rows of every batch. Gradients are
-summed before a step, so that all take the same step. Decisions that depend on a clock or a signal are taken together.
+Where several processes train together, each reads some rows of every batch, and has the whole model, or a part of
+every weight (`sharding`). Gradients are summed before a step, so that all take the same step. Decisions that depend on
+a clock or a signal are taken together.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from arasuji.training.gradient import add_gradient, add_processes
 from arasuji.training.optimizers import optimizers_of, restore_states, states_of, update
 from arasuji.training.plan import Plan
 from arasuji.training.schedule import Plateau, learning_rate
+from arasuji.training.sharding import part_of, whole_in_main
 
 CHECKPOINT_SHARE = 0.03
 """Checkpoints may take at most this share of the training time."""
@@ -132,6 +134,7 @@ class Trainer:
         states = [state for optimizer in self.optimizers for state in states_of(optimizer)]
         for i, values in enumerate(states):
             tensors |= {f"optimizer.{i}.{name}": t for name, t in values.items()}
+        tensors = {n: whole_in_main(t) for n, t in tensors.items()}
         self.save_last(tensors, {"progress": asdict(self.progress), "plan": asdict(self.plan)})
         self._checkpointed = time.perf_counter()
         self._checkpoint_cost = self._checkpointed - began
@@ -149,13 +152,17 @@ class Trainer:
             }  # a view would give torch a wrong generator state
 
         before = len(tensors["generator.cpu"])
-        if before != processes.count():
-            raise RunError(f"the run was started with {before} process{'es' * (before > 1)}: continue it with as many")
+        if before != processes.count() and self.config.layout == "stream":
+            raise RunError(
+                f"the run was started with {before} process{'es' * (before > 1)}, and each carries a state of its own "
+                "through the stream: continue it with as many"
+            )
         self.progress = TypeAdapter(Progress).validate_python(saved["progress"])
         counts = [value for value in asdict(self.progress).values() if isinstance(value, int | float)]
         if not all(count >= 0 for count in counts) or not max(self.progress.step, self.progress.epoch) < 2**40:
             raise ValueError("its position is none that a run comes to")
-        self.model.restore(part("model."))
+        learned = self.model.learned()
+        self.model.restore({n: part_of(t, learned.get(n, t)) for n, t in part("model.").items()})
         states: dict[int, dict[str, Tensor]] = {}
         for name, tensor in part("optimizer.").items():
             index, _, key = name.partition(".")
@@ -166,7 +173,8 @@ class Trainer:
         if self.state is not None:  # as many rows as a batch has
             rows = self.config.batch_size // processes.count()
             self.state = self.state.select(torch.arange(rows, device=here()))
-        set_generators(own("generator."))
+        if processes.index() < before:  # others than then go on with the generators that they have
+            set_generators(own("generator."))
 
     def run(self) -> Iterator[Event]:
         """Train to the plan's last step, or until early stopping or `should_stop` gives a reason."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from arasuji.config import TrainConfig
 from arasuji.models import LanguageModel
+from arasuji.training.sharding import part_of, whole
 
 MOMENTUM = 0.95
 ITERATIONS = 5
@@ -42,7 +43,8 @@ class Muon(torch.optim.Optimizer):
                 if not state:
                     state["momentum"] = torch.zeros_like(parameter)
                 momentum = state["momentum"].lerp_(gradient, 1 - MOMENTUM)
-                update = orthogonal(gradient.lerp(momentum, MOMENTUM), self.dtype)  # Nesterov's look ahead
+                ahead = whole(gradient.lerp(momentum, MOMENTUM))  # Nesterov's look ahead
+                update = part_of(orthogonal(ahead, self.dtype), parameter)
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 parameter.add_(update, alpha=-group["lr"] * RMS * math.sqrt(max(update.shape)))
 
@@ -115,14 +117,15 @@ def restore_states(optimizers: list[torch.optim.Optimizer], states: dict[int, di
     first = 0
     for optimizer in optimizers:
         own = {i: states[first + i] for i in range(_count(optimizer)) if first + i in states}
-        _check(optimizer, own)
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": own})
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        _check(optimizer, own, parameters)
+        parts = {i: {n: part_of(t, parameters[i]) for n, t in values.items()} for i, values in own.items()}
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": parts})
         first += _count(optimizer)
 
 
-def _check(optimizer: torch.optim.Optimizer, states: dict[int, dict[str, Tensor]]) -> None:
+def _check(optimizer: torch.optim.Optimizer, states: dict[int, dict[str, Tensor]], parameters: list[Tensor]) -> None:
     """Raise ValueError unless each state has the optimizer's tensors, in the shapes of its parameter."""
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for index, values in states.items():
         of = parameters[index].shape
         shapes = {"step": torch.Size([]), "exp_avg": of, "exp_avg_sq": of}

@@ -148,7 +148,8 @@ class Run:
         if self.saved:
             return kept_plan(self.directory.path / "last", self.saved[1], batches, train, max_steps)
         seconds = self.work.validation_seconds()
-        seconds += self.directory.saving_seconds(self.work.model, self.work.tokenizer)
+        with self.work.whole_model() as model:
+            seconds += self.directory.saving_seconds(model, self.work.tokenizer)
         work = self.work
         return make_plan(work.model, batches, train, work.bf16, seconds, max_steps, deadline, work.loss_of)
 
@@ -157,7 +158,8 @@ class Run:
 
         def save_best(at: Progress) -> None:
             found = {"base": self.facts.base, "step": at.step, "bits_per_byte": at.best_bits}
-            self.directory.save_best(self.facts.experiment, self.work.model, self.work.tokenizer, found)
+            with self.work.whole_model() as model:
+                self.directory.save_best(self.facts.experiment, model, self.work.tokenizer, found)
 
         def save_last(tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
             self.log.flush()
@@ -179,8 +181,6 @@ class Run:
             with as_written(self.directory.path / "last"):
                 trainer.restore(*self.saved)
             self.saved = None  # frees the memory of a second copy of the optimizer
-        # On another chip the same seed may give other weights.
-        processes.copy_main(p.data for p in self.work.model.parameters() if p.requires_grad)
         self.directory.rewind(trainer.progress.step)
         return trainer
 

@@ -66,7 +66,8 @@ def train_events(
         yield from run.log.follow(trainer.run(), run.work.watch)
 
     forks.check()
-    device.tune_memory()
+    if processes.count() == 1 or not chosen.train.shard:  # else gathered weights come and go, and are to be returned
+        device.tune_memory()
     try:
         with run_lock(out):
             yield from logged(events(), out / "tensorboard") if processes.is_main() else events()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -24,6 +25,7 @@ from arasuji.teaching.share import of_epoch
 from arasuji.tokenizers import Tokenizer
 from arasuji.training.batches import Batch, Epoch, epoch_batches
 from arasuji.training.documents import Documents
+from arasuji.training.sharding import in_step, shard, whole_model
 
 WATCHED_PROMPTS = ("", "After years", "A young man")
 """The prompts of the samples that are written at each validation; the first one is empty."""
@@ -48,7 +50,7 @@ def scored_records(corpus: Corpus, chosen: Experiment) -> Sequence[Record]:
 def encoded(records: Iterable[Record], tokenizer: Tokenizer, chosen: Experiment, epoch: int) -> Documents:
     """The records as tokens, as they are read in an epoch."""
     read = read_as(records, chosen.document, chosen.train.seed + EPOCH_SEEDS * epoch)
-    return Documents(documents_of(read, tokenizer, chosen.document.format), tokenizer.end_id)
+    return Documents(documents_of(read, tokenizer, chosen.document.format), tokenizer.start_id)
 
 
 @dataclass
@@ -66,6 +68,8 @@ class Work:
     where other fields are left out in each."""
     records: Sequence[Record]
     """The records of the validation split that are scored."""
+    hollow: LanguageModel | None = None
+    """A copy of a sharded model without its weights; see `whole_model`."""
     loss_of: Callable[[Batch], Loss] | None = None
     """The loss of each part of a batch, where it is not the cross-entropy."""
     more: Sequence[Record] = ()
@@ -89,7 +93,12 @@ class Work:
             for parameter in model.parameters():
                 if not parameter.requires_grad:
                     parameter.data = parameter.data.bfloat16()
-        model.to(device.here())
+        processes.copy_main(p.data for p in model.parameters() if p.requires_grad)  # other chips may draw other weights
+        hollow = None
+        if train.shard and processes.count() > 1:
+            hollow = shard(model)
+        else:
+            model.to(device.here())
         if processes.index():  # dropout must differ between the processes
             device.seed_everything(train.seed + processes.index())
         if train.layout == "stream" and train.batch_size % processes.count():
@@ -100,7 +109,7 @@ class Work:
         texts = predictable(corpus.train, chosen.document)
         documents = encoded(texts, tokenizer, chosen, epoch=0)
         model.begin(documents)
-        work = cls(chosen, tokenizer, model, bf16, texts, documents, scored_records(corpus, chosen))
+        work = cls(chosen, tokenizer, model, bf16, texts, documents, scored_records(corpus, chosen), hollow)
         work.batches_of(0)  # raises OptionError before anything is written
         return work
 
@@ -127,13 +136,16 @@ class Work:
     def validate(self, documents: int | None = None) -> float:
         """Bits per byte of the validation records, or of the first `documents` of them."""
         records = self.records[:documents][processes.index() :: processes.count()]
-        with device.autocast(self.bf16):
+        with device.autocast(self.bf16), in_step(self.model):
             found = score(self.model, self.tokenizer, records, format=self.chosen.document.format)
         nll, size = processes.total([sum(found.document_nll), sum(found.bytes)])
         return replace(found, nll=[[nll]], charges=None, bytes=[int(size)]).bits_per_byte
 
     def watch(self, tokens: int = WATCHED_TOKENS) -> list[Sample]:
-        """Samples of at most `tokens` tokens. Prompts and seeds are fixed, so that validations can be compared."""
+        """Samples of at most `tokens` tokens. Prompts and seeds are fixed, so that validations can be compared. A
+        sharded model writes none: all weights would be gathered anew for each token."""
+        if self.hollow is not None:
+            return []
         sampling = self.chosen.sampling
         shorter = {"num_beams": 1, "min_length": 0, "max_length": min(tokens, sampling.max_length)}
         fields = self.records[0].metadata
@@ -144,6 +156,10 @@ class Work:
         samples = [event for event in written if isinstance(event, Sample)]
         self.model.train(training)
         return sorted(samples, key=lambda sample: sample.index)
+
+    def whole_model(self) -> AbstractContextManager[LanguageModel]:
+        """The model with whole weights in the first process, to be saved there."""
+        return whole_model(self.model, self.hollow)
 
     def validation_seconds(self) -> float:
         """The estimated time of a validation and its samples. A few documents are scored and a few tokens written,
