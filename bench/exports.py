@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import ctranslate2
 import numpy as np
@@ -42,64 +42,67 @@ class Engine(Protocol):
         """The log-probability of each token after the first one."""
 
 
-class Stepwise:
-    """An engine of which a step reads tokens (B, T) and gives the logits of all or of the last one, and a state."""
+class Ours:
+    def __init__(self, trained: TrainedModel) -> None:
+        self.model, self.end = trained.model, trained.tokenizer.end_id
 
-    def __init__(self, step: Callable[[list[int], Any], tuple[np.ndarray, Any]], end: int) -> None:
-        self.step, self.end = step, end
-
+    @torch.inference_mode()
     def write(self, prompt: list[int], count: int) -> list[int]:
         new, state, written = prompt, None, []
         for _ in range(count):
-            logits, state = self.step(new, state)
-            logits[-1, self.end] = -np.inf
-            new = [int(logits[-1].argmax())]
+            logits, state = self.model.step(torch.tensor([new]), torch.tensor([len(new)]), state)
+            logits[0, self.end] = -torch.inf
+            new = [int(logits[0].argmax())]
             written += new
         return written
 
+    @torch.inference_mode()
     def scores(self, ids: list[int]) -> np.ndarray:
-        found, state = [], None
-        for token in ids[:-1]:
-            logits, state = self.step([token], state)
-            found.append(torch.from_numpy(logits[-1]).double().log_softmax(-1))
-        return torch.stack(found)[range(len(found)), ids[1:]].numpy()
+        nats, _ = self.model(torch.tensor([ids[:-1]]), torch.tensor([ids[1:]]))
+        return -nats[0].numpy()
 
 
-def ours(trained: TrainedModel) -> Stepwise:
-    def step(new: list[int], state: Any) -> tuple[np.ndarray, Any]:
-        with torch.inference_mode():
-            logits, state = trained.model.step(torch.tensor([new]), torch.tensor([len(new)]), state)
-        return logits.numpy(), state
+class Onnx:
+    """A graph with a cache; or one of one step, which reads token by token."""
 
-    return Stepwise(step, trained.tokenizer.end_id)
+    def __init__(self, out: Path, end: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        (file,) = (out / "onnx").iterdir()
+        self.session, self.end = onnxruntime.InferenceSession(file, options), end
+        self.state = {i.name: i.shape for i in self.session.get_inputs() if i.type == "tensor(float)"}
+        self.by_steps = len(self.session.get_inputs()) == len(self.state) + 1
 
-
-def onnx(out: Path, end: int) -> Stepwise:
-    """A graph with a cache, or one of one step, which reads a prompt token by token."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    (file,) = (out / "onnx").iterdir()
-    session = onnxruntime.InferenceSession(file, options)
-    inputs = session.get_inputs()
-    kept = [i for i in inputs if i.type == "tensor(float)"]
-
-    def step(new: list[int], state: Any) -> tuple[np.ndarray, Any]:
-        if len(inputs) == len(kept) + 1:
-            tensors = state or {i.name: np.zeros([n if isinstance(n, int) else 1 for n in i.shape], "f4") for i in kept}
+    def read(self, new: list[int], read: int, state: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """The logits after each of the new tokens (T, V), and the state."""
+        if self.by_steps:
+            state = state or {name: np.zeros((shape[0], 1, shape[2]), "f4") for name, shape in self.state.items()}
+            found = []
             for token in new:
-                logits, *after = session.run(None, {"input_ids": np.array([[token]]), **tensors})
-                tensors = dict(zip(tensors, after, strict=True))
-            return logits, tensors
-        read, tensors = state or (0, {i.name: np.zeros((1, i.shape[1], 0, i.shape[3]), "f4") for i in kept})
+                logits, *after = self.session.run(None, {"input_ids": np.array([[token]]), **state})
+                state = dict(zip(state, after, strict=True))
+                found.append(logits[0])
+            return np.stack(found), state
+        state = state or {name: np.zeros((1, s[1], 0, s[3]), "f4") for name, s in self.state.items()}
         told = {
             "input_ids": np.array([new]),
             "attention_mask": np.ones((1, read + len(new)), np.int64),
             "position_ids": np.arange(read, read + len(new))[None],
         }
-        logits, *after = session.run(None, told | tensors)
-        return logits[0], (read + len(new), dict(zip(tensors, after, strict=True)))
+        logits, *after = self.session.run(None, told | state)
+        return logits[0], dict(zip(state, after, strict=True))
 
-    return Stepwise(step, end)
+    def write(self, prompt: list[int], count: int) -> list[int]:
+        ids, read, state = prompt[:], 0, {}
+        for _ in range(count):
+            (logits, state), read = self.read(ids[read:], read, state), len(ids)
+            logits[-1, self.end] = -np.inf
+            ids.append(int(logits[-1].argmax()))
+        return ids[len(prompt) :]
+
+    def scores(self, ids: list[int]) -> np.ndarray:
+        logits, _ = self.read(ids[:-1], 0, {})
+        return torch.from_numpy(logits).log_softmax(-1)[range(len(logits)), ids[1:]].numpy()
 
 
 class CTranslate2:
@@ -118,7 +121,7 @@ class CTranslate2:
         return np.array(self.model.score_batch([[self.words[i] for i in ids]])[0].log_probs)
 
 
-ENGINES: dict[str, Callable[[Path, int], Engine]] = {"onnx": onnx, "ctranslate2": CTranslate2}
+ENGINES: dict[str, Callable[[Path, int], Engine]] = {"onnx": Onnx, "ctranslate2": CTranslate2}
 
 
 def exported(trained: TrainedModel, weights: Path, to: str, kind: str, out: Path) -> None:
@@ -149,9 +152,9 @@ def judge(run: str, texts: list[str], work: Path) -> None:
     trained = open_model(run, torch.float32)
     end, encode = trained.tokenizer.end_id, trained.tokenizer.encode
     rows = [[end, *encode(text)][: min(trained.model.context_length or READ, READ)] for text in texts]
-    first = ours(trained)
+    first = Ours(trained)
     written, scored = first.write(rows[0][:8], TOKENS), [first.scores(row) for row in rows]
-    engines: dict[str, Engine] = {"ours, fp32": first, "ours, int8": ours(open_model(run, torch.int8))}
+    engines: dict[str, Engine] = {"ours, fp32": first, "ours, int8": Ours(open_model(run, torch.int8))}
     sizes = dict.fromkeys(engines, "")
     for to, engine in ENGINES.items():
         for kind in format_of(to).kinds:

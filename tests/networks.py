@@ -105,7 +105,7 @@ ARCHITECTURES = {
     "Llama 2, SmolLM2": llama,
     "Llama 3.2": llama3,
     "Mistral": mistral,
-    "Qwen 2, Qwen 2.5": qwen2,
+    "Qwen 2, Qwen 2.5": lambda: qwen2(use_sliding_window=False),
     "Qwen 3": qwen3,
     "Qwen 3, experts": lambda: made("Qwen3MoeConfig", **LLAMA, **EXPERTS, head_dim=12),
     "Qwen 3 Next": lambda: made(

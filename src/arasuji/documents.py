@@ -45,8 +45,8 @@ class Shots:
 
     records: tuple[Record, ...] = ()
     ids: tuple[int, ...] = ()
-    """(S,): of each of them a start token, its fields, its text and its end token. Where start and end are one token, it
-    stands once between two texts: the document after the shots begins with the end of the last one."""
+    """(S,): of each of them a start token, its fields, its text and its end token. Where start and end are one token,
+    it stands once between two texts: the document after the shots begins with the end of the last one."""
 
 
 NO_SHOTS = Shots()

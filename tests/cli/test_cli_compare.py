@@ -110,6 +110,7 @@ def test_texts_are_judged_by_the_reader_that_was_named_beside_as_many_real_ones(
     assert judged["low"] <= judged["accuracy"] <= judged["high"]
     assert judged["auroc_low"] <= judged["auroc"] <= judged["auroc_high"]
     assert 0 <= judged["words_accuracy"] <= 1
+    assert 0 < judged["mauve"] <= 1
     assert len(judged["telling"]) == 10
     assert all(text["start"] < text["end"] <= len(text["text"]) for text in judged["telling"])
     assert too_short is None

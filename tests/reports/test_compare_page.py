@@ -243,6 +243,14 @@ def test_every_figure_is_shown(report, read):
         assert fact in text
 
 
+def test_mauve_has_a_column_where_it_was_measured(report):
+    assert "MAUVE" not in compare_page(report)
+    report["models"][0]["samples"]["judge"]["mauve"] = 0.4321
+    page = compare_page(report)
+    assert "MAUVE" in page
+    assert ">0.43<" in page
+
+
 def test_a_notebook_shows_the_verdict_and_a_row_for_each_model(report, read):
     html = Report.model_validate(report)._repr_html_()
     assert "<script" not in html

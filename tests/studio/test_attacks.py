@@ -18,6 +18,7 @@ LONG = {"model": "told", "prompt": "A baker", "max_tokens": 4000, "min_tokens": 
 ROOMS = ["write", "inside", "arena", "data", "train", "compare", "desk"]
 
 
+@pytest.mark.slow
 def test_names_and_texts_of_strangers_run_nothing_in_any_room(open_page, runs, serve, tmp_path):
     folder = tmp_path / "runs"
     shutil.copytree(runs, folder)

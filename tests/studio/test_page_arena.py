@@ -14,6 +14,8 @@ from arasuji.studio.rooms.arena import Arena
 from arasuji.studio.rooms.ballots import PERSON, Side
 from arasuji.studio.shelf import Shelf
 
+pytestmark = pytest.mark.slow
+
 SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 360, "height": 640}}
 READ, PERSON_WROTE = "Which would you rather read?", "Which did a person write?"
 NAMES = ("ngram", "told", "a person")

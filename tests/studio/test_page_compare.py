@@ -13,6 +13,8 @@ from playwright.sync_api import expect
 from arasuji import api
 from arasuji.studio.rooms import reports as room_of_reports
 
+pytestmark = pytest.mark.slow
+
 SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 360, "height": 640}}
 
 

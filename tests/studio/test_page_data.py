@@ -14,6 +14,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from arasuji.corpus import prepare
 
+pytestmark = pytest.mark.slow
+
 SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 360, "height": 640}}
 Opens = Callable[..., Page]
 

@@ -9,6 +9,8 @@ from playwright.sync_api import Page, expect
 
 from arasuji import api
 
+pytestmark = pytest.mark.slow
+
 SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 360, "height": 640}}
 PROMPT = "A baker of bread walks"
 

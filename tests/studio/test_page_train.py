@@ -11,6 +11,8 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+pytestmark = pytest.mark.slow
+
 SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 360, "height": 640}}
 OPTIONS = (
     "tokenizer.size=400\nhidden=24\nembedding=16\nepochs=10000\npatience=0\nvalidation_documents=4\ncheckpoint_steps=20"

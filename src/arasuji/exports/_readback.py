@@ -6,7 +6,6 @@ GPT-2's `layer_norm_epsilon` for 1e-5, and a Llama's `hidden_act` for SiLU.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from arasuji.errors import OptionError
@@ -23,8 +22,3 @@ def require_same(engine: str, ours: Tensor, theirs: Tensor) -> None:
             f"{engine} computes other numbers than this model ({apart:.1%} apart): the architecture has an option that "
             "does not reach the file; say --to hf"
         )
-
-
-def tokens_to_read(count: int, vocabulary_size: int) -> Tensor:
-    """Random tokens (1, count), the same each time."""
-    return torch.randint(vocabulary_size, (1, count), generator=torch.Generator().manual_seed(0))

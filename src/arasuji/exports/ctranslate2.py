@@ -26,7 +26,7 @@ KINDS = ("int8", "float16", "float32")
 """The types of the matrices. Where a processor cannot multiply one of them, CTranslate2 takes another when it opens the
 model."""
 COUNT = 48
-"""The tokens that are written to compare, at most."""
+"""The tokens that are written to compare, at most: a window that the converter ignores is seen where it is shorter."""
 VOCABULARY_BYTES = 2**26
 
 
@@ -74,8 +74,8 @@ FORMAT = Format(KINDS, write, opening)
 
 
 def _converter(model: Path, config: Any) -> Any:
-    """CTranslate2's converter of a folder. It is told what it asks of a tokenizer, and so that every row of the model
-    has a token and every text ends with ours."""
+    """CTranslate2's converter of a folder. It is told what it asks of a tokenizer: a token for every row of the model,
+    and our end token. It opens the weights in float32, since those of bfloat16 would be left so in an int8 file."""
     from ctranslate2.converters import TransformersConverter
 
     fast = hf.Tokenizer.from_file(str(model / "tokenizer.json"))
@@ -85,13 +85,20 @@ def _converter(model: Path, config: Any) -> Any:
     told = SimpleNamespace(bos_token=start, eos_token=end, unk_token="", get_vocab=lambda: tokens)
     converter = TransformersConverter(str(model))
     converter.load_tokenizer = lambda *_: told
+    converter.load_model = lambda kind, folder, **_: _network(folder, kind)
     return converter
+
+
+def _network(model: Path | str, kind: Any) -> Any:
+    """The model of a folder; `kind` is a class of transformers."""
+    return kind.from_pretrained(
+        model, dtype=torch.float32, local_files_only=True, use_safetensors=True, trust_remote_code=False
+    )
 
 
 @torch.inference_mode()
 def _read_both(model: Path, made: Path, config: Any) -> tuple[Tensor, Tensor]:
-    """The log-probabilities of the tokens of a random text, by transformers and by CTranslate2, which writes it. It is
-    longer than most windows of tests, and a window that the converter ignores is seen."""
+    """The log-probabilities of the tokens of a random text, by transformers and by CTranslate2, which writes it."""
     import ctranslate2
     from transformers import AutoModelForCausalLM
 
@@ -103,8 +110,5 @@ def _read_both(model: Path, made: Path, config: Any) -> tuple[Tensor, Tensor]:
     )
     written = [(step.token_id, step.log_prob) for step in steps]
     ids = torch.tensor([config.bos_token_id, *(token for token, _ in written)])
-    network = AutoModelForCausalLM.from_pretrained(
-        model, dtype=torch.float32, local_files_only=True, use_safetensors=True, trust_remote_code=False
-    )
-    scores = network.eval()(ids[None, :-1]).logits[0].log_softmax(-1)
+    scores = _network(model, AutoModelForCausalLM).eval()(ids[None, :-1]).logits[0].log_softmax(-1)
     return scores.gather(1, ids[1:, None])[:, 0], torch.tensor([nats for _, nats in written])

@@ -28,7 +28,6 @@ from arasuji.errors import OptionError
 from arasuji.exports import Format
 from arasuji.exports._onnx_graph import save_in_8_bits, traced
 from arasuji.exports._onnx_opening import program
-from arasuji.exports._readback import tokens_to_read
 from arasuji.models import LanguageModel
 
 FILES = {"fp32": Path("onnx/model.onnx"), "int8": Path("onnx/model_quantized.onnx")}
@@ -79,8 +78,9 @@ def write_step(model: LanguageModel, out: Path, kind: str) -> None:
     """
     _require_packages()
     model = copy.deepcopy(model).to("cpu", torch.float32).eval()
-    ids = tokens_to_read(5, model.vocabulary_size).T  # (5, 1): of five rows
-    _, after = model.step(ids, torch.ones_like(ids[:, 0]))
+    ids = _random_tokens(5, 1, model.vocabulary_size)
+    with torch.no_grad():
+        _, after = model.step(ids, torch.ones_like(ids[:, 0]))
     state = after.tensors()
     graph = traced(
         Step(model, list(state)),
@@ -156,7 +156,7 @@ def _keys_and_values(network: Any) -> list[Tensor]:
 
 def _reading(network: Any, past: list[Tensor], rows: int, new: int, read: int) -> tuple[Any, ...]:
     """Arguments of `Cached`: rows that have read some tokens and read new ones."""
-    ids = torch.cat([tokens_to_read(new, network.get_input_embeddings().num_embeddings)] * rows)
+    ids = _random_tokens(rows, new, network.get_input_embeddings().num_embeddings)
     mask = torch.ones(rows, read + new, dtype=torch.int64)
     mask[0, :2] = 0  # the first row is shorter
     positions = torch.arange(read, read + new).expand(rows, new).clone()
@@ -164,6 +164,11 @@ def _reading(network: Any, past: list[Tensor], rows: int, new: int, read: int) -
     generator = torch.Generator().manual_seed(0)
     shapes = [(rows, part.shape[1], read, part.shape[3]) for part in past]
     return ids, mask, positions, [torch.randn(shape, generator=generator) for shape in shapes]
+
+
+def _random_tokens(rows: int, columns: int, vocabulary_size: int) -> Tensor:
+    """The same each time."""
+    return torch.randint(vocabulary_size, (rows, columns), generator=torch.Generator().manual_seed(0))
 
 
 def _save(graph: Any, out: Path, kind: str) -> None:

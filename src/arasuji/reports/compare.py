@@ -166,6 +166,11 @@ def _judges(reader: str, rows: Sequence[tuple[str, Judged]]) -> Table:
         "words": (lambda j: share(j.words_accuracy), "Of one that sees words and pairs of words alone."),
         "texts": (lambda j: count(j.texts), "Texts of each kind."),
     }
+    if any(judged.mauve is not None for _, judged in rows):
+        measures["MAUVE"] = (
+            lambda j: NOTHING if j.mauve is None else f"{j.mauve:.2f}",
+            "How alike the texts are to real ones in the reader's last layer, from 0 to 1.",
+        )
     return _by_row(f"How well a judge tells them from real texts, read by {reader}", "texts of", rows, measures)
 
 
