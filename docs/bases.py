@@ -98,7 +98,11 @@ def near(ours: Tensor, wanted: Tensor, off: float = CLOSE) -> bool:
 
 def _trains(folder: Path, tokenizer: Any, rank: int, ids: list[int]) -> str:
     """Whether a few steps make a text likelier, and what was learned can be put back into a new model."""
-    made = [transformer.build(transformer.Config(lora_rank=rank), tokenizer, folder).float() for _ in range(2)]
+    try:
+        made = [transformer.build(transformer.Config(lora_rank=rank), tokenizer, folder).float() for _ in range(2)]
+    except BaseModelError as error:
+        print(f"  LoRA: {error}", file=sys.stderr)
+        return NO
     trained, fresh = made
     read, targets = torch.tensor([ids[:-1]]), torch.tensor([ids[1:]])
     optimizer = torch.optim.AdamW([p for p in trained.parameters() if p.requires_grad], lr=1e-2)

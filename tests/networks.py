@@ -130,9 +130,5 @@ ARCHITECTURES = {
     "Cohere": lambda: made("CohereConfig", **LLAMA, pad_token_id=1, bos_token_id=2, eos_token_id=3),
     "StableLM": lambda: made("StableLmConfig", **LLAMA),
     "StarCoder2": lambda: made("Starcoder2Config", **LLAMA, sliding_window=None),
-    "Mamba 2": lambda: made(
-        "Mamba2Config", vocab_size=VOCABULARY, hidden_size=32, num_hidden_layers=2, num_heads=8, head_dim=8,
-        state_size=8, n_groups=1, expand=2,
-    ),
 }  # fmt: skip
 """Architectures by the names in `docs/bases.md`."""

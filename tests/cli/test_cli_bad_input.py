@@ -558,9 +558,9 @@ def _(desk):
     return ["presets", "lst"]
 
 
-@case("an unknown model to get gets the nearest", "'smollm2'", "'smollm2-135m'")
+@case("an unknown model to get gets the nearest", "'smollm2-135'", "'smollm2-135m'")
 def _(desk):
-    return ["models", "get", "smollm2"]
+    return ["models", "get", "smollm2-135"]
 
 
 @case("a missing folder of runs is named", "nowhere")

@@ -63,7 +63,7 @@ def test_a_uniform_model_costs_the_same_everywhere():
     """Of one byte a token, so a byte costs log2 V bits wherever it stands."""
 
     class Bytes:
-        vocabulary_size, end_id, pad_id, lossless = 257, 256, 256, True
+        vocabulary_size, start_id, end_id, pad_id, lossless = 257, 256, 256, 256, True
 
         def encode(self, text):
             return list(text.encode())

@@ -77,7 +77,7 @@ def test_tied_weights_of_another_size_than_hidden_read_a_projection(tmp_path):
 @torch.no_grad()
 def test_a_bias_of_frequencies_predicts_them_before_training():
     model = made(unigram_bias=True).eval()
-    model.begin(Documents([Document([0, *[i] * 100 * i, 0], 1) for i in range(2, 53)], end_id=0))
+    model.begin(Documents([Document([0, *[i] * 100 * i, 0], 1) for i in range(2, 53)], start_id=0))
     for weight in (model.linear.weight, *model.lstm.parameters()):
         weight.zero_()
     found = model.step(IDS, torch.full((3,), 8))[0].softmax(-1)

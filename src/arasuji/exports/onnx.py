@@ -15,7 +15,6 @@ The logits of an adaptive softmax are log-probabilities. In a transformer a shor
 
 from __future__ import annotations
 
-import copy
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -72,12 +71,12 @@ def write(model: Path, out: Path, kind: str) -> None:
 
 
 def write_step(model: LanguageModel, out: Path, kind: str) -> None:
-    """Write one step of a model with a state of fixed size (`Family.one_step`) as a graph.
+    """Write one step of a model with a state of fixed size (`Family.one_step`) as a graph. The model is in float32, on
+    the CPU, in evaluation mode.
 
     Raises OptionError, one line, where a package is missing.
     """
     _require_packages()
-    model = copy.deepcopy(model).to("cpu", torch.float32).eval()
     ids = _random_tokens(5, 1, model.vocabulary_size)
     with torch.no_grad():
         _, after = model.step(ids, torch.ones_like(ids[:, 0]))

@@ -113,14 +113,12 @@ def read_together(
 def read_apart(body: Any, ids: Tensor, lengths: Tensor, state: RowsState | None) -> tuple[Tensor, RowsState]:
     """The same, one row after the other; what is returned at pads is zeros."""
     state = state or RowsState([None] * len(ids), [0] * len(ids))
-    name = "cache_params" if "cache_params" in inspect.signature(body.forward).parameters else "past_key_values"
     rows, caches = [], []
     for row, length, cache, before in zip(ids, lengths.tolist(), state.caches, state.lengths, strict=True):
         positions = torch.arange(before, before + length, device=ids.device)[None]
-        told = {name: cache} | _positions(body, positions)
-        out = body(input_ids=row[None, :length], use_cache=True, **told)
+        out = body(input_ids=row[None, :length], past_key_values=cache, use_cache=True, **_positions(body, positions))
         rows.append(out.last_hidden_state[0])
-        caches.append(out[name])
+        caches.append(out.past_key_values)
     read = [before + length for before, length in zip(state.lengths, lengths.tolist(), strict=True)]
     return nn.utils.rnn.pad_sequence(rows, batch_first=True), RowsState(caches, read)
 

@@ -297,7 +297,11 @@ def _with_lora(network: Any, config: Config) -> Any:
         fan_in_fan_out=network.config.model_type == "gpt2",  # GPT-2 keeps its matrices transposed (Conv1D)
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(network, lora)
+    try:
+        return get_peft_model(network, lora)
+    except ValueError as error:  # peft knows layers that it would spoil, of Mamba among others
+        kind = network.config.model_type
+        raise BaseModelError(f"peft has no LoRA for the layers of a {kind}: train all weights (lora_rank=0)") from error
 
 
 def _block_matrices(network: Any) -> list[str]:
