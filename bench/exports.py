@@ -127,9 +127,7 @@ ENGINES: dict[str, Callable[[Path, int], Engine]] = {"onnx": Onnx, "ctranslate2"
 def exported(trained: TrainedModel, weights: Path, to: str, kind: str, out: Path) -> None:
     """Fill the folder, as `arasuji export` does."""
     out.mkdir()
-    if not hf.is_transformer(weights):
-        if (step := format_of(to).write_step) is None:
-            raise OptionError("for transformers alone")
+    if step := None if hf.is_transformer(weights) else format_of(to).write_step:
         step(trained.model, out, kind)
         return
     with tempfile.TemporaryDirectory() as model:
@@ -157,7 +155,8 @@ def judge(run: str, texts: list[str], work: Path) -> None:
     engines: dict[str, Engine] = {"ours, fp32": first, "ours, int8": Ours(open_model(run, torch.int8))}
     sizes = dict.fromkeys(engines, "")
     for to, engine in ENGINES.items():
-        for kind in format_of(to).kinds:
+        able = hf.is_transformer(Path(run) / "best") or format_of(to).write_step
+        for kind in format_of(to).kinds if able else ():
             out = work / f"{Path(run).name}-{to}-{kind}"
             start = time.perf_counter()
             try:

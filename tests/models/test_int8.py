@@ -145,6 +145,7 @@ def test_token_by_token_equals_the_whole(family, folder):
     torch.testing.assert_close(after[0], nats[0, 5:], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("family", ["gemma3 with norms of all that it adds", "lstm"], indirect=True)
 def test_it_opens_and_reads_without_the_import_of_transformers(family, folder):
     """Which takes seconds."""
     program = (
