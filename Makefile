@@ -6,7 +6,10 @@ START := $(shell date +%s)
 
 # The commands of a change: format, lint, types, layers, tests (test); then those that take minutes (slow, notebook,
 # packages, site).
-.PHONY: demo test slow notebook packages site format docs bench-train bench-write bench-endurance
+.PHONY: install demo test slow notebook packages site format docs bench-train bench-write bench-endurance
+
+# The environment alone: what `make` without a word does.
+install: $(STAMP)
 
 # What is left of ten minutes when the environment stands.
 demo: $(STAMP)

@@ -1,5 +1,6 @@
 """Puts files into the site that lie outside docs/, and turns links between the repository's folders into links of the
-site, so that a page is right on a forge and in the site."""
+site, so that a page is right on a forge and in the site. Pictures follow the site's own switch between light and dark,
+where a forge follows the system."""
 
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ OUTSIDE = {
 }
 """Files of the repository, and where the site has them."""
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]+)")
+PICTURE = re.compile(r'<picture>\n<source srcset=".+\n<img src="(\S+)-light\.png" (alt=".+")>\n</picture>')
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -31,10 +33,23 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     source = Path(str(page.file.abs_src_path)).relative_to(ROOT).as_posix()
+    if source == "docs/log.md":  # its many numbers would stand before every answer
+        page.meta["search"] = {"exclude": True}
 
     def in_site(link: re.Match[str]) -> str:
         target = posixpath.normpath(posixpath.join(posixpath.dirname(source), link[1]))
         place = OUTSIDE.get(target, target.removeprefix("docs/"))
         return "](" + posixpath.relpath(place, posixpath.dirname(page.file.src_uri) or ".")
 
-    return LINK.sub(in_site, markdown)
+    return PICTURE.sub(themed, LINK.sub(in_site, markdown))
+
+
+def themed(picture: re.Match[str]) -> str:
+    """The light and the dark picture, of which the theme shows one; the studio's have forms for a phone."""
+    place, alt = picture.groups()
+    both = ""
+    for scheme in ("light", "dark"):
+        phone = f'<source media="(max-width: 30em)" srcset="{place.replace("-desktop", "-phone")}-{scheme}.png">'
+        image = f'<img src="{place}-{scheme}.png#only-{scheme}" {alt}>'
+        both += f"<picture>{phone if '-desktop' in place else ''}{image}</picture>\n"
+    return both

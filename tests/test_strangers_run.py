@@ -250,6 +250,7 @@ def _refuse_each(path: Path, way: str, load) -> None:
         *(("context", 10**9), ("context", 31), ("vocabulary", 61), ("vocabulary", 10**9), ("layers", None)),
         *(("epsilon", -1.0), ("epsilon", float("nan")), ("rotations", [0]), ("windows", [0])),
         *(("rotations", [1]), ("windows", [8, 8]), ("norms", ["first"]), ("norms", ["first", "second", "query"])),
+        *(("norms", ["first", "second", "after_down"]), ("norms", ["first", "second", "third"])),
         *(("activation", "swiglu"), ("activation", "relu"), ("embedding_scale", 0.0)),
         *(("tied", False), ("centred", "so"), ("unknown", 1)),
     ],

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import re
 from collections.abc import Iterable
 
 
@@ -76,6 +77,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names) or 'none'}"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what a library says of a failure, without colours, at most 200 characters."""
+    said = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
+    return (said.splitlines() or [type(error).__name__])[0][:200]
 
 
 def out_of_memory(error: BaseException | None) -> bool:

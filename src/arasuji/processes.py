@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any
 
-from arasuji.errors import TrainingError
+from arasuji.errors import TrainingError, first_line
 
 if TYPE_CHECKING:  # torch is imported where it is needed, since the command line imports this file
     from torch import Tensor
@@ -179,7 +179,7 @@ def together() -> Iterator[None]:
     except RuntimeError as error:
         if type(error).__name__ == "OutOfMemoryError":
             raise
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise TrainingError(
             f"the processes have lost each other ({reason}): start all of them again with --resume"
         ) from error

@@ -37,7 +37,9 @@ from arasuji import bases
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = typer.main.get_command(arasuji.cli.app)
-PROGRAMS = {"accelerate", "arasuji", "cd", "for", "hf", "jupyter", "pipx", "sbatch", "sky", "torchrun", "uvx", "vllm"}
+PROGRAMS = {
+    "accelerate", "arasuji", "cd", "for", "hf", "jupyter", "ollama", "pipx", "sbatch", "sky", "torchrun", "uvx", "vllm",
+}  # fmt: skip
 """A block in which a line begins with one of these, or with a program of this machine, holds commands."""
 NOT_RUN = re.compile(r"<!--\s+not run: (.+?)\s+-->", re.DOTALL)
 NONE_RUN = re.compile(r"<!--\s+no command of this page is run: (.+?)\s+-->", re.DOTALL)
@@ -49,8 +51,10 @@ GIVEN = {
         "blurbs.csv": "texts.csv",
         "my.csv": "texts.csv",
         "src/arasuji/data/starter.jsonl": "texts.jsonl",
+        "texts.txt": "texts.txt",
     },
     "docs/bases.md": {"corpora/mine": "corpus"},
+    "docs/do/from-run-clm.md": {"merged": "base/best"},
     "docs/do/gpt2-folder.md": {"gpt2-files": "base/best"},
     "docs/do/language-without-spaces.md": {"あらすじ.txt": "japanese.txt"},
     "docs/exports.md": {"runs/lora": "lora", "corpora/anime": "corpus", "FOLDER": "base/best"},
@@ -182,6 +186,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "hub"))
         (folder / "texts.jsonl").write_text(STARTER.read_text("utf-8"), "utf-8")
         polars.read_ndjson(folder / "texts.jsonl").write_csv(folder / "texts.csv")
+        (folder / "texts.txt").write_text("\n".join(polars.read_ndjson(folder / "texts.jsonl")["synopsis"]), "utf-8")
         (folder / "japanese.txt").write_text("".join(japanese()), "utf-8")
         arasuji_("prepare", folder / "texts.csv", "--out", folder / "corpus")
         longer = ("--set", "context_length=1024")

@@ -113,6 +113,19 @@ def test_the_search_works_from_the_disk_and_asks_no_other_machine(site: Path, br
 
 
 @pytest.mark.site
+def test_pictures_are_light_or_dark_as_the_reader_has_switched_the_site(site: Path, browser: Browser) -> None:
+    page = browser.new_page(color_scheme="light")
+    page.goto((site / "studio.html").as_uri())
+    pictures = page.locator("article img")
+    for scheme in ("light", "dark"):
+        page.get_by_title(f"Switch to {scheme}").click()
+        shown = [str(picture.get_attribute("src")) for picture in pictures.all() if picture.is_visible()]
+        assert len(shown) * 2 == pictures.count() > 0
+        assert all(f"-{scheme}.png" in source for source in shown)
+    page.close()
+
+
+@pytest.mark.site
 def test_on_a_phone_no_page_is_wider_than_the_screen(pages: list[Path], browser: Browser) -> None:
     for scheme in ("light", "dark"):
         context = browser.new_context(viewport={"width": 360, "height": 640}, is_mobile=True, color_scheme=scheme)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -189,6 +190,17 @@ def test_a_link_in_the_place_of_the_folder_is_not_followed(mini, tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     with pytest.raises(RunError, match="exists already"):
         api.export(mini, tmp_path / "link")
+
+
+def test_where_a_run_was_killed_as_it_replaced_its_model_the_whole_one_is_exported(mini, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(mini.path, run)
+    (run / "best").rename(run / ".best.old")
+    api.export(run, tmp_path / "out")
+    of_run, exported = (
+        path.read_bytes() for path in (mini.path / "best/model.safetensors", tmp_path / "out/model.safetensors")
+    )
+    assert of_run == exported
 
 
 def test_the_verb_prints_one_object(mini, tmp_path, capsys):

@@ -144,6 +144,20 @@ def test_a_model_that_fails_its_proof_is_refused_in_words(folder, monkeypatch):
         family.load(folder)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("stray", [{"sliding_window": 4}, {"logit_scale": 0.5}], ids=str)
+def test_an_option_that_transformers_ignores_is_ignored_or_refused(tmp_path, stray):
+    """As checkpoints have it that were turned from one architecture into another."""
+    OURS["llama"](**stray).save_pretrained(tmp_path)
+    (ids,) = ids_of(20)
+    try:
+        scores, _ = family.load(tmp_path).step(ids[None], torch.tensor([20]))
+    except BaseModelError:
+        return
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)(ids[None]).logits[0, -1]
+    torch.testing.assert_close(scores[0], theirs, **CLOSE)
+
+
 def test_weights_that_do_not_fit_are_one_line(folder):
     (folder / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(BaseModelError) as caught:

@@ -253,6 +253,10 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(small: dict[str,
         Rules("default")
     with pytest.raises(SourceError, match="no such file"):
         pipeline(**{**small, "sources": [tmp_path / "none.jsonl"]})
+    with pytest.raises(OptionError, match="does the pattern find your files"):
+        pipeline(**{**small, "sources": []})
+    with pytest.raises(OptionError, match="at least 1"):
+        pipeline(**{**small, "tasks": 0})
     with pytest.raises(CorpusError, match="exists and is not a corpus"):
         pipeline(**{**small, "out": tmp_path})
     assert not small["work"].exists()
@@ -261,3 +265,15 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(small: dict[str,
         pipeline(**small, rules="article", seed=1)
     with pytest.raises(OptionError, match="is no work folder of a pipeline"):
         pipeline(**{**small, "work": tmp_path / "texts"})
+
+
+def test_a_folder_of_texts_is_another_source_when_one_of_its_texts_changes(
+    small: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    for number in range(40):
+        (tmp_path / f"folder/{number}.txt").write_text(f"The lamp on pier {number} went out twice.")
+    pipeline(**{**small, "sources": tmp_path / "folder"})
+    (tmp_path / "folder/7.txt").write_text("Somebody has written another text.")
+    with pytest.raises(OptionError, match="other sources"):
+        pipeline(**{**small, "sources": tmp_path / "folder"})

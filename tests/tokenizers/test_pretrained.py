@@ -145,7 +145,8 @@ def test_a_text_begins_with_what_its_model_has_always_read_before_one(llama, tmp
     llama.save(tmp_path)
     (tmp_path / "tokens.json").unlink()  # as it comes from a hub
     fast = llama.fast.from_file(str(tmp_path / "tokenizer.json"))
-    fast.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", start)])
+    ends = [("<s>", start), ("</s>", llama.end_id)]
+    fast.post_processor = TemplateProcessing(single="<s> $A </s>", special_tokens=ends)
     fast.save(str(tmp_path / "tokenizer.json"))
     for _ in range(2):
         found = pretrained.load(tmp_path)

@@ -17,7 +17,7 @@ from pathlib import Path
 from arasuji.bases import hub
 from arasuji.bases.checked import check
 from arasuji.bases.known import KNOWN, Base
-from arasuji.errors import BaseModelError, nearest
+from arasuji.errors import BaseModelError, first_line, nearest
 from arasuji.folders import new_folder, open_folder, seal
 from arasuji.locks import exclusive
 
@@ -157,7 +157,7 @@ def _convert(base: Base, kept: Path) -> None:
         network = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     except Exception as error:  # a damaged file makes gguf and transformers raise errors of any kind
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise BaseModelError(f"cannot read {gguf}: {reason}; install {base.distribution} again") from error
     del network.config.quantization_config  # the weights are no longer quantized
     network.hf_quantizer = None

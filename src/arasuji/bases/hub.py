@@ -9,7 +9,7 @@ from pathlib import Path
 
 from arasuji.bases.checked import check, check_files, check_weights, weights_of
 from arasuji.bases.known import KNOWN
-from arasuji.errors import BaseModelError, StorageError
+from arasuji.errors import BaseModelError, StorageError, first_line
 
 HUB_SECONDS = 3
 """The hub counts as unreachable when it has not answered for this long."""
@@ -109,5 +109,5 @@ def _one_line(name: str, otherwise: str, advice: str = "") -> Iterator[None]:
             advice = "run `hf auth login` again, or unset HF_TOKEN"
             raise UnavailableError("the Hugging Face hub does not accept your token", advice) from error
         cause = error.__cause__ or error
-        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+        reason = first_line(cause)
         raise UnavailableError(f"{otherwise} ({reason})", advice) from error

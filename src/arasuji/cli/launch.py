@@ -77,7 +77,7 @@ set -euo pipefail
 
 # {WARNING} seconds before the time limit the run is told to save and stop, and then the job is queued again.
 again=
-trap 'again=yes; scancel --signal=TERM "$SLURM_JOB_ID.0"' USR1
+trap 'again=yes; scancel --signal=TERM "$SLURM_JOB_ID.0" || true' USR1
 
 mapfile -t machines < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 export OMP_NUM_THREADS={CORES}

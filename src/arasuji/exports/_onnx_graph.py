@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from arasuji.errors import OptionError, out_of_memory
+from arasuji.errors import OptionError, first_line, out_of_memory
 from arasuji.exports._readback import require_same
 
 ANY_SIZE = 2**62
@@ -56,7 +56,7 @@ def traced(
         cause: BaseException = error
         while cause.__cause__:  # the outer ones say how far the exporter came
             cause = cause.__cause__
-        reason = (str(cause).splitlines() or [type(cause).__name__])[0][:120]
+        reason = first_line(cause)
         raise OptionError(f"this model cannot be written as ONNX ({reason}): say --to hf") from error
     for ours, theirs in pairs:
         require_same("ONNX Runtime", ours, theirs)

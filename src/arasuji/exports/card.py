@@ -6,6 +6,8 @@ Names in a run may come from a stranger, so they stand between backticks. No tex
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -152,7 +154,8 @@ def _base_of(name: str) -> dict[str, str]:
 
 def _short(name: str) -> str:
     """The last part of a path; a name of the hub as it is."""
-    return Path(name).name if name.startswith((".", "/", "~")) or "\\" in name else name
+    is_path = name.startswith((".", "/", "~")) or "\\" in name
+    return re.split(r"[\\/]", name)[-1] if is_path else name
 
 
 def _without_folder(setting: str) -> str:
@@ -302,7 +305,7 @@ def _how_it_was_made(card: Card) -> Iterator[str]:
         return
     if card.averaged:
         yield f"Its weights are the mean of the runs {', '.join(map(_code, card.averaged))}."
-    settings = "".join(f" --set {setting}" for setting in card.settings)
+    settings = "".join(f" --set {shlex.quote(setting)}" for setting in card.settings)
     yield "```sh"
     yield " ".join(f"arasuji train {card.preset}{settings} --corpus CORPUS --out RUN".split()).replace("`", "'")
     yield "```"
@@ -317,7 +320,7 @@ def _how_it_was_made(card: Card) -> Iterator[str]:
         yield f"It began as {_code(card.base['name'])}."
     if card.teacher:
         yield f"It was taught by another model, {_code(card.teacher)}."
-    yield "Versions: " + ", ".join(f"{name} {version}" for name, version in card.versions.items()) + "."
+    yield "Versions: " + ", ".join(_code(f"{name} {version}") for name, version in card.versions.items()) + "."
 
 
 def _data(card: Card) -> Iterator[str]:
@@ -327,7 +330,7 @@ def _data(card: Card) -> Iterator[str]:
     if not found["hash"]:
         yield "What it has learnt from is not known."
         return
-    yield f"SHA-256 of the corpus: `{found['hash']}`. The texts are not part of this folder."
+    yield f"SHA-256 of the corpus: {_code(found['hash'])}. The texts are not part of this folder."
     if "texts" in found:
         yield "Texts: " + ", ".join(f"{count:,} {name}" for name, count in found["texts"].items()) + "."
         names = ", ".join(map(_code, found["sources"])) or "not known, since an earlier version made the corpus"

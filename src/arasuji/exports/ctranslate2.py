@@ -17,7 +17,7 @@ import tokenizers as hf
 import torch
 from torch import Tensor
 
-from arasuji.errors import OptionError, out_of_memory
+from arasuji.errors import OptionError, first_line, out_of_memory
 from arasuji.exports import Format
 from arasuji.exports._readback import require_same
 from arasuji.files import read_json
@@ -40,6 +40,8 @@ def write(model: Path, out: Path, kind: str) -> None:
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(model, local_files_only=True, trust_remote_code=False)
+    if config.model_type in ("qwen2", "qwen3") and config.sliding_window:  # longer than the text that is read back
+        raise OptionError("CTranslate2 ignores the sliding window of a Qwen: say --to hf")
     with tempfile.TemporaryDirectory(dir=out) as passing:
         whole, made = Path(passing, "whole"), Path(passing, "made")
         try:
@@ -49,7 +51,7 @@ def write(model: Path, out: Path, kind: str) -> None:
         except Exception as error:  # what a converter stumbles over in a model may be any error
             if out_of_memory(error):
                 raise
-            reason = (str(error).splitlines() or [type(error).__name__])[0].split(" (")[0]
+            reason = first_line(error).split(" (")[0]
             raise OptionError(f"CTranslate2 cannot take a {config.model_type} ({reason}): say --to hf") from error
         require_same("CTranslate2", ours, theirs)  # of whole weights: those in 8 bits are off by rounding
         converter.convert(str(made), quantization=kind)

@@ -37,9 +37,11 @@ def export(
     opened, why = _corpus(run, corpus)
     progress(f"opening {run}", 0, 4)
     trained = open_model(str(run), device.dtype("auto"))
+    whole = folders.open_folder(run / "best")
+    weights = whole[0] if whole else run / "best"  # another one, where a process was killed while it replaced `best`
     with folders.new_folder(out) as fresh:
         progress(f"writing {to}", 1, 4)
-        _write(chosen, to, trained, run / "best", fresh, kind)
+        _write(chosen, to, trained, weights, fresh, kind)
         likelihood, copies = None, {}
         if opened is not None:
             trained.model.to(device.here())
@@ -69,7 +71,7 @@ def _corpus(run: Path, named: Path | None) -> tuple[Corpus | None, str]:
         opened = own_corpus(Path(known["folder"]))
         if known["hash"] != opened.hash:
             raise CorpusError(f"{known['folder']} is not the corpus that {run.name} was trained on any more")
-    except CorpusError as error:
+    except (CorpusError, OSError, ValueError) as error:  # the path may come from anyone
         say(f"note: the card will have no figures: {error}")
         return None, "the corpus of the run was not at hand"
     return opened, ""

@@ -40,6 +40,7 @@ COMPUTED: dict[str, dict[str, tuple[Any, ...]]] = {
         "scale_attn_weights": (True,),
         "scale_attn_by_inverse_layer_idx": (False,),
     },
+    "qwen3": {"attention_bias": (False,)},
     "gemma3_text": {
         "hidden_activation": ("gelu_pytorch_tanh",),
         "attention_bias": (False,),

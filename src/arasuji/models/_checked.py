@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from arasuji.errors import BaseModelError
+from arasuji.errors import BaseModelError, first_line
 from arasuji.files import regular
 
 Shape = tuple[int, ...]
@@ -174,5 +174,5 @@ def check_sizes(network: nn.Module, tensors: Mapping[str, Shape]) -> None:
 
 def refused(folder: Path, error: Exception) -> BaseModelError:
     """The one line about a folder that is not opened."""
-    reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
+    reason = first_line(error)
     return BaseModelError(f"{folder} is refused: {reason}")

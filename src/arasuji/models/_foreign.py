@@ -131,8 +131,9 @@ def _positions(body: Any, positions: Tensor) -> dict[str, Tensor]:
 def has_windows(config: Any) -> bool:
     """Whether a configuration names a window or a chunk of tokens, or layers other than attention to all of them."""
     named = {key: value for key, value in config.to_dict().items() if "window" in key or "chunk" in key}
+    named.pop("max_window_layers", None)  # counts layers
     layers = getattr(config, "layer_types", None) or []
-    return any(isinstance(value, int) and value for value in named.values()) or set(layers) > {"full_attention"}
+    return any(isinstance(value, int) and value for value in named.values()) or bool(set(layers) - {"full_attention"})
 
 
 @torch.inference_mode()

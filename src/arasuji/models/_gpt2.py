@@ -26,6 +26,7 @@ def serves(config: Any) -> bool:
         and config.scale_attn_weights
         and not config.scale_attn_by_inverse_layer_idx
         and not config.add_cross_attention
+        and not any(getattr(config, name, None) for name in ("logit_scale", "logits_scaling"))
     )
 
 

@@ -35,6 +35,7 @@ def serves(config: Any) -> bool:
         activation == ("gelu_pytorch_tanh" if config.model_type == GEMMA else "silu")
         and all(rope["rope_type"] in ROPES and rope.get("partial_rotary_factor", 1) == 1 for rope in ropes)
         and not any(caps)
+        and not any(getattr(config, name, None) for name in ("logit_scale", "logits_scaling"))
         and not getattr(config, "use_bidirectional_attention", False)
     )
 
@@ -118,8 +119,9 @@ def head_size(config: Any) -> int:
 
 def windows(config: Any) -> list[int | None]:
     """For each layer, how many tokens before and including itself a token reads; None for all of them."""
-    if config.model_type in ("llama", "mistral"):
-        return [getattr(config, "sliding_window", None)] * config.num_hidden_layers
+    if config.model_type in ("llama", "mistral"):  # a Llama that was a Mistral may still have the key, and ignores it
+        window = config.sliding_window if config.model_type == "mistral" else None
+        return [window] * config.num_hidden_layers
     return [config.sliding_window if kind == "sliding_attention" else None for kind in config.layer_types]
 
 

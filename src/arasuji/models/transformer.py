@@ -15,7 +15,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from arasuji.errors import BaseModelError, OptionError
+from arasuji.errors import BaseModelError, OptionError, first_line
 from arasuji.files import read_json
 from arasuji.models import Family, LanguageModel, Loss, Vocabulary, _checked, _foreign, _gpt2, _llama
 from arasuji.models._cache import CacheState, Reading
@@ -253,7 +253,7 @@ def _open(folder: Path, precision: torch.dtype) -> Any:
             output_loading_info=True,
         )
     except Exception as error:  # transformers, safetensors and the hub's library raise whatever they stumble over
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise BaseModelError(f"transformers cannot open {folder} as a causal language model: {reason}") from error
     if loaded["missing_keys"]:
         missing = sorted(loaded["missing_keys"])[0]

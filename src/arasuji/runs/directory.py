@@ -15,12 +15,12 @@ from torch import Tensor
 
 from arasuji import bases, files, folders, processes, tokenizers
 from arasuji.config import Experiment, SamplingConfig, checked, read_toml
-from arasuji.errors import OptionError, RunError
+from arasuji.errors import OptionError, RunError, first_line
 from arasuji.models import LanguageModel
 from arasuji.models._checked import read_tensors
 from arasuji.runs import int8_cache
 from arasuji.runs.manifests import BestFacts, RunFacts, best_of, versions
-from arasuji.runs.opening import TrainedModel, as_written, first_line, open_pair
+from arasuji.runs.opening import TrainedModel, as_written, open_pair
 from arasuji.tokenizers import Tokenizer
 
 LOG_BYTES = 2**29

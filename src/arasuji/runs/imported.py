@@ -97,7 +97,8 @@ def _exported(folder: Path) -> Exported:
         say(f"note: {folder} was changed since arasuji exported it, so what its {folders.MANIFEST} says is not used")
         return Exported()
     try:
-        return Exported(**manifest)
+        found = Exported(**manifest)
+        return found.model_copy(update={"corpus": CorpusFacts(hash=found.corpus.hash)})  # no folder of this machine
     except ValueError as error:
         raise BaseModelError(
             f"{folder / folders.MANIFEST} was written by another version of arasuji, or is damaged: delete it, and the "

@@ -16,7 +16,7 @@ from arasuji import models, tokenizers
 from arasuji.config import SamplingConfig
 from arasuji.corpus import Record
 from arasuji.documents import NO_SHOTS, Shots, drawn_shots
-from arasuji.errors import BaseModelError, RunError, StorageError, out_of_memory
+from arasuji.errors import BaseModelError, RunError, StorageError, first_line, out_of_memory
 from arasuji.models import LanguageModel
 from arasuji.runs import int8_cache
 from arasuji.tokenizers import Tokenizer
@@ -83,11 +83,6 @@ def as_written(path: Path) -> Iterator[None]:
             f"{path} is damaged, or was written by another version of arasuji ({first_line(error)}); "
             "train into a new folder"
         ) from error
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's message, at most 200 characters."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def open_pair(

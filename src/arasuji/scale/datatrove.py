@@ -75,6 +75,8 @@ def pipeline(
     Raises OptionError for an unknown rule, a rule for which this cannot be done, and a work folder of another pipeline;
     SourceError and CorpusError as `prepare` does. Running raises CorpusError where a task was lost.
     """
+    if tasks < 1:
+        raise OptionError(f"tasks {tasks}: say at least 1")
     reading = reading or Reading()
     out, work = arguments.path(out).resolve(), arguments.path(work).resolve()
     ruleset = load_rules(rules)
@@ -82,6 +84,8 @@ def pipeline(
         paths, reader = [], sources
     else:
         paths = [Path(source).resolve() for source in arguments.names(sources)]
+        if not paths:
+            raise OptionError("there are no sources: does the pattern find your files?")
         for path in paths:
             read(path, reading)  # where it is missing, or of an unknown kind, this is said now
         reader = ReadTexts(paths, reading)
@@ -180,7 +184,8 @@ def _plan(
     reader: PipelineStep, paths: Sequence[Path], reading: Reading, ruleset: RuleSet, seed: int, tasks: int
 ) -> dict[str, Any]:
     """What a work folder belongs to. A source is known by its size and the time of its last change."""
-    files = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
+    read = [file for path in paths for file in (sorted(path.glob("*.txt")) if path.is_dir() else [path])]
+    files = [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in read]
     described = json.dumps(files or reader, cls=ExecutorJSONEncoder)
     plan = {
         "sources": hashlib.sha256(described.encode()).hexdigest(),

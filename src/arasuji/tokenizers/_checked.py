@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from arasuji.errors import ArasujiError, BaseModelError
+from arasuji.errors import ArasujiError, BaseModelError, first_line
 from arasuji.files import read_json
 
 FILE_BYTES = 2**26
@@ -52,7 +52,7 @@ def one_line(what: str) -> Iterator[None]:
     except (ArasujiError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        reason = first_line(error)
         raise BaseModelError(f"{what}: {reason}") from error
 
 

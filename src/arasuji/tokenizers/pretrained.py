@@ -57,8 +57,8 @@ class Pretrained(FastTokenizer):
         self.unsettled = _unsettled(self.fast)
         self._special = sorted(set(inner.all_special_ids) - {self.end_id})
         # Gemma and Llama have always read a token of their own before a text, and predict badly without it.
-        alone = self.fast.encode("", add_special_tokens=True).ids
-        self._start: int = alone[0] if len(alone) == 1 else self.end_id
+        told, bare = (self.fast.encode("a", add_special_tokens=special).ids for special in (True, False))
+        self._start: int = told[0] if told[:1] != bare[:1] else self.end_id
 
     @property
     def start_id(self) -> int:

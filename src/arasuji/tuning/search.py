@@ -22,9 +22,8 @@ from optuna.trial import TrialState
 from arasuji import files, tokenizers
 from arasuji.config import Experiment
 from arasuji.corpus import Corpus
-from arasuji.errors import OptionError, RunError, TrainingError, out_of_memory
+from arasuji.errors import OptionError, RunError, TrainingError, first_line, out_of_memory
 from arasuji.runs import LESSONS, RunDirectory
-from arasuji.runs.opening import first_line
 from arasuji.training import session
 from arasuji.training.events import Started, TrainEvent
 from arasuji.training.lock import run_lock

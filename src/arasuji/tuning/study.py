@@ -19,9 +19,8 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
 from arasuji import files
-from arasuji.errors import RunError
+from arasuji.errors import RunError, first_line
 from arasuji.runs import RunDirectory
-from arasuji.runs.opening import first_line
 from arasuji.speech import shortened
 from arasuji.tuning import Search, Trial
 from arasuji.tuning.space import Choices, Range

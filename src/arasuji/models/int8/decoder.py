@@ -80,7 +80,8 @@ class Shape(BaseModel):
             raise ValueError("a window is none that a layer can have")
         if set(self.rotations) != set(range(self.kinds)):
             raise ValueError("its rotations are not numbered from 0")
-        if not {"first", "second"} <= set(self.norms) <= set(NORMS):
+        norms = set(self.norms)
+        if not {"first", "second"} <= norms <= set(NORMS) or len({"after_out", "after_down"} & norms) == 1:
             raise ValueError("its norms make no block")
         return self
 
