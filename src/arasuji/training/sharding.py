@@ -53,7 +53,10 @@ def is_sharded(model: LanguageModel) -> bool:
 
 def whole(tensor: Tensor) -> Tensor:
     """A tensor of which each process has a part, gathered in every process; another one as it is."""
-    gathered: Tensor = tensor.full_tensor() if _is_part(tensor) else tensor  # type: ignore[attr-defined]
+    if not _is_part(tensor):
+        return tensor
+    with processes.together():
+        gathered: Tensor = tensor.full_tensor()  # type: ignore[attr-defined]
     return gathered
 
 
@@ -103,7 +106,8 @@ def in_step(model: LanguageModel) -> Iterator[None]:
         return
     asked = model.register_forward_pre_hook(lambda *_: _still_reading(), prepend=True)
     try:
-        yield
+        with processes.together():  # weights are gathered in each reading
+            yield
     finally:
         asked.remove()
     while processes.any_of(False):
@@ -116,7 +120,7 @@ def _still_reading() -> None:
 
 def _read_along(model: LanguageModel) -> None:
     token = torch.zeros(1, 1, dtype=torch.int64, device=here())
-    with torch.no_grad():
+    with torch.no_grad(), processes.together():
         model(token, token)
 
 
