@@ -196,5 +196,5 @@ def test_architectures_that_people_fine_tune_have_their_tokens_and_prices(name, 
 def test_a_window_that_the_converter_ignores_is_refused(bpe, tmp_path):
     config = transformers.Qwen2Config(**LLAMA, use_sliding_window=True, sliding_window=9, max_window_layers=1)
     model = as_exported(config, bpe, tmp_path / "model")
-    with pytest.raises(OptionError, match="CTranslate2 computes other numbers than this model"):
+    with pytest.raises(OptionError, match="CTranslate2 ignores the sliding window"):
         ctranslate2.write(model, tmp_path, "int8")
