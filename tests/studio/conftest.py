@@ -106,7 +106,7 @@ def run_of_server() -> Iterator[Callable[..., tuple[str, subprocess.Popen[bytes]
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-expect.set_options(timeout=15_000)  # the first text of a model takes a while on a machine with other work
+expect.set_options(timeout=60_000)  # the first text of a model takes a while on a machine with other work
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
@@ -128,7 +128,7 @@ def open_page(browser, server) -> Iterator[Callable[..., Page]]:
     def opened(path: str = "/", **options: Any) -> Page:
         contexts.append(browser.new_context(**options))
         page = contexts[-1].new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.goto(server.url + path)

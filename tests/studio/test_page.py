@@ -241,9 +241,9 @@ def test_what_is_typed_on_the_desk_survives_until_it_is_saved(open_page):
     page.get_by_role("button", name="Delete").last.click()
 
 
-def test_a_full_server_is_asked_again_by_itself_or_is_not(open_page, serve, runs, monkeypatch):
-    monkeypatch.setattr("arasuji.studio.app.MOST_TEXTS", 1)
+def test_a_full_server_is_asked_again_by_itself_or_is_not(open_page, serve, runs):
     with serve(runs) as full:
+        full.app.state.writers.most = 0
         page = open_page()
         page.goto(full.url)
         page.get_by_label("The beginning").fill("A baker")
@@ -362,9 +362,7 @@ def test_nothing_stands_in_the_way_of_people_who_see_or_move_otherwise(open_page
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_stands_in_the_way_while_it_is_full_or_wrong_or_varied_or_edited(
-    open_page, axe, serve, runs, monkeypatch, scheme
-):
+def test_nothing_stands_in_the_way_while_it_is_full_or_wrong_or_varied_or_edited(open_page, axe, serve, runs, scheme):
     page = open_page(color_scheme=scheme, bypass_csp=True)
     write(page)
     lane = lane_of(page, 1)
@@ -380,12 +378,13 @@ def test_nothing_stands_in_the_way_while_it_is_full_or_wrong_or_varied_or_edited
     page.locator("h1").click()
     page.keyboard.press("?")
     assert axe(page) == []
-    monkeypatch.setattr("arasuji.studio.app.MOST_TEXTS", 1)
     with serve(runs) as full:
+        full.app.state.writers.most = 0
         page.goto(full.url)
         page.get_by_role("button", name="Write", exact=True).click()
         expect(page.get_by_role("alert").first).to_contain_text("Trying again in")
         assert axe(page) == []
+        full.app.state.writers.most = 2
         page.get_by_role("button", name="Cancel").first.click()
         page.get_by_label("Genres").fill("Dramma")
         page.get_by_label("Second model").last.select_option("")
