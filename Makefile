@@ -4,9 +4,9 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 START := $(shell date +%s)
 
-# The commands of a change: format, lint, types, layers, tests (test); then those that take minutes (slow, notebook,
-# packages, site).
-.PHONY: install demo test slow notebook packages site format docs bench-train bench-write bench-endurance
+# The commands of a change: format, lint, types, layers, tests (test); then those that take minutes (slow, hard,
+# notebook, packages, site).
+.PHONY: install demo test slow hard notebook packages site format docs bench-train bench-write bench-endurance
 
 # The environment alone: what `make` without a word does.
 install: $(STAMP)
@@ -26,6 +26,11 @@ test: $(STAMP)
 # Tests that start many processes, or a browser, or ask a server for long.
 slow: $(STAMP)
 	OMP_NUM_THREADS=1 $(PY) -m pytest -m slow --numprocesses 2 --dist worksteal
+
+# All cases of tests/hard, of which `make test` tries a tenth, another one each day; at most 40 minutes.
+hard: $(STAMP)
+	OMP_NUM_THREADS=1 $(PY) -m pytest tests/hard --share 1 --tally hard.json --timeout 2400 --numprocesses 2 --dist worksteal
+	$(PY) docs/reliability.py hard.json
 
 # Executes the notebook of the article, shortened.
 notebook: $(STAMP)

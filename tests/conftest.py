@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,17 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 """Options that make each family small; a new family is added here and meets every promise of the suite. A family of
 another package is small by its defaults."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("hard")
+    group.addoption("--share", type=float, default=0.1, help="the share of the cases of tests/hard that is tried")
+    group.addoption("--seed", default=datetime.date.today().isoformat(), help="draws the cases of tests/hard")
+    group.addoption("--tally", type=Path, help="write what was tried by tests/hard into this file of JSON")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"tests/hard: --share {config.getoption('--share')} --seed {config.getoption('--seed')}"
 
 
 @pytest.fixture(scope="session")
