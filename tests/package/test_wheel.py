@@ -39,6 +39,7 @@ def copy_of_project(target: Path, made: float) -> Path:
     shutil.copytree(PROJECT / "src", target / "src", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(PROJECT / name, target)
+    shutil.copytree(PROJECT / "locks", target / "locks")
     for path in target.rglob("*"):
         os.utime(path, (made, made))
     return target
@@ -88,8 +89,9 @@ def test_it_holds_the_package_its_licence_and_nothing_else(names, metadata):
     info = f"arasuji-{metadata.version}.dist-info"
     own = {path.relative_to(PROJECT / "src").as_posix() for path in (PROJECT / "src").rglob("*") if path.is_file()}
     own = {name for name in own if "__pycache__" not in name}
-    described = {f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")}
-    assert names == own | described
+    described = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE", "sboms/arasuji.cdx.json"}
+    assert names == own | {f"{info}/{name}" for name in described}
+    assert not [name for name in names if name.endswith(".pth")]
     assert "arasuji/py.typed" in names
 
 

@@ -9,6 +9,8 @@ A row that a matrix is multiplied with is kept as whole numbers, `levels`; one l
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -36,12 +38,34 @@ LOOPS = ("product", "kernels", "team")
 
 
 def _kept() -> bool:
-    """Whether there is a folder where what was compiled can be kept: beside this file, or in the user's cache."""
+    """Whether there is a folder where what was compiled can be kept, beside this file or in the user's cache, and where
+    nobody else can write: numba unpickles and runs what it finds there."""
     try:
-        _forget_others(Path(str(numba.njit(cache=True)(_kept).stats.cache_path)))
-    except RuntimeError:
+        folder = Path(str(numba.njit(cache=True)(_kept).stats.cache_path))
+        if not _is_private(folder):
+            return False
+    except (RuntimeError, OSError):
         return False
+    _forget_others(folder)
     return True
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether a folder is this user's, or of who has installed this file, and only its owner can write into it (or the
+    owner's group, where that is called as its only member)."""
+    if os.name == "nt":  # the folders that numba takes are private to a user there
+        return True
+    import grp
+    import pwd
+
+    found = folder.stat()
+    if found.st_uid not in (os.getuid(), Path(__file__).stat().st_uid) or found.st_mode & stat.S_IWOTH:
+        return False
+    try:
+        own_group = grp.getgrgid(found.st_gid).gr_name == pwd.getpwuid(found.st_uid).pw_name
+    except KeyError:  # a user or a group without a name
+        own_group = False
+    return own_group or not found.st_mode & stat.S_IWGRP
 
 
 def _forget_others(folder: Path) -> None:
