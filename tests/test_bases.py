@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import shutil
 import socket
 import time
 from pathlib import Path
 
 import pytest
+import tokenizers as hf
 import transformers
 from gpt2_shaped import TINY, make
 from hub import NOWHERE, point_at
@@ -20,6 +22,7 @@ from arasuji import api, bases
 from arasuji.bases.known import fits
 from arasuji.corpus import prepare
 from arasuji.errors import BaseModelError, RunError
+from arasuji.tokenizers import pretrained
 
 REPOSITORY = "models--openai-community--gpt2"
 
@@ -177,11 +180,97 @@ def not_a_configuration(folder):
     return "config.json"
 
 
+def attention_to_fetch(folder):
+    add(folder / "config.json", _attn_implementation="flash_attention_2")
+    return "_attn_implementation"
+
+
+def attention_of_a_part_to_fetch(folder):
+    add(folder / "config.json", text_config={"attn_implementation": {"": "paged|flash_attention_3"}})
+    return "attn_implementation"
+
+
+def experts_to_fetch(folder):
+    add(folder / "config.json", experts_implementation="sonicmoe")
+    return "experts_implementation"
+
+
+def quantized(folder):
+    add(folder / "config.json", quantization_config={"quant_method": "mxfp4"})
+    return "quantized"
+
+
+def layers_without_end(folder):
+    add(folder / "config.json", model_type="qwen3", num_hidden_layers=10**9)
+    return "out of all bounds"
+
+
+def infinity(folder):
+    add(folder / "config.json", layer_norm_epsilon=float("inf"))
+    return "out of all bounds"
+
+
+def another_configuration(folder):
+    add(folder / "config.json", configuration_files=["config.json", "config.4.0.0.json"])
+    return "configuration_files"
+
+
+def a_part_to_fetch(folder):
+    add(folder / "config.json", text_config={"backbone": "somebody/model"})
+    return "backbone"
+
+
+def a_model_of_pictures(folder):
+    add(folder / "config.json", text_config={"model_type": "conditional_detr", "use_timm_backbone": False})
+    return "conditional_detr"
+
+
+def another_tokenizer_file(folder):
+    add(folder / "tokenizer_config.json", fast_tokenizer_files=["tokenizer.json", "tokenizer.4.0.0.json"])
+    return "fast_tokenizer_files"
+
+
+def a_tokenizer_in_gguf(folder):
+    add(folder / "tokenizer_config.json", gguf_file="a.gguf")
+    return "gguf_file"
+
+
+def a_vocabulary_by_its_path(folder):
+    add(folder / "special_tokens_map.json", vocab="/etc/passwd")
+    return "vocab"
+
+
+def arguments_of_a_class(folder):
+    add(folder / "tokenizer_config.json", init_inputs=["/etc/passwd"])
+    return "init_inputs"
+
+
+def tokens_without_end(folder):
+    add(folder / "tokenizer_config.json", extra_special_tokens=[f"<{i}>" for i in range(20_000)])
+    return "20,000 tokens"
+
+
+def a_linked_template(folder):
+    (folder / "additional_chat_templates").mkdir()
+    (folder / "additional_chat_templates" / "a.jinja").symlink_to("/etc/passwd")
+    return "outside"
+
+
+def a_template_in_a_pipe(folder):
+    (folder / "additional_chat_templates").mkdir()
+    os.mkfifo(folder / "additional_chat_templates" / "a.jinja")
+    return "pipe"
+
+
 SPOILT = [
     *(pickled, without_weights, without_configuration, code_for_the_model, code_for_the_tokenizer, code_deep_inside),
     *(an_adapter, an_adapter_without_a_base, shards_above, shards_anywhere, a_vocabulary_outside, merges_outside),
     *(a_sentencepiece_file_outside, weights_outside, a_link_outside, a_dangling_link_outside),
     *(a_linked_folder_outside, not_json, not_utf8, too_deep, not_a_configuration),
+    *(attention_to_fetch, attention_of_a_part_to_fetch, experts_to_fetch, quantized, layers_without_end, infinity),
+    *(another_configuration, a_part_to_fetch, a_model_of_pictures),
+    *(another_tokenizer_file, a_tokenizer_in_gguf, a_vocabulary_by_its_path, arguments_of_a_class, tokens_without_end),
+    *(a_linked_template, a_template_in_a_pipe),
 ]
 
 
@@ -202,6 +291,27 @@ def test_a_link_that_stays_inside_is_no_harm(folder):
 def test_a_path_that_transformers_ignores_is_no_harm(folder):
     add(folder / "tokenizer_config.json", special_tokens_map_file="/home/somebody/special_tokens_map.json")
     assert api.load(folder).facts["found"] == f"folder {folder}"
+
+
+def test_names_of_templates_are_no_names_of_files(folder, tmp_path):
+    """CVE-2026-9856: a tokenizer was saved with a file for each of its templates."""
+    templates = [{"name": name, "template": "x"} for name in ("default", "../../escaped")]
+    add(folder / "tokenizer_config.json", chat_template=templates)
+    (tmp_path / "saved").mkdir()
+    pretrained.load(folder).save(tmp_path / "saved")
+    assert not list(tmp_path.rglob("*.jinja"))
+
+
+def test_a_class_of_transformers_that_is_no_tokenizer_is_refused(folder):
+    add(folder / "tokenizer_config.json", tokenizer_class="RagTokenizer")
+    assert str(folder) in refused(folder)
+
+
+def test_a_token_before_texts_that_the_model_does_not_have_is_refused(folder):
+    fast = pretrained.load(folder).fast
+    fast.post_processor = hf.processors.TemplateProcessing(single="x $A", special_tokens=[("x", 10**9)])
+    fast.save(str(folder / "tokenizer.json"))
+    assert "names tokens beyond" in refused(folder)
 
 
 def an_unknown_kind(folder):

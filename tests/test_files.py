@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import resource
 import shutil
+import stat
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
 from arasuji import files, folders
 from arasuji.errors import StorageError
 
 KILLED = 9
+GONE = 999_999_999
+"""The number of a process that does not exist: systems number them lower."""
 MOMENTS = range(1, 18)
 """Changes of the file system that replacing a folder makes, each of which may be the last."""
 
@@ -106,6 +112,17 @@ def test_a_full_disk_keeps_the_old_text_and_is_one_line(tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_a_library_that_cannot_write_is_one_line_too(tmp_path):
+    tokenizer = Tokenizer(WordLevel({}))
+    with (
+        pytest.raises(StorageError, match=r"cannot write .*/folder: No such file"),
+        files.disk_errors(tmp_path / "folder"),
+    ):
+        tokenizer.save(str(tmp_path / "folder" / "tokenizer.json"))
+    with pytest.raises(ZeroDivisionError), files.disk_errors(tmp_path):
+        print(1 / 0)
+
+
 def test_a_text_that_cannot_be_encoded_keeps_the_old_one(tmp_path):
     path = tmp_path / "a.txt"
     files.write_text(path, "old")
@@ -131,6 +148,65 @@ def test_a_link_to_a_file_stays_a_link(tmp_path):
     files.write_text(tmp_path / "link.txt", "new")
     assert (tmp_path / "link.txt").is_symlink()
     assert (tmp_path / "real.txt").read_text() == "new"
+
+
+def test_the_next_write_deletes_what_a_killed_one_has_left_and_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    others = {".a.txt.tmp", ".b.txt.host-1-0123abcd.tmp", f".a.txt.another-{GONE}-0123abcd.tmp"}
+    for name in others:
+        (tmp_path / name).write_text("of another program, file or machine")
+    child = os.fork()
+    if child == 0:
+        with files.new_file(path):
+            os._exit(KILLED)
+    os.waitpid(child, 0)
+    assert len(names(tmp_path)) == 4
+    with files.new_file(path) as file:
+        files.write_text(path, "quick")
+        assert path.read_text() == "quick"
+        file.write("slow")
+    assert path.read_text() == "slow"
+    assert set(names(tmp_path)) == {"a.txt", *others}
+
+
+def refuse(monkeypatch, function: str, error: int, folders_alone: bool = False) -> None:
+    """Let a function of the os module fail; with `folders_alone` where it is called with an open folder."""
+    real = getattr(os, function)
+
+    def failing(*args, **options):
+        if folders_alone and not stat.S_ISDIR(os.fstat(args[0]).st_mode):
+            return real(*args, **options)
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(os, function, failing)
+
+
+@pytest.mark.parametrize("error", [errno.EINVAL, errno.EOPNOTSUPP, errno.EACCES])
+def test_a_file_system_that_cannot_sync_folders_is_written_to(target, monkeypatch, error):
+    refuse(monkeypatch, "fsync", error, folders_alone=True)
+    files.write_text(target.parent / "deeper" / "a.txt", "new")
+    replace(target, "new")
+    assert said(target) == "new"
+
+
+def test_an_error_after_the_old_was_replaced_says_that_the_new_is_there(target, monkeypatch):
+    path = target.parent / "a.txt"
+    files.write_text(path, "old")
+    refuse(monkeypatch, "fsync", errno.EIO, folders_alone=True)
+    with pytest.raises(StorageError, match=r"a\.txt is written, but may be lost"):
+        files.write_text(path, "new")
+    assert path.read_text() == "new"
+    with pytest.raises(StorageError, match=r"cannot write .*/best: Input/output error; what stood there before"):
+        replace(target, "new")  # its manifest is the first file of which the name cannot be synced
+    assert said(target) == "old"
+    monkeypatch.undo()
+    sync_names = folders.sync_names
+    monkeypatch.setattr(
+        folders, "sync_names", lambda folder: sync_names(folder if folder != target.parent else Path("/nowhere"))
+    )
+    with pytest.raises(StorageError, match="best is written, but may be lost"):
+        replace(target, "new")
+    assert said(target) == "new"
 
 
 # A folder
@@ -404,6 +480,36 @@ def test_a_writer_that_comes_between_the_steps_of_another_is_replaced_and_not_in
             replace(target, "slow")
         assert said(target) in ("slow", "quick")
         assert names(target.parent) == ["best"]
+
+
+def test_two_kills_in_a_row_keep_the_newest_folder(target):
+    work = f".best.{platform.node()}-{GONE}-0123abcd"
+    target.rename(target.with_name(f"{work}.old"))
+    replace(target, "newer")
+    target.rename(target.with_name(f"{work}.new"))
+    child = os.fork()
+    if child == 0:
+        with folders.new_folder(target) as fresh:
+            (fresh / "text.txt").write_text("half")
+            os._exit(KILLED)
+    os.waitpid(child, 0)
+    assert said(target) == "newer"
+    replace(target, "newest")
+    assert said(target) == "newest"
+    assert names(target.parent) == ["best"]
+
+
+def test_what_kills_have_left_of_a_folder_is_tidied_up_only_where_it_is_whole(target):
+    work = f".best.{platform.node()}-{GONE}-0123abcd"
+    shutil.copytree(target, target.with_name(f"{work}.old"))
+    (target / "text.txt").write_text("damaged")
+    folders.tidy(target)
+    assert said(target) == "old"
+    shutil.rmtree(target)
+    target.with_name(f"{work}.new").mkdir()
+    folders.tidy(target)
+    assert said(target) == "old"
+    assert names(target.parent) == ["best"]
 
 
 def test_work_of_a_writer_that_lives_is_left_alone_and_of_a_dead_one_removed(target):

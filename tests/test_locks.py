@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import platform
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
+import pytest
+
 from arasuji import folders
-from arasuji.locks import exclusive
+from arasuji.errors import RunError, StorageError
+from arasuji.locks import NO_LOCKS, PATIENCE, alone, exclusive
+from arasuji.runs import int8_cache
 
 WAITS = """
 import sys, time
@@ -74,3 +83,103 @@ def test_two_processes_that_write_one_folder_never_seal_a_mixture(tmp_path):
     assert {(folder / part).read_text() for part in "abc"} == {manifest["by"]}
     assert seen
     assert [path.name for path in tmp_path.iterdir()] == ["thing"]
+
+
+def test_a_process_that_writes_alone_is_named_to_the_next_one_and_leaves_nothing(tmp_path):
+    file, target = tmp_path / "deep" / ".lock", tmp_path / "deep"
+    me = re.escape(f"another training writes {target} now (process {os.getpid()} on {platform.node()}); wait for it")
+    with alone(file, target, "training"):
+        began = time.monotonic()
+        with pytest.raises(RunError, match=me), alone(file, target, "training"):
+            pass
+        assert time.monotonic() < began + PATIENCE + 0.5
+    assert not target.exists()
+
+
+def test_a_lock_that_is_held_for_a_moment_is_waited_for(tmp_path):
+    file, held = tmp_path / ".lock", threading.Event()
+
+    def looks() -> None:
+        with alone(file, tmp_path, "look"):
+            held.set()
+            time.sleep(PATIENCE / 3)
+
+    looking = threading.Thread(target=looks)
+    looking.start()
+    held.wait()
+    with alone(file, tmp_path, "training"):
+        pass
+    looking.join()
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: path.symlink_to(path.with_name("aim"))])
+def test_what_is_no_file_is_no_lock_and_stays(make, tmp_path):
+    file = tmp_path / ".lock"
+    make(file)
+    with pytest.raises(StorageError, match=r"\.lock is a link or no regular file"), alone(file, tmp_path, "training"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("number", sorted(set(NO_LOCKS)), ids=errno.errorcode.get)
+def test_a_file_system_without_locks_has_one_writer_too_and_caches_are_made_by_each(number, tmp_path, monkeypatch):
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    file = tmp_path / ".lock"
+    for _ in range(2):
+        with alone(file, tmp_path, "training"):
+            refused = pytest.raises(RunError, match=rf"\(process {os.getpid()} on ")
+            with refused, alone(file, tmp_path, "training"):
+                pass
+    assert not [*tmp_path.iterdir()]
+    (tmp_path / ".lock.held").write_text("4711\nelsewhere\n")
+    told = rf"process 4711 on elsewhere.* delete {file}\.held$"
+    with pytest.raises(RunError, match=told), alone(file, tmp_path, "training"):
+        pass
+    with exclusive(tmp_path / "thing"), exclusive(tmp_path / "thing"):
+        pass
+
+
+def write(folder, text):
+    with folders.new_folder(folder) as fresh:
+        (fresh / "text").write_text(text)
+        folders.seal(fresh, {})
+
+
+def test_a_folder_that_is_replaced_while_it_is_read_is_read_again(tmp_path):
+    folder, read = tmp_path / "folder", []
+    write(folder, "old")
+
+    def reads() -> str:
+        read.append((folder / "text").read_text())
+        if len(read) < 3:
+            write(folder, f"new {len(read)}")
+        if len(read) == 2:
+            raise FileNotFoundError
+        return read[-1]
+
+    assert folders.unchanged(folder, reads) == "new 2"
+    assert read == ["old", "new 1", "new 2"]
+    with pytest.raises(ZeroDivisionError):
+        folders.unchanged(folder, lambda: 1 // 0)
+
+
+def test_an_8_bit_form_of_weights_that_are_replaced_meanwhile_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("ARASUJI_HOME", str(tmp_path / "home"))
+    best = tmp_path / "best"
+    write(best, "old")
+    place = int8_cache.place_of("run", best)
+
+    def make(target, replaced):
+        (target / "form").write_text((best / "text").read_text())
+        if replaced:
+            write(best, "new")
+
+    int8_cache.keep(place, best, lambda target: make(target, True))
+    assert int8_cache.fresh(place, best) is None
+    assert (int8_cache.keep(place, best, lambda target: make(target, False)) / "form").read_text() == "new"
+    assert int8_cache.fresh(place, best) == place
+    best.rename(tmp_path / "elsewhere")  # as for a moment, while a training replaces it
+    assert int8_cache.fresh(place, best) is None

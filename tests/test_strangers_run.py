@@ -17,12 +17,13 @@ from conftest import SMALL, small_model
 from safetensors.torch import load_file, save_file
 
 from arasuji import api, files, folders, models
-from arasuji.config import Experiment
+from arasuji.config import Experiment, TeachingConfig
 from arasuji.documents import Document
 from arasuji.errors import ArasujiError, StorageError
 from arasuji.models import transformer as decoders
 from arasuji.models.int8 import decoder
-from arasuji.runs import RunDirectory
+from arasuji.runs import RunDirectory, corpus_of
+from arasuji.teaching.lesson import Lesson
 
 FAMILIES = ("lstm", "adaptive", "ngram", "transformer")
 MOST_SECONDS = 20
@@ -378,7 +379,11 @@ def test_json_that_says_something_else_is_one_line(take, name, text):
 
 
 @pytest.mark.parametrize(
-    "facts", [{"family": 5}, {"family": ["lstm"]}, {"tokenizer": None}, {"bits_per_byte": "x"}, {"family": "../lstm"}]
+    "facts",
+    [
+        *({"family": 5}, {"family": ["lstm"]}, {"tokenizer": None}, {"bits_per_byte": "x"}, {"family": "../lstm"}),
+        *({"bits_per_byte": "2.0"}, {"bits_per_byte": True}, {"step": "x"}, {"step": 1.5}),
+    ],
 )
 def test_a_manifest_of_the_best_model_that_says_something_else_is_one_line(take, facts):
     run = take("lstm")
@@ -403,6 +408,27 @@ def test_a_corpus_that_is_none_is_one_line(take, corpus):
     run = take("lstm")
     change(run / "manifest.json", corpus=corpus)
     assert "manifest.json is damaged" in refused(run)
+
+
+def test_a_corpus_without_a_folder_is_that_of_a_run_all_the_same(take):
+    run = take("lstm")
+    change(run / "manifest.json", corpus={"hash": "0" * 64})
+    assert corpus_of(str(run)) == {"hash": "0" * 64, "folder": ""}
+    assert api.load(run).facts["corpus"] == {"hash": "0" * 64, "folder": ""}
+
+
+@pytest.mark.parametrize("line", ['top_k = "{}"', "{} = 1"])
+def test_a_setting_of_a_megabyte_is_a_short_line(take, line):
+    run = take("lstm")
+    (run / "sampling.toml").write_text(line.format("x" * 10**6))
+    assert len(refused(run)) < 1000
+
+
+def test_the_mark_of_a_teacher_that_is_damaged_is_one_line(take, bpe, tmp_path):
+    config = TeachingConfig.model_validate({"teacher": str(take("lstm")), "weight": 0, "embeddings": False})
+    (tmp_path / "teacher.json").write_bytes(b"{\xff")
+    with pytest.raises(ArasujiError, match=r"teacher\.json is damaged"):
+        list(Lesson(tmp_path, config, [], bpe, "", "").write(10))
 
 
 # Tokenizers
@@ -564,3 +590,18 @@ def test_a_line_of_a_log_that_says_something_else_is_left_out(take, line):
     assert [entry["step"] for entry in run.history()] == [1, 2]
     run.rewind(1)
     assert run.metrics.read_text() == '{"step": 1}\n'
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        *('"tokens": 5', '"seconds": 1.0', '"tokens": "5", "seconds": 1.0', '"tokens": 5, "seconds": null'),
+        *('"tokens": -1, "seconds": 1.0', '"tokens": 5, "seconds": Infinity', '"tokens": 5, "seconds": 1e300'),
+        *('"bits_per_byte": "2"', '"bits_per_byte": -2', '"tokens": 9223372036854775808, "seconds": 1.0'),
+    ],
+)
+def test_a_line_of_the_metrics_whose_figures_are_none_is_left_out(take, figures):
+    run = RunDirectory(take("lstm"))
+    whole = {"step": 1, "tokens": 160, "seconds": 0.5, "loss": 5.1, "bits_per_byte": 3.7}
+    run.metrics.write_text(f'{json.dumps(whole)}\n{{"step": 2, {figures}}}\n{{"step": 3, "bits_per_byte": 3}}\n')
+    assert run.history() == [whole, {"step": 3, "bits_per_byte": 3}]

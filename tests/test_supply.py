@@ -105,7 +105,8 @@ def test_what_is_installed_has_all_that_it_asks_for():
             continue
         for asked in map(Requirement, package.requires or []):
             if not asked.marker or asked.marker.evaluate({"extra": ""}):
-                assert asked.specifier.contains(metadata.version(asked.name), prereleases=True), f"{package.name}: {asked}"
+                version = metadata.version(asked.name)
+                assert asked.specifier.contains(version, prereleases=True), f"{package.name}: {asked}"
 
 
 def test_the_lock_file_has_all_that_arasuji_asks_for():

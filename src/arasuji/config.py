@@ -18,11 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from arasuji import arguments
 from arasuji.errors import OptionError, nearest
 from arasuji.files import read_bytes
+from arasuji.speech import shortened
 
 MOST_TOKENS = 100_000
 """No text is written with more tokens than this, which take a small model an hour."""
 MOST_BEAMS = 64
 """A beam search keeps at most this many texts."""
+NAMED = 80
+"""An error names at most this many characters of an option or a value."""
 TOML_DEPTH = 32
 """A key of a TOML file may have at most this many parts (`a.b` has two): the memory of Python's reader grows with their
 square."""
@@ -268,7 +271,7 @@ def checked(kind: type[BaseModel], values: dict[str, Any], where: str) -> Any:
         return kind(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        option = ".".join(str(part) for part in first["loc"])
+        option = shortened(".".join(str(part) for part in first["loc"]), NAMED)
         if first["type"] == "extra_forbidden":
             known: Any = kind.model_fields
             for part in first["loc"][:-1]:
@@ -276,7 +279,8 @@ def checked(kind: type[BaseModel], values: dict[str, Any], where: str) -> Any:
             raise OptionError(f"{where}: unknown option {option!r}; {nearest(str(first['loc'][-1]), known)}") from error
         if first["type"] == "value_error":  # raised by a check of several fields together
             raise OptionError(f"{where}: {first['ctx']['error']}") from error
-        raise OptionError(f"{where}: {option or 'value'}: {first['msg']}, not {first.get('input')!r}") from error
+        given = shortened(repr(first.get("input")), NAMED)
+        raise OptionError(f"{where}: {option or 'value'}: {first['msg']}, not {given}") from error
 
 
 def preset_names() -> list[str]:

@@ -86,10 +86,13 @@ def first_line(error: BaseException) -> str:
 
 
 def out_of_memory(error: BaseException | None) -> bool:
-    """Whether memory was not enough, be it said by Python, the system, torch or Rust; or by one that this came of."""
-    said = ("can't allocate memory", "Cannot allocate memory")
+    """Whether memory was not enough, be it said by Python, the system, torch, oneDNN or Rust; or by one that this came
+    of."""
+    said = ("can't allocate memory", "Cannot allocate memory", "std::bad_alloc")
     while error is not None:
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+            return True
+        if str(error) == "could not create a primitive":  # of oneDNN: code that it has written found no place
             return True
         if getattr(error, "errno", None) == errno.ENOMEM or any(words in str(error) for words in said):
             return True

@@ -9,18 +9,21 @@ command line is followed: the caller resolves it. A hard link cannot be told fro
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import platform
+import re
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
+import psutil
 from safetensors import SafetensorError
 
 from arasuji.errors import StorageError
@@ -31,6 +34,10 @@ NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 """With this flag the system refuses to open a link; Windows does not have it."""
 AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """With these flags a pipe is opened without waiting for a writer, so that it can be refused."""
+NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM)
+"""What a system answers that cannot sync a folder, as some of the network; there the names are as safe as it allows."""
+WORKING: set[str] = set()
+"""The names of the files and folders that this process is writing now (see `working`)."""
 
 
 @contextmanager
@@ -38,13 +45,19 @@ def disk_errors(target: Path) -> Iterator[None]:
     """Turn an error while writing (disk full, read-only, no permission) into one line: StorageError."""
     try:
         yield
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or (str(error).splitlines() or ["no reason given"])[0]
-        raise StorageError(f"cannot write {target}: {reason}; what stood there before is intact") from error
+    except Exception as error:
+        # Libraries in Rust have errors of their own for it; that of tokenizers is a plain Exception.
+        if not isinstance(error, OSError | SafetensorError) and "(os error " not in str(error):
+            raise
+        raise StorageError(f"cannot write {target}: {_reason(error)}; what stood there before is intact") from error
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or (str(error).splitlines() or ["no reason given"])[0]
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or the list of files in a folder, is on the disk. Windows has no such call for folders."""
+    """Wait until a file is on the disk. Windows has no such call for a file that is only read."""
     if os.name == "nt":
         return
     descriptor = os.open(path, os.O_RDONLY)
@@ -54,30 +67,95 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def work_name(target: Path) -> str:
+def sync_names(folder: Path) -> None:
+    """Wait until the names of the files in a folder are on the disk, where the file system has a call for it."""
+    try:
+        sync(folder)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
+
+
+@contextmanager
+def sync_errors(target: Path) -> Iterator[None]:
+    """Turn an error after `target` was written into one line, which says so: StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{target} is written, but may be lost if the power fails: {_reason(error)}; check the disk, and write it "
+            "again"
+        ) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those that it lies in, where they are missing."""
+    if folder != folder.parent and not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_names(folder.parent)
+
+
+@contextmanager
+def working(target: Path) -> Iterator[str]:
     """A name for unfinished work on `target`, with the machine and the process: no two writers have the same."""
-    return f".{target.name}.{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
+    name = f".{target.name}.{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
+    WORKING.add(name)
+    try:
+        yield name
+    finally:
+        WORKING.discard(name)
+
+
+def unfinished(target: Path, kind: str) -> dict[Path, bool]:
+    """The unfinished work on `target` with the ending `kind`. The value says whether its writer is still running, as
+    far as this machine knows."""
+    # Earlier versions wrote no process into the name of a folder.
+    writer = r"\.(.+)-([0-9]{1,9})-[0-9a-f]+"
+    named = re.compile(rf"\.{re.escape(target.name)}(?:{writer}){'' if kind == 'tmp' else '?'}\.{kind}")
+    found = {}
+    for path in sorted(target.parent.glob(f".*.{kind}")):
+        if (match := named.fullmatch(path.name)) and not path.is_symlink():
+            found[path] = _is_running(path, *match.groups())
+    return found
+
+
+def _is_running(path: Path, machine: str | None, process: str | None) -> bool:
+    if machine is None or process is None:
+        return False
+    if machine == platform.node() and int(process) == os.getpid():
+        return path.stem in WORKING
+    return machine != platform.node() or psutil.pid_exists(int(process))
 
 
 @contextmanager
 def new_file(path: Path) -> Iterator[IO[str]]:
-    """A text file to write. At the end of the block it is on the disk and replaces `path`.
+    """A text file to write. At the end of the block it is on the disk and replaces `path`. What killed processes have
+    left of the same file is deleted.
 
     After an error inside the block `path` is as before.
     """
     with disk_errors(path):
         path = path.resolve()  # a link stays a link, and "." gets a name
-        temporary = path.with_name(f"{work_name(path)}.tmp")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("w", encoding="utf-8") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-            sync(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
+        make_folder(path.parent)
+        with working(path) as work:
+            temporary = path.with_name(f"{work}.tmp")
+            try:
+                with temporary.open("w", encoding="utf-8") as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(path)
+            except BaseException:
+                with suppress(OSError):
+                    temporary.unlink()
+                raise
+    with sync_errors(path):
+        sync_names(path.parent)
+    for left, running in unfinished(path, "tmp").items():
+        if not running:
+            with suppress(OSError):
+                left.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -11,30 +11,43 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
-import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
-import psutil
+from arasuji.errors import StorageError
+from arasuji.files import (
+    disk_errors,
+    file_hash,
+    make_folder,
+    read_json,
+    sync,
+    sync_errors,
+    sync_names,
+    unfinished,
+    working,
+    write_json,
+)
 
-from arasuji.files import disk_errors, file_hash, read_json, sync, work_name, write_json
-
+T = TypeVar("T")
 MANIFEST = "manifest.json"
 """The file that seals a folder: it lists the size and the SHA-256 sum of every other file."""
-WORKING: set[str] = set()
-"""The names of the folders that this process is writing now."""
+FASTER = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
+"""The errors of a rename where another process has done the same just before."""
 
 
 def sums(folder: Path) -> dict[str, dict[str, Any]]:
-    """Sync every file of a folder, and return its size and SHA-256 sum under its path in the folder."""
+    """Sync every file and folder of a folder, and return the size and SHA-256 sum of each file under its path in it."""
     entries: dict[str, dict[str, Any]] = {}
+    for inner in (p for p in folder.rglob("*") if p.is_dir()):
+        sync_names(inner)
+    mode = folder.stat().st_mode & 0o666  # safetensors lets nobody but the owner read what it writes
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST):
+        path.chmod(mode)
         sync(path)
         entries[path.relative_to(folder).as_posix()] = {"bytes": path.stat().st_size, "sha256": file_hash(path)}
     return entries
@@ -58,7 +71,9 @@ def verified(folder: Path, *holds: str) -> dict[str, Any] | None:
             path = _inside(folder, name)
             if path.lstat().st_size != entry["bytes"] or file_hash(path, follow=False) != entry["sha256"]:
                 return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):  # too many open files: nothing is damaged
+            raise
         return None
     return dict(manifest)
 
@@ -93,30 +108,38 @@ def _added_later(entry: os.DirEntry[str]) -> bool:
     return (entry.name.startswith(".") and entry.name.endswith((".new", ".old"))) or not unlisted_name(Path(entry.path))
 
 
-def _unfinished(folder: Path, kind: str) -> dict[Path, bool]:
-    """The folders that are to replace `folder` (kind "new"), or that were replaced (kind "old"). The value says whether
-    the writer of the folder is still running, as far as this machine knows."""
-    named = re.compile(rf"\.{re.escape(folder.name)}(?:\.(.+)-([0-9]{{1,9}})-[0-9a-f]+)?\.{kind}")
-    found = {}
-    for path in sorted(folder.parent.glob(f".*.{kind}")):
-        if (match := named.fullmatch(path.name)) and not path.is_symlink():
-            found[path] = _is_running(path, *match.groups())
-    return found
-
-
-def _is_running(path: Path, machine: str | None, process: str | None) -> bool:
-    if machine is None or process is None:  # earlier versions wrote no process into the name
-        return False
-    if machine == platform.node() and int(process) == os.getpid():
-        return path.stem in WORKING
-    return machine != platform.node() or psutil.pid_exists(int(process))
-
-
 def _delete_unfinished(folder: Path, kind: str) -> None:
-    """Delete the folders whose writers were killed."""
-    for path, running in _unfinished(folder, kind).items():
+    """Delete the folders that were to replace `folder` (kind "new"), or that it has replaced (kind "old"), and whose
+    writers were killed."""
+    for path, running in unfinished(folder, kind).items():
         if not running:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _put_back(target: Path) -> None:
+    """Where a process was killed after it had moved `target` away, put the newest whole folder there: it stays until
+    its successor is whole."""
+    if os.path.lexists(target):
+        return
+    for path, running in chain(unfinished(target, "new").items(), unfinished(target, "old").items()):
+        if not running and verified(path) is not None:
+            try:
+                path.rename(target)
+            except OSError as error:
+                if error.errno not in FASTER:
+                    raise
+            return
+
+
+def tidy(target: Path) -> None:
+    """Delete what killed processes have left of a folder that is whole. Where one had moved it away, it is put back."""
+    with disk_errors(target):
+        target = _full_path(target)
+        _put_back(target)
+        left = [path for kind in ("new", "old") for path, running in unfinished(target, kind).items() if not running]
+        if left and verified(target) is not None:
+            for path in left:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _replace(fresh: Path, target: Path, old: Path) -> None:
@@ -129,7 +152,7 @@ def _replace(fresh: Path, target: Path, old: Path) -> None:
             fresh.rename(target)
             return
         except BaseException as error:
-            if getattr(error, "errno", None) in (errno.ENOTEMPTY, errno.EEXIST):  # another process was faster
+            if getattr(error, "errno", None) in FASTER[1:]:
                 shutil.rmtree(old, ignore_errors=True)
                 continue
             if old.exists():
@@ -162,16 +185,15 @@ def work_folder(target: Path) -> Iterator[Path]:
 
     Folders that killed processes left there are deleted first.
     """
-    work = work_name(target)
-    fresh = target.with_name(f"{work}.new")
-    WORKING.add(work)
-    try:
+    with working(target) as work:
+        fresh = target.with_name(f"{work}.new")
         _delete_unfinished(target, "new")
-        fresh.mkdir(parents=True)
-        yield fresh
-    finally:
-        WORKING.discard(work)
-        shutil.rmtree(fresh, ignore_errors=True)
+        make_folder(target.parent)
+        try:
+            fresh.mkdir()
+            yield fresh
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
 
 
 @contextmanager
@@ -184,11 +206,19 @@ def new_folder(target: Path) -> Iterator[Path]:
     with disk_errors(target):
         target = _full_path(target)
         _check_replaceable(target)
+        _put_back(target)
         with work_folder(target) as fresh:
-            yield fresh
-            sync(fresh)
+            try:
+                yield fresh
+            except StorageError as error:
+                if str(fresh) in str(error) and error.__cause__:  # of a file within it, which nobody will find
+                    raise error.__cause__ from error
+                raise
+            sync_names(fresh)
             _replace(fresh, target, fresh.with_suffix(".old"))
-            sync(target.parent)
+    with sync_errors(target):
+        sync_names(target.parent)
+    with suppress(OSError):  # what is left is deleted the next time
         _delete_unfinished(target, "old")
 
 
@@ -196,8 +226,32 @@ def open_folder(target: Path, *holds: str) -> tuple[Path, dict[str, Any]] | None
     """A folder that is `verified`, with its manifest: `target`, or else a folder that was to replace it when a process
     was killed, or else one that `target` replaced. None where no such folder is whole."""
     target = _full_path(target)
-    for folder in chain([target], _unfinished(target, "new"), _unfinished(target, "old")):
+    for folder in chain([target], unfinished(target, "new"), unfinished(target, "old")):
         manifest = verified(folder, *holds)
         if manifest is not None:
             return folder, manifest
     return None
+
+
+def unchanged(target: Path, read: Callable[[], T]) -> T:
+    """What `read` makes of the files of a folder. Where another process replaces the folder meanwhile, it reads again:
+    what it returns is of one folder, and no error is raised for files that are gone."""
+    while True:
+        before = _state(target)
+        try:
+            found = read()
+        except Exception:
+            if _state(target) == before:
+                raise
+        else:
+            if _state(target) == before:
+                return found
+
+
+def _state(target: Path) -> tuple[int, int] | None:
+    """What differs between a sealed folder and the one that replaces it; None while there is none."""
+    try:
+        found = (target / MANIFEST).lstat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_ctime_ns

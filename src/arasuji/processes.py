@@ -24,10 +24,28 @@ TIMEOUT = timedelta(hours=2)
 """How long a process waits for the others, of which one may be fetching a model or writing a checkpoint."""
 
 
+LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
+"""The variables by which a launcher says which of how many processes this is."""
+
+
 def count() -> int:
     """How many processes train together."""
-    launched = {"RANK", "LOCAL_RANK", "WORLD_SIZE"} <= os.environ.keys()
-    return int(os.environ["WORLD_SIZE"]) if launched else 1
+    return int(os.environ["WORLD_SIZE"]) if _launched() else 1
+
+
+def _launched() -> bool:
+    try:
+        rank, local, size = (int(os.environ[name]) for name in LAUNCHED)
+    except (KeyError, ValueError):
+        return False
+    return 0 <= rank < size and local >= 0
+
+
+def check() -> None:
+    """Raise TrainingError where a launcher's variables are no numbers, or do not fit together."""
+    if set(LAUNCHED) <= os.environ.keys() and not _launched():
+        said = ", ".join(f"{name}={os.environ[name]}" for name in LAUNCHED)
+        raise TrainingError(f"{said} do not say which of how many processes this is: unset them, or start by torchrun")
 
 
 def index() -> int:
@@ -66,7 +84,10 @@ def _joined() -> Any:
     here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
     if not _by_cpu() and 0 < gpus < here:
         raise TrainingError(f"{here} processes cannot share {gpus} GPU{'s' * (gpus > 1)}: start one a GPU")
-    state = PartialState(cpu=_by_cpu() or not gpus, timeout=TIMEOUT)  # where there is no GPU, accelerate has to be told
+    try:
+        state = PartialState(cpu=_by_cpu() or not gpus, timeout=TIMEOUT)  # without a GPU, accelerate has to be told
+    except ValueError as error:  # no address of the first process
+        raise TrainingError(f"the processes cannot be joined ({first_line(error)}): start them by torchrun") from error
     atexit.register(state.destroy_process_group)  # else its threads are ended while they work, and abort
     return state
 

@@ -32,11 +32,11 @@ def say(line: str = "") -> None:
 
 
 def tell(text: str) -> None:
-    """Print a piece of a line as it is: it may control the terminal. Where the reader has gone (`2>&1 | head`), this
-    and all later messages are dropped."""
+    """Print a piece of a line as it is: it may control the terminal. Where the reader has gone (`2>&1 | head`, a closed
+    terminal), or a disk is full, this and all later messages are dropped."""
     try:
         print(text, end="", file=raw(sys.stderr), flush=True)
-    except BrokenPipeError:
+    except OSError:
         silence(sys.stderr.fileno())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from arasuji import folders
+from arasuji.cli.train import stop_on_signal
 
 EPOCHS, STEPS = 3, 72
 """Of the starter corpus's 384 training texts in batches of 16."""
@@ -64,6 +66,19 @@ def test_a_signal_saves_and_stops_cleanly_and_the_run_can_be_continued(
     assert steps(out) == list(range(1, STEPS + 1))
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+def test_a_training_stops_when_its_terminal_is_closed_unless_that_is_ignored():
+    for before, reason in ((signal.SIG_DFL, "stopped by a signal"), (signal.SIG_IGN, "")):
+        kept = signal.signal(signal.SIGHUP, before)
+        try:
+            with stop_on_signal() as stop:
+                os.kill(os.getpid(), signal.SIGHUP)
+                assert stop() == reason
+            assert signal.getsignal(signal.SIGHUP) == before
+        finally:
+            signal.signal(signal.SIGHUP, kept)
+
+
 def test_a_run_killed_before_its_first_checkpoint_starts_over(arasuji_, corpus, tmp_path, tiny_settings):
     out = tmp_path / "run"
     process = start(corpus, out, tiny_settings(*LONG, f"checkpoint_steps={STEPS}"))
@@ -72,3 +87,22 @@ def test_a_run_killed_before_its_first_checkpoint_starts_over(arasuji_, corpus, 
     assert not (out / "last").exists()
     assert resume(arasuji_, corpus, out).json["steps"] == STEPS
     assert steps(out) == list(range(1, STEPS + 1))
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_verb_that_is_told_to_end_deletes_what_is_unfinished(starter, tmp_path, name):
+    words = [sys.executable, "-c", UNFINISHED, "prepare", str(starter), "--out", str(tmp_path / "corpus")]
+    process = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "ENDS_BY": name})
+    assert process.returncode == 128 + getattr(signal, name)
+    assert "Traceback" not in process.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+UNFINISHED = """
+import os, signal
+from arasuji import cli
+from arasuji.corpus import pipeline
+pipeline.seal = lambda *given: os.kill(os.getpid(), getattr(signal, os.environ["ENDS_BY"]))
+cli.main()
+"""
+"""A verb that is sent a signal just before its folder is whole."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import shutil
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from arasuji import api, arguments, bases
+from arasuji import api, arguments, bases, speech
 
 
 def shell(line: str, **variables: object) -> subprocess.CompletedProcess[str]:
@@ -79,6 +81,40 @@ def test_the_home_folder_is_meant_wherever_a_path_is_taken(arasuji_, starter, ru
         "mine.jsonl", "run", "corpora", "gone.jsonl", "texts.txt", "report.html"
     }  # fmt: skip
     assert arguments.name("gpt2") == "gpt2"
+
+
+def test_a_user_without_a_home_is_told_what_to_set(arasuji_, run, tmp_path, monkeypatch):
+    def unknown() -> None:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", unknown)
+    for name in ("ARASUJI_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert "set ARASUJI_HOME" in arasuji_("generate", run, "A").complaint
+    monkeypatch.setenv("ARASUJI_HOME", str(tmp_path / "home"))
+    assert arasuji_("generate", run, "A").code == 0
+
+
+@pytest.mark.parametrize(("rank", "size"), [("x", "2"), ("0", "x"), ("0", "0"), ("2", "2"), ("", "")])
+def test_variables_of_a_launcher_that_make_no_sense_are_said(arasuji_, monkeypatch, rank, size):
+    for name, value in {"RANK": rank, "LOCAL_RANK": "0", "WORLD_SIZE": size}.items():
+        monkeypatch.setenv(name, value)
+    assert f"RANK={rank}, LOCAL_RANK=0, WORLD_SIZE={size} do not say" in arasuji_("presets").complaint
+
+
+def test_messages_that_no_terminal_takes_are_dropped(monkeypatch):
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+        def fileno(self) -> int:
+            return 2
+
+    dropped = []
+    monkeypatch.setattr("sys.stderr", Gone())
+    monkeypatch.setattr(speech, "silence", dropped.append)
+    speech.say("step 1")
+    assert dropped == [2]
 
 
 CHECKED = [

@@ -275,6 +275,15 @@ def test_writing_resumed_after_a_kill_gives_the_file_of_an_undisturbed_one(arasu
     assert f"{6 - kept} appended" in again.err
 
 
+def test_writing_is_resumed_before_the_zeros_that_a_power_loss_has_left(arasuji_, run, tmp_path):
+    words = ("generate", run, "After", "-n", 3, "--max-length", 9, "--out")
+    arasuji_(*words, tmp_path / "whole.jsonl")
+    first, second, third = (tmp_path / "whole.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "part.jsonl").write_bytes(first + bytes(len(second)) + third)
+    arasuji_(*words, tmp_path / "part.jsonl", "--resume")
+    assert (tmp_path / "part.jsonl").read_bytes() == first + second + third
+
+
 def test_writing_is_resumed_in_its_own_file_only(arasuji_, run, tmp_path):
     path = tmp_path / "texts.jsonl"
     arasuji_("generate", run, "A", "B", "--out", path)

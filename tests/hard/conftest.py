@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -104,6 +105,24 @@ def runs(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         steps = {} if preset == "ngram" else {"max_steps": 4}
         list(api.train_events(preset, corpus, folder / preset, settings=["tokenizer.size=400", *settings], **steps))
     return folder
+
+
+@pytest.fixture(scope="session")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with few texts, few.jsonl, and the corpus of them, for trainings of several epochs in a moment."""
+    folder = tmp_path_factory.mktemp("few")
+    lines = (resources.files("arasuji.data") / "starter.jsonl").read_text("utf-8").splitlines()
+    (folder / "few.jsonl").write_text("\n".join(lines[:60]) + "\n", "utf-8")
+    api.prepare(folder / "few.jsonl", folder / "corpus")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stage(zygote: Zygote, strace: None, runs: Path, few: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Where the scenarios of scenarios.py take place, followed by strace."""
+    from hard.calls import Stage  # imports a second, with all that is written
+
+    return Stage(zygote, tmp_path_factory.mktemp("stage"), runs, few / "corpus")
 
 
 @pytest.fixture(scope="session")

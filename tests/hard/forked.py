@@ -87,20 +87,21 @@ class Running:
 class Zygote:
     """The process that is forked for each case (see zygote.py); one case at a time."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder` is for what the cases print, and for what they cache."""
+    def __init__(self, folder: Path, before: Sequence[str] = (), **environment: str) -> None:
+        """`folder` is for what the cases print, and for what they cache; `before` is a command that runs this one."""
         self.folder = folder
-        environment = {
+        variables = {
             **os.environ, "OMP_NUM_THREADS": "1", "ARASUJI_HOME": str(folder / "home"), "COLUMNS": "80",
             "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false",
-            "POLARS_MAX_THREADS": "1", "PYTHONPATH": str(HERE.parent),
+            "POLARS_MAX_THREADS": "1", "PYTHONPATH": str(HERE.parent), "ARASUJI_TRACEBACK": "1",
+            **environment,
         }  # fmt: skip
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "zygote.py")],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=folder,
+            [*before, sys.executable, str(HERE / "zygote.py")],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=variables, cwd=folder,
         )  # fmt: skip
         self._rest = b""
-        assert self.read(120), "the process that is forked did not start"
+        assert self.read(300), "the process that is forked did not start"
 
     def __enter__(self) -> Self:
         return self
@@ -171,7 +172,7 @@ def can_trace() -> bool:
 def _until(holds: Callable[[], object]) -> None:
     began = time.monotonic()
     while not holds():
-        assert time.monotonic() < began + 10
+        assert time.monotonic() < began + 60
         time.sleep(0.002)
 
 

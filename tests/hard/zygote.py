@@ -6,7 +6,9 @@ of the child, and how the child has ended.
 
 from __future__ import annotations
 
+import functools
 import importlib
+import importlib.metadata
 import json
 import os
 import resource
@@ -19,6 +21,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import typer.main
+
 import arasuji.cli
 import arasuji.corpus.read
 import arasuji.evaluation.compare
@@ -26,8 +30,24 @@ import arasuji.reports.compare
 import arasuji.runs
 import arasuji.writing
 
-for name in ("polars", "peft", "transformers", "arasuji.training.run", "arasuji.models.int8.kernels"):
+for name in (
+    *("polars", "peft", "nltk", "torch.utils.tensorboard", "rich.console", "rich.table", "rich._emoji_codes"),
+    *("transformers.models.gpt2.modeling_gpt2", "transformers.models.llama.modeling_llama"),
+    *("arasuji.corpus.clean", "arasuji.corpus.digest", "arasuji.corpus.split", "charset_normalizer"),
+    *("arasuji.api", "arasuji.exports.export", "arasuji.training.average", "arasuji.tuning.search"),
+    *("arasuji.models.lstm", "arasuji.models.mixture", "arasuji.models.ngram", "arasuji.models.transformer"),
+    *("arasuji.models.int8.decoder", "arasuji.models.int8.kernels", "arasuji.tokenizers.bpe"),
+    *("arasuji.tokenizers.pretrained", "arasuji.tokenizers.pruned", "arasuji.tokenizers.word"),
+):
     importlib.import_module(name)
+# What each process finds out anew takes as long as reading a small model.
+typer.main.get_command = functools.cache(typer.main.get_command)
+typer.main.get_command(arasuji.cli.app)
+arasuji.plugins.entry_points = functools.cache(importlib.metadata.entry_points)
+arasuji.corpus.registry.entry_points = arasuji.plugins.entry_points
+arasuji.models.family("lstm"), arasuji.tokenizers.kind("bpe")
+arasuji.corpus.script.is_open("a")
+arasuji.corpus.language.language("After years a keeper comes home to the harbour, and finds nobody there.")
 
 
 def memory() -> dict[str, int]:
@@ -99,7 +119,10 @@ def main() -> None:
     say = os.fdopen(os.dup(1), "w")
     print(json.dumps({"ready": os.getpid()}), file=say, flush=True)
     for line in sys.stdin.buffer:
-        case, began = json.loads(line), time.monotonic()
+        case = json.loads(line)
+        with suppress(Exception):  # imported once; an error comes again in the fork
+            importlib.import_module(case.get("function", "").partition(":")[0])
+        began = time.monotonic()
         told = lambda pid: print(json.dumps({"pid": pid}), file=say, flush=True)  # noqa: E731
         code, most = fork_and_wait(partial(child, case), told)
         ended = {"code": code, "seconds": time.monotonic() - began, "memory": max(0, most - own)}

@@ -15,7 +15,8 @@ from arasuji.inspection import fit
 @pytest.fixture(autouse=True, scope="module")
 def no_pretrained_tokenizer() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit.bases, "whereabouts", lambda base: None)
+        patch.setattr(fit.hub, "cached", lambda name: None)
+        patch.setattr(fit, "open_folder", lambda folder: None)
         yield
 
 

@@ -205,6 +205,13 @@ def test_what_does_not_fit_is_counted_by_each_tokenizer() -> None:
     assert fit.fit([]) == []
 
 
+def test_no_model_is_fetched_or_converted_to_count_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(fit.bases, "find", asked.append)
+    assert fit.fit(texts(*["lamp storm"] * 10))
+    assert asked == []
+
+
 def test_of_many_texts_a_sample_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit, "SAMPLE", 10)
     assert {row.documents for row in fit.fit(texts(*["lamp storm"] * 95))} == {10}

@@ -138,6 +138,11 @@ def obeyed(lift: float, real: float | None = None) -> dict:
 
 @pytest.fixture
 def report():
+    return example()
+
+
+def example() -> dict:
+    """A report as `compare --json` prints it, with everything that it may hold."""
     models = [model_of("lstm-small", 1.9, 0.81, 0.213), model_of(f"odd {ODD}", 1.25, 0.62), model_of("ngram", 2.1)]
     models[0]["obedience"] = obeyed(0.23, 0.72)
     pair = {"difference": -0.65, "low": -0.7, "high": -0.6, "verdict": "better"}

@@ -169,6 +169,7 @@ def test_it_survives_extremes(inspection, facts, read, documents, words):
         facts | {"command": words},
     )
     assert "<script" not in page
+    assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", page)
     assert not re.search(r"\b(nan|inf)\b", page)
     assert count(documents) in read(page).text
 

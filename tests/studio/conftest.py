@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from arasuji import api
 from arasuji.studio.app import app_of
+from arasuji.studio.connection import Connection
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +39,8 @@ class Server:
             self.port = free.getsockname()[1]
         self.app = app_of(runs, self.port, token, runs.parent / "corpora")
         self.url = f"http://127.0.0.1:{self.port}"
-        self.server = uvicorn.Server(uvicorn.Config(self.app, port=self.port, log_level="warning", ws="none"))
+        config = uvicorn.Config(self.app, port=self.port, log_level="warning", http=Connection, ws="none")
+        self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run)
 
     def __enter__(self) -> Server:

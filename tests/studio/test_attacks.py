@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 import struct
+import time
 from urllib.parse import urlsplit
 
 import httpx
@@ -124,3 +125,25 @@ def test_a_full_disk_is_said_and_nothing_that_was_kept_is_lost(run_of_server, tm
         assert "desk.sqlite" in answer.json()["error"]["message"]
         assert 0 < len(kept) < 20
         assert [row["text"] for row in client.get("/api/desk").json()] == kept
+
+
+def test_a_connection_that_comes_to_no_request_is_closed(server, client, monkeypatch):
+    for module in ("connection", "safety"):
+        monkeypatch.setattr(f"arasuji.studio.{module}.SLOWEST", 0.3)
+    head = f"POST /api/desk HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Type: application/json\r\n"
+    for sent in (
+        "",
+        "POST",
+        head,
+        f"{head}Content-Length: 100\r\n\r\n",
+        f"{head}Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+    ):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as silent:
+            silent.sendall(sent.encode())
+            answer = silent.recv(4096)
+            assert answer.startswith(b"HTTP/1.1 400 ") if "\r\n\r\n" in sent else answer == b"", (sent, answer)
+    with client.stream("POST", "/v1/completions", json=LONG) as slow:  # a stream takes as long as it does
+        lines = slow.iter_lines()
+        began = time.monotonic()
+        while time.monotonic() < began + 1:
+            assert next(lines) is not None

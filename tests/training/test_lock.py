@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -16,7 +17,7 @@ def test_a_second_training_of_a_run_is_refused_at_once_and_a_killed_ones_lock_is
     out = tmp_path / "run"
     first = api.train_events(small("ngram"), corpus, out, max_steps=3)
     next(first)
-    with pytest.raises(RunError, match="another training writes"):
+    with pytest.raises(RunError, match=rf"another training writes .* now \(process {os.getpid()} on .+\); wait for it"):
         next(api.train_events(small("ngram"), corpus, out, resume=True))
     first.close()
     hold = f"from filelock import FileLock; import os; FileLock({str(out / '.lock')!r}).acquire(); os._exit(9)"

@@ -76,6 +76,12 @@ def test_a_stopped_run_leaves_a_validated_model_that_opens(corpus, tmp_path):
     assert api.load(tmp_path / "run").facts["step"] == 1
 
 
+def test_a_run_can_be_read_by_all_whom_the_umask_lets(corpus, tmp_path):
+    list(train("lstm-small", corpus, tmp_path / "run", max_steps=1))
+    written = [path for path in (tmp_path / "run").rglob("*") if path.is_file() and "tensorboard" not in path.parts]
+    assert {path.stat().st_mode for path in written} == {(tmp_path / "run/metrics.jsonl").stat().st_mode}
+
+
 def test_resuming_a_finished_run_changes_nothing(corpus, tmp_path):
     list(train("lstm-small", corpus, tmp_path / "run"))
     before = outcome(tmp_path / "run")

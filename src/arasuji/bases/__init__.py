@@ -17,7 +17,7 @@ from pathlib import Path
 from arasuji.bases import hub
 from arasuji.bases.checked import check
 from arasuji.bases.known import KNOWN, Base
-from arasuji.errors import BaseModelError, first_line, nearest
+from arasuji.errors import BaseModelError, StorageError, first_line, nearest
 from arasuji.folders import new_folder, open_folder, seal
 from arasuji.locks import exclusive
 
@@ -25,9 +25,16 @@ __all__ = ["KNOWN", "Base", "check", "find", "get", "home", "is_cached", "wherea
 
 
 def home() -> Path:
-    """Where converted models are kept: `ARASUJI_HOME`, or the user's cache folder."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("ARASUJI_HOME") or Path(cache) / "arasuji")
+    """Where converted models are kept: `ARASUJI_HOME`, or the user's cache folder.
+
+    Raises StorageError for a user who has no home folder, nor a name by which it is found.
+    """
+    if chosen := os.environ.get("ARASUJI_HOME"):
+        return Path(chosen)
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "arasuji"
+    except RuntimeError as error:
+        raise StorageError("there is no home folder to keep models in: set ARASUJI_HOME to a folder") from error
 
 
 def find(name: str, option: str = "--set base=", download: bool = True) -> tuple[Path, str]:

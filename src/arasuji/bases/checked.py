@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import math
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,24 @@ from arasuji.files import read_json
 
 FILE_BYTES = 2**26
 """A JSON file of a pretrained model may have at most this many bytes; the largest vocabularies have half of it."""
+TEMPLATES = "additional_chat_templates"
+"""The only folder in that of a model whose files transformers reads."""
+CODE = ("attn_implementation", "attn_implementation_internal", "experts_implementation")
+"""What computes attention and experts. A name that transformers has not written out is fetched and run."""
+WRITTEN_OUT = (None, "eager", "sdpa", "batched_mm", "grouped_mm")
+OTHERS = ("backbone", "configuration_files")
+"""A configuration names other models with these, which are fetched, and other configurations, which are not checked."""
+TOKENIZER = {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}
+"""transformers hands all that stands in these files to the class of a tokenizer."""
+PARTS = {"fast_tokenizer_files", "gguf_file", "init_inputs", "merges", "post_processor", "tokenizer_object", "vocab"}
+"""With these it would make a tokenizer of something else than the tokenizer.json that is checked."""
+MOST_ADDED = 2**14
+"""A tokenizer may have at most this many tokens beside its vocabulary, which take long to add; Gemma 3 has 6,415."""
+LARGEST = 2**24
+"""The largest whole number of a configuration: more than any vocabulary or context."""
+MOST_COUNTED = 2**20
+"""The most of what it counts: layers, heads, experts, labels."""
+COUNTS = ("num_", "n_")
 
 
 def check(folder: Path, inside: Path) -> None:
@@ -30,7 +49,7 @@ def check(folder: Path, inside: Path) -> None:
 def check_files(folder: Path, inside: Path) -> None:
     """Raise BaseModelError where a file of a folder leads outside, or is JSON that names code or files elsewhere. The
     weights may still be missing."""
-    for path in folder.iterdir():
+    for path in chain(folder.iterdir(), (folder / TEMPLATES).glob("*")):
         if path.is_dir() and not path.is_symlink():
             continue
         if not path.is_symlink() and not stat.S_ISREG(path.lstat().st_mode):
@@ -41,6 +60,19 @@ def check_files(folder: Path, inside: Path) -> None:
             raise BaseModelError(f"{folder} holds an adapter for weights elsewhere; merge it into its base first")
         if path.suffix == ".json":
             _check_json(path)
+
+
+def check_architecture(folder: Path) -> None:
+    """Raise BaseModelError unless all parts of the model in a checked folder are made to continue texts. The
+    configurations of other models may fetch what they name as soon as they are read."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    file = folder / "config.json"
+    for key, value in _walk([read_json(file, FILE_BYTES, follow=True)] if file.is_file() else []):
+        if key == "model_type" and str(value) not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+            raise BaseModelError(
+                f"{folder}: the architecture {value!s:.60} is not served; models that read text alone are"
+            )
 
 
 def check_weights(place: object, names: Iterable[str]) -> None:
@@ -72,14 +104,16 @@ def weights_of(folder: Path) -> set[str]:
 def _check_json(path: Path) -> None:
     try:
         content = read_json(path, FILE_BYTES, follow=True)
-        pairs = list(_walk(content)) if path.name != "tokenizer.json" else []
+        pairs = list(_walk([content])) if path.name != "tokenizer.json" else []
     except (OSError, ValueError, RecursionError) as error:
         raise BaseModelError(f"{path} is not JSON: {error}") from error
-    if path.name == "config.json" and not isinstance(content, dict):
-        raise BaseModelError(f"{path} is not the configuration of a pretrained model")
+    if path.name == "config.json":
+        _check_configuration(path, content, pairs)
+    if path.name in TOKENIZER:
+        _check_tokenizer(path, content)
     for key, value in pairs:
-        chosen = key.endswith(("attn_implementation", "attn_implementation_internal", "experts_implementation"))
-        if chosen and "/" in json.dumps(value):
+        chosen = value.values() if isinstance(value, dict) else [value]  # each part of a model may have its own
+        if key.endswith(CODE) and not all(way in WRITTEN_OUT for way in chosen):
             raise BaseModelError(f"{path} names code to fetch and run ({key}); refused")
         if key == "auto_map":
             raise BaseModelError(f"{path} names code to run (auto_map); refused")
@@ -87,6 +121,34 @@ def _check_json(path: Path) -> None:
             raise BaseModelError(f"{path} names weights outside its folder ({value}); merge the adapter first")
         if _names_file(path, key) and isinstance(value, str) and Path(value).name != value:
             raise BaseModelError(f"{path} names a file outside its folder ({value}); refused")
+
+
+def _check_configuration(path: Path, content: Any, pairs: Iterable[tuple[str, Any]]) -> None:
+    if not isinstance(content, dict):
+        raise BaseModelError(f"{path} is not the configuration of a pretrained model")
+    if content.get("quantization_config"):
+        raise BaseModelError(
+            f"{path} is of quantized weights, which code of other packages reads; take the model in whole weights"
+        )
+    for key, value in pairs:
+        if key in OTHERS and value:
+            raise BaseModelError(f"{path} names what lies elsewhere ({key}); refused")
+        if isinstance(value, int):
+            fits = abs(value) <= (MOST_COUNTED if key.startswith(COUNTS) else LARGEST)
+        else:
+            fits = not isinstance(value, float) or math.isfinite(value)
+        if not fits:
+            raise BaseModelError(f"{path}: {key} = {value!s:.20} is out of all bounds; refused")
+
+
+def _check_tokenizer(path: Path, content: Any) -> None:
+    if not isinstance(content, dict):
+        raise BaseModelError(f"{path} is not about a tokenizer")
+    if named := sorted(name for name in PARTS & content.keys() if content[name]):
+        raise BaseModelError(f"{path} makes a tokenizer of something else than tokenizer.json ({named[0]}); refused")
+    most = max(len(part) for part in [content, *content.values()] if isinstance(part, dict | list))
+    if most > MOST_ADDED:
+        raise BaseModelError(f"{path} adds {most:,} tokens to a vocabulary, and {MOST_ADDED:,} are read at most")
 
 
 def _names_file(path: Path, key: str) -> bool:
@@ -97,12 +159,10 @@ def _names_file(path: Path, key: str) -> bool:
     return key.endswith("_file") and key != "special_tokens_map_file"
 
 
-def _walk(value: Any) -> Any:
-    """Every (key, value) of nested JSON."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield key, inner
-            yield from _walk(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _walk(inner)
+def _walk(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of nested JSON, with the name it is below."""
+    inside = value.items() if isinstance(value, dict) else ((key, inner) for inner in value)
+    for name, inner in inside:
+        yield name, inner
+        if isinstance(inner, dict | list):
+            yield from _walk(inner, name)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from arasuji.cli import (
     train,
     tune,
 )
+from arasuji.cli.fault import FAULT, described
 from arasuji.cli.shown import show_streams
 from arasuji.errors import ArasujiError, out_of_memory
 from arasuji.speech import say, shown, silence, tell
@@ -88,7 +91,8 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run a verb; an error that the user can correct is one line on stderr and exit code 2."""
+    """Run a verb; an error that the user can correct is one line on stderr and exit code 2, a fault of arasuji one line
+    and exit code 70."""
     # The libraries would print messages and progress of their own; their errors are exceptions.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
@@ -105,21 +109,28 @@ def main() -> None:
     if os.environ.get("_ARASUJI_COMPLETE"):  # the shell would print stderr into the line that is being typed
         sys.stderr = io.StringIO()
     try:
+        processes.check()
         # Completion depends on this name, and `python -m arasuji` would have another.
-        code = app(sys.argv[1:] or ["--help"], prog_name="arasuji", standalone_mode=False)
+        with _tidy_up_on_signals():
+            code = app(sys.argv[1:] or ["--help"], prog_name="arasuji", standalone_mode=False)
         sys.stdout.flush()
     except (ArasujiError, typer.TyperException) as error:
         message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
         code = _complain(message)
     except BrokenPipeError:  # the reader has closed the pipe, as `| head` does
         code = 0
-    except (RuntimeError, MemoryError) as error:
-        if not out_of_memory(error):
-            raise
-        whose = "the accelerator's memory" if type(error).__name__ == "OutOfMemoryError" else "memory"
-        code = _complain(f"{whose} is full: in training, lower --set batch_size, and raise accumulate in turn")
-    except OSError as error:  # no verb expects this: a name that is too long, a folder that may not be read
-        code = _complain(f"{error.filename or 'the system refuses'}: {error.strerror or error}")
+    except SystemExit as ended:  # by a signal, or by a library
+        code = ended.code
+    except KeyboardInterrupt:  # outside of a verb
+        code = INTERRUPTED
+    except BaseException as error:  # a panic of a library in Rust is no Exception
+        if out_of_memory(error):
+            whose = "the accelerator's memory" if type(error).__name__ == "OutOfMemoryError" else "memory"
+            code = _complain(f"{whose} is full: in training, lower --set batch_size, and raise accumulate in turn")
+        elif isinstance(error, OSError):  # no verb expects this: a name that is too long, a folder not to be read
+            code = _complain(f"{error.filename or 'the system refuses'}: {error.strerror or error}")
+        else:
+            code = _complain(described(error), FAULT)
     if code == INTERRUPTED:
         say("interrupted")
     try:
@@ -141,7 +152,26 @@ def _open_closed_streams() -> None:
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
-def _complain(message: str) -> int:
+@contextmanager
+def _tidy_up_on_signals() -> Iterator[None]:
+    """Let the signals that ask a program to end do so as Ctrl-C does: what is unfinished is deleted, and processes that
+    were started are ended. A signal that is ignored (`nohup`) stays so."""
+
+    def end(number: int, frame: Any) -> None:
+        raise SystemExit(128 + number)
+
+    kinds = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has no SIGHUP
+    ours = [number for number in kinds if signal.getsignal(number) == signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _complain(message: str, code: int = 2) -> int:
     which = "" if processes.is_main() else f"process {processes.index()}: "
     tell(shown(f"{which}error: {' '.join(message.split())}") + "\n")
-    return 2
+    return code

@@ -59,28 +59,42 @@ class Writer:
             rest = file.seek(0, os.SEEK_END) - whole
             file.seek(whole)
             left = file.read(rest)
-            if b"\n" in left or (other and _is_json(left)):  # what a kill leaves is the beginning of an object
+            # A kill leaves the beginning of an object, and a loss of power zeros, with whole lines behind them.
+            if b"\0" not in left and (b"\n" in left or (other and _is_json(left))):
                 raise OptionError(f"{self.path}, line {count + 1} {other}: choose another --out, or do not --resume")
             file.truncate(whole)
         return count
 
     def add(self, sample: dict[str, Any]) -> None:
-        from arasuji.files import disk_errors
+        """Append a sample. A line that something else has left incomplete is ended first."""
+        from arasuji.files import disk_errors, make_folder
 
         if self.path.suffix == ".txt":
             line = sample["text"] + "\n\n"
         else:
             line = json_.dumps(sample | self.of, ensure_ascii=False) + "\n"
         with disk_errors(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab", buffering=0) as file:
-                before, content = self.path.stat().st_size, line.encode()
+            make_folder(self.path.parent)
+            with self.path.open("ab+", buffering=0) as file:
+                before, content = file.seek(0, os.SEEK_END), line.encode()
+                if before:
+                    file.seek(before - 1)
+                    content = content if file.read(1) == b"\n" else b"\n" + content
                 try:
                     while content:
                         content = content[file.write(content) :]
-                except OSError:  # the disk is full: an incomplete line is deleted
+                except BaseException:  # the disk is full, or a signal: an incomplete line is deleted
                     file.truncate(before)
                     raise
+
+    def finish(self) -> None:
+        """Wait until all samples are on the disk."""
+        from arasuji.files import sync, sync_errors, sync_names
+
+        if self.path.exists():
+            with sync_errors(self.path):
+                sync(self.path)
+                sync_names(self.path.parent)
 
 
 def _is_json(line: bytes) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from arasuji.cli.complete import splits
-from arasuji.cli.reading import Delimiter, Encoding, NoHeader, SkipBadRows, TextColumn, TextLayout, as_options
+from arasuji.cli.reading import Delimiter, Encoding, Largest, NoHeader, SkipBadRows, TextColumn, TextLayout, as_options
 from arasuji.cli.shots import Shots, with_shots
 from arasuji.cli.terminal import show_json, working
 from arasuji.errors import ArasujiError, OptionError, RunError, SourceError
@@ -34,6 +34,7 @@ def evaluate(
     text_layout: TextLayout = None,
     no_header: NoHeader = False,
     skip_bad_rows: SkipBadRows = False,
+    largest: Largest = None,
     fields: Annotated[
         str | None, Option(help="The fields of each text that the model is told: all (default), none, or title,genres")
     ] = None,
@@ -56,6 +57,7 @@ def evaluate(
         "text_layout": text_layout,
         "no_header": no_header,
         "skip_bad_rows": skip_bad_rows,
+        "largest": largest,
     }
     if any(reading.values()) and not texts:
         raise OptionError(f"{as_options(reading)[0]} says how to read a file: name it with --texts")

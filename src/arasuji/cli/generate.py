@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from typer import Argument, Option
+from typer import Argument, Context, Option
 
 from arasuji.cli.appending import Writer, check_resume, origin
 from arasuji.cli.copied import CopyReport
@@ -32,6 +33,7 @@ Precision = Literal["auto", "fp32", "bf16", "int8"]
 
 
 def generate(
+    context: Context,
     run: Annotated[str, Argument(metavar="RUN", help="A run folder, or a base model's name")],
     prompts: Annotated[
         list[str] | None,
@@ -163,12 +165,17 @@ def generate(
     writer = Writer(out) if out else None
     if resume:
         check_resume(out)
+    if out:
+        from arasuji.locks import alone
+
+        place = Path(os.path.realpath(out))  # two names of one file are one
+        context.with_resource(alone(place.with_name(f".{place.name}.lock"), out, "generate"))
     if shard is not None and not in_file:
-        from arasuji.files import append
+        from arasuji.files import append, make_folder
 
         say(f"note: part {shard} has no prompts, since the file has fewer prompts than parts")
         if out:
-            out.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(out.parent)
             append(out, "")
         if json:
             show_json({"samples": [], "shots": []})
@@ -217,6 +224,8 @@ def generate(
             writer.add(content)
         if json:
             samples.append(content)
+    if writer:
+        writer.finish()
     if json:
         show_json({"samples": samples, "shots": [record.id for record in trained.shots.records]})
     copies.tell()

@@ -43,6 +43,7 @@ def inspect(
     text_layout: reading.TextLayout = None,
     no_header: reading.NoHeader = False,
     skip_bad_rows: reading.SkipBadRows = False,
+    largest: reading.Largest = None,
     seed: Annotated[int, Option(help="The seed of the split")] = 0,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
 ) -> None:
@@ -61,6 +62,7 @@ def inspect(
             "text_layout": text_layout,
             "no_header": no_header,
             "skip_bad_rows": skip_bad_rows,
+            "largest": largest,
         }
         found = examine(sources, rules, seed, progress, **options)
     if out:

@@ -34,6 +34,7 @@ def prepare(
     text_layout: reading.TextLayout = None,
     no_header: reading.NoHeader = False,
     skip_bad_rows: reading.SkipBadRows = False,
+    largest: reading.Largest = None,
     explain: Annotated[Path | None, Option(help="Write every removed text and its rule to this JSONL file")] = None,
     seed: Annotated[int, Option(help="Seeds the split")] = 0,
     json: Annotated[bool, Option("--json", help="Print one JSON object")] = False,
@@ -59,6 +60,7 @@ def prepare(
             text_layout=text_layout,
             no_header=no_header,
             skip_bad_rows=skip_bad_rows,
+            largest=largest,
         )
     documents = {name: len(corpus.split(name)) for name in SPLITS}
     counts = [rule.counts() for rule in corpus.rules]

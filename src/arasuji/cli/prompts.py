@@ -8,16 +8,25 @@ from typing import Any
 from arasuji.errors import SourceError
 
 EXAMPLE = '{"prompt": "In Osaka", "title": "Rust Angels", "genres": ["Mecha", "Military"]}'
+BYTES = 2**26
+"""A file of prompts may have so many bytes."""
 OPTIONS = {"with", "without", "words", "seed", "temperature", "guidance"}
 """What may be taken for a field."""
 
 
 def prompts_in(path: Path) -> dict[int, str | dict[str, Any]]:
     """The prompts of a file by the numbers of their lines: the lines, or those of a .jsonl file as JSON objects."""
+    from arasuji.corpus.source import opened
+
     try:
-        lines = path.read_text("utf-8-sig").split("\n")
+        with opened(path) as file:
+            content = file.read(BYTES + 1)
+        lines = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"cannot read the prompts in {path}: {getattr(error, 'strerror', error)}") from error
+        said = getattr(error, "strerror", None) or error
+        raise SourceError(f"cannot read the prompts in {path}: {said}") from error
+    if len(content) > BYTES:
+        raise SourceError(f"{path} has more than {BYTES >> 20} MB of prompts: write them into several files")
     prompts: dict[int, str | dict[str, Any]] = {}
     for number, line in enumerate(lines, 1):
         if line.strip():

@@ -21,6 +21,14 @@ TextLayout = Annotated[
     ),
 ]
 NoHeader = Annotated[bool, Option("--no-header", help="The first line of a table is a row; columns are 1, 2, 3")]
+Largest = Annotated[
+    int | None,
+    Option(
+        metavar="MB",
+        min=1,
+        help="The most megabytes of a line, a row or a text; default: 16. What a file may unfold to grows with it",
+    ),
+]
 SkipBadRows = Annotated[bool, Option("--skip-bad-rows", help="Leave out rows that do not fit, and count them")]
 
 
@@ -29,5 +37,5 @@ def as_options(reading: dict[str, Any]) -> list[str]:
     words = []
     for name, value in reading.items():
         option = f"--{name.replace('_', '-')}"
-        words += [option] if value is True else [option, value] if value else []
+        words += [option] if value is True else [option, str(value)] if value else []
     return words

@@ -36,6 +36,7 @@ def serve(
         import uvicorn
 
         from arasuji.studio.app import app_of
+        from arasuji.studio.connection import Connection
     except ImportError as error:
         raise OptionError("the studio needs FastAPI and uvicorn: pip install 'arasuji[serve]'") from error
     try:
@@ -51,6 +52,7 @@ def serve(
         app_of(runs, port, secret, corpora),
         log_level="warning",
         access_log=False,
+        http=Connection,
         ws="none",
         timeout_graceful_shutdown=2,
     )

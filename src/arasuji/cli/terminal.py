@@ -21,7 +21,8 @@ def show_json(value: dict[str, Any]) -> None:
 
 
 def table(title: str, headers: Sequence[str], rows: Sequence[Sequence[Any]], left: int = 1) -> None:
-    """A plain table on stdout; the first `left` columns are text, the others are numbers set to the right."""
+    """A plain table on stdout; the first `left` columns are text, the others are numbers set to the right. A line end
+    in a cell is written out, so that no name looks like a row of its own."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -30,7 +31,7 @@ def table(title: str, headers: Sequence[str], rows: Sequence[Sequence[Any]], lef
     for i, header in enumerate(headers):
         made.add_column(header, justify="left" if i < left else "right", overflow="fold")
     for row in rows:
-        made.add_row(*(f"{cell:,}" if isinstance(cell, int) else shown(str(cell)) for cell in row))
+        made.add_row(*(f"{cell:,}" if isinstance(cell, int) else shown(str(cell)).replace("\n", "\\n") for cell in row))
     console = Console(highlight=False, markup=False)
     if title:
         print(title)

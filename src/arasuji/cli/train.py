@@ -133,8 +133,8 @@ def _free_memory() -> int:
 
 @contextmanager
 def stop_on_signal() -> Iterator[Any]:
-    """A function that gives the reason to stop after Ctrl-C or SIGTERM, and else an empty string. A second signal stops
-    at once."""
+    """A function that gives the reason to stop after Ctrl-C, SIGTERM or SIGHUP (a terminal was closed), and else an
+    empty string. A second signal stops at once. A signal that is ignored (`nohup`) stays so."""
     asked: list[str] = []
 
     def ask(number: int, frame: Any) -> None:
@@ -143,7 +143,8 @@ def stop_on_signal() -> Iterator[Any]:
         asked.append("stopped by Ctrl-C" if number == signal.SIGINT else "stopped by a signal")
         say("stopping after this step, saving (Ctrl-C again to quit at once)")
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    kinds = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, ask) for number in kinds if signal.getsignal(number) != signal.SIG_IGN}
     try:
         yield lambda: asked[0] if asked else ""
     finally:

@@ -15,7 +15,7 @@ from typing import Any
 from arasuji.corpus.names import QUALIFIED, nearness
 from arasuji.corpus.record import Record
 from arasuji.corpus.services import holds_texts
-from arasuji.corpus.source import NONE, Source
+from arasuji.corpus.source import COLUMNS, NONE, Source
 from arasuji.corpus.unwrap import Unwrapping
 from arasuji.errors import SourceError, nearest
 from arasuji.speech import listed, shortened
@@ -61,6 +61,8 @@ def find_columns(source: Source, rows: Sequence[Mapping[str, Any]]) -> Columns:
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
     options = source.reading
+    if len(names) > COLUMNS * options.megabytes:
+        raise source.too_large(f"its first rows have {len(names):,} columns")
     text = _named(source, options.text_column, rows) or _find(source, "text", rows, names) or _longest(source, rows)
     if text is None:
         hint = "name it with --text-column" + (

@@ -36,10 +36,10 @@ def marked_or_utf8(file: IO[bytes]) -> str | None:
             return name
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        while chunk:
+        while chunk and b"\0" not in chunk:  # a zero byte is in no text: the reader will say so at once
             decoder.decode(chunk)
             chunk = file.read(CHUNK)
-        decoder.decode(b"", final=True)
+        decoder.decode(b"", final=not chunk)
     except UnicodeDecodeError:
         return None
     return "utf-8-sig"

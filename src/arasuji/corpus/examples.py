@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -17,6 +18,9 @@ MOST = 20
 """At most this many examples of a rule are kept."""
 LENGTH, LEAD = 600, 200
 """An example shows at most this many characters of a text, of which so many stand before what the rule touched."""
+MOST_PAIRS = 20_000
+"""Two texts are compared exactly if so many pairs of their words and marks are equal: an ordinary text of `LENGTH` has
+fewer than 15,000, most of them spaces."""
 
 Piece = tuple[str, str]
 """What a part of an example is, and its text: "same" in both, "out" (only before), "in" (only after), or "mark" (for
@@ -101,7 +105,10 @@ def _part(text: str, start: int, end: int) -> str:
 def _differences(before: str, after: str) -> list[Piece]:
     one, other = _tokens(before), _tokens(after)
     pieces: list[Piece] = []
-    for kind, start, end, from_, to in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
+    # Of tokens that stand again and again, the library looks at each pair; `autojunk` leaves the most frequent out.
+    counts = Counter(other)
+    pairs = sum(counts[token] for token in one)
+    for kind, start, end, from_, to in SequenceMatcher(None, one, other, autojunk=pairs > MOST_PAIRS).get_opcodes():
         if kind == "equal":
             pieces.append(("same", "".join(one[start:end])))
         else:

@@ -11,9 +11,9 @@ from typing import Any
 from arasuji import arguments, notebook
 from arasuji.corpus.examples import Example
 from arasuji.corpus.record import Records
-from arasuji.errors import CorpusError, OptionError
+from arasuji.errors import CorpusError, OptionError, first_line
 from arasuji.files import parse_json, read_bytes, read_json
-from arasuji.folders import MANIFEST, open_folder
+from arasuji.folders import MANIFEST, open_folder, unchanged
 from arasuji.speech import shortened
 
 SPLITS = ("train", "validation", "test")
@@ -97,6 +97,10 @@ class Corpus:
     def load(cls, folder: Path | str) -> Corpus:
         """Open what `prepare` wrote. Raises CorpusError where it is missing, damaged, or not a corpus."""
         folder = arguments.path(folder)
+        return unchanged(folder, lambda: cls._load(folder))
+
+    @classmethod
+    def _load(cls, folder: Path) -> Corpus:
         opened = open_folder(folder.resolve(), *(f"{name}.jsonl" for name in SPLITS))
         if opened is None:
             raise CorpusError(_why_unreadable(folder))
@@ -117,7 +121,9 @@ class Corpus:
                 reading=dict(manifest.get("reading", {})),
                 folder=folder.resolve(),
             )
-        except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        except OSError as error:
+            raise CorpusError(f"the corpus {folder} cannot be read: {error.strerror or first_line(error)}") from error
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             message = f"{folder} was written by another version of arasuji: make it again with `arasuji prepare`"
             raise CorpusError(message) from error
 

@@ -20,6 +20,8 @@ Layout = Literal["lines", "blocks", "markers"]
 
 SEEN = 2000
 """The layout is found from this many lines at the beginning of a file."""
+SEEN_CHARACTERS = 2**22
+"""These lines are fewer where they have more characters than this."""
 BROKEN = 0.7
 """Lines count as broken to one width if the width explains at least this share of the line ends."""
 WIDEST = 200
@@ -48,7 +50,7 @@ def texts_of(
     """
     check(layout)
     lines = iter(lines)
-    first = list(islice(lines, SEEN))
+    first = head(lines, SEEN)
     chosen = layout or shown_by([line.strip() for line in first])
     if layout is None and sum(bool(line.strip()) for line in first) > 1:
         others = " or ".join(sorted(set(get_args(Layout)) - {chosen}))
@@ -56,6 +58,18 @@ def texts_of(
     part: dict[str, Callable[[Iterable[str]], Iterable[str]]]
     part = {"lines": iter, "blocks": _blocks, "markers": _between_markers}
     return (text for whole in part[chosen](chain(first, lines)) if (text := whole.strip()))
+
+
+def head(lines: Iterator[str], count: int) -> list[str]:
+    """The first `count` lines, or fewer where these have more than SEEN_CHARACTERS."""
+    first: list[str] = []
+    characters = 0
+    for line in islice(lines, count):
+        first.append(line)
+        characters += len(line)
+        if characters > SEEN_CHARACTERS:
+            break
+    return first
 
 
 def shown_by(lines: list[str]) -> Layout:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 
 from arasuji.corpus.record import Record
-from arasuji.corpus.registry import Texts, mended, rule
+from arasuji.corpus.registry import Texts, mended, rule, settled
 
 _NAMES = (
     "s|bos|eos|pad|unk|sep|cls|mask|start|end|startoftext|endoftext|start_of_text|end_of_text|start_of_turn|end_of_turn"
@@ -33,6 +33,5 @@ def cut_markers(records: Iterable[Record]) -> Texts:
 
 def without_markers(text: str) -> str:
     """The text without markers; what stood on both sides stays apart."""
-    while (cut := MARKER.sub(" ", text)) != text:  # one marker may stand within another
-        text = cut.strip()
-    return text
+    cut = settled(lambda text: MARKER.sub(" ", text), text)  # one marker may stand within another
+    return text if cut == text else cut.strip()

@@ -13,7 +13,7 @@ import ftfy
 
 from arasuji.corpus.characters import composed, tidy
 from arasuji.corpus.record import Record
-from arasuji.corpus.registry import Texts, mended, rule
+from arasuji.corpus.registry import Texts, mended, rule, settled
 
 _TAG_NAMES = (
     "a|abbr|b|big|blockquote|br|center|cite|code|dd|del|div|dl|dt|em|font|h[1-6]|hr|i|img|ins|li|ol|p|pre|q|s|small|"
@@ -64,13 +64,14 @@ def strip_html(records: Iterable[Record]) -> Texts:
 
 
 def _without_html(text: str) -> str:
-    before = None
-    while text != before:  # "&amp;lt;b&amp;gt;" takes several rounds; every round makes the text shorter
-        before = text
-        if "&" in text:
-            text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
-        if "<" in text:
-            text = _TAG.sub(lambda match: "\n" if match[2].lower() in _BREAKING else "", _COMMENT.sub("", text))
+    return settled(_unescaped, text)  # "&amp;lt;b&amp;gt;" takes several rounds; every round makes the text shorter
+
+
+def _unescaped(text: str) -> str:
+    if "&" in text:
+        text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
+    if "<" in text:
+        text = _TAG.sub(lambda match: "\n" if match[2].lower() in _BREAKING else "", _COMMENT.sub("", text))
     return text
 
 
@@ -119,11 +120,7 @@ def _without_notes(text: str) -> str:
     folded = text.casefold()
     if not any(words in folded for words in _NOTED):
         return text.strip()
-    before = None
-    while text != before:
-        before = text
-        text = _LAST_NOTE.sub("", _NOTE.sub("", text)).strip()
-    return text
+    return settled(lambda text: _LAST_NOTE.sub("", _NOTE.sub("", text)).strip(), text.strip())
 
 
 @rule("cut")

@@ -60,6 +60,9 @@ SPELLED, WRITTEN, QUALIFIED = range(3)
 """How near a name is to a known one: it is the same; it is the same but for camel case, accents and plurals; or it is
 the same but for these and for qualifying words."""
 
+LONGEST = 200
+"""A longer name says nothing."""
+
 # Words that say what a work is, or in which language, beside the name of what a column holds.
 QUALIFIERS = (
     "anime manga movie film show series tv book novel game drama story work item media product text "
@@ -69,13 +72,18 @@ QUALIFIERS = (
 )
 
 
-def repeated(name: str, taken: Iterable[str]) -> str:
-    """The name, or where it is taken, the name and a number."""
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name} ({number})"
-    return free
+def apart(names: Iterable[str]) -> list[str]:
+    """The names, no two of which are the same: one that stood before has a number, as in "title (2)"."""
+    times: dict[str, int] = {}
+    found = []
+    for name in names:
+        free = name
+        while free in times:
+            times[name] += 1
+            free = f"{name} ({times[name]})"
+        times[free] = 1
+        found.append(free)
+    return found
 
 
 def knows(what: str, name: str) -> bool:
@@ -86,6 +94,8 @@ def knows(what: str, name: str) -> bool:
 
 def nearness(what: str, name: str) -> tuple[int, int] | None:
     """How near a name is to the known names of `what`, and to which of them; less is nearer. None: to none."""
+    if len(name) > LONGEST:
+        return None
     plain = re.sub(r"[\s-]+", "_", name.strip().casefold())
     if plain in KNOWN[what]:
         return SPELLED, KNOWN[what].index(plain)

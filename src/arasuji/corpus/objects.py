@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from arasuji.corpus.names import repeated
+from arasuji.corpus.names import apart
 from arasuji.corpus.services import entries, holds_texts, parents_of_texts
-from arasuji.corpus.source import Numbered, Row, Source
+from arasuji.corpus.source import Held, Numbered, Row, Source
 from arasuji.errors import SourceError
+
+BLANK = 10_000
+"""The JSON of a file begins before this line."""
+VALUES = 2**18
+"""A row or a document may have this many values for each megabyte of the largest row: each takes a hundred bytes."""
 
 
 def json_rows(source: Source) -> Iterator[Numbered]:
@@ -24,13 +30,18 @@ def json_rows(source: Source) -> Iterator[Numbered]:
         begun += [line.strip()] if line.strip() else []
         if len(begun) == 2:
             break
+        if len(seen) > BLANK:
+            raise SourceError(f"{source.path}: it begins with {BLANK:,} lines in which there is no JSON")
     by_name = source.kind in ("jsonl", "ndjson")
     if _is_object_a_line(begun, by_name):
         if not by_name:
             source.note("it holds an object a line, and is read as JSON Lines")
         source.unit = "line"
         return _objects(source, chain(seen, lines))
-    return _document(source, "".join(chain(seen, lines)))
+    whole = io.StringIO(newline="")
+    large = source.too_large(f"a document of JSON has more than {source.reading.whole >> 20} MB")
+    whole.writelines(Held(chain(seen, lines), source.reading.whole, large))
+    return _document(source, whole.getvalue())
 
 
 def _is_object_a_line(begun: list[str], by_name: bool) -> bool:
@@ -54,6 +65,7 @@ def _objects(source: Source, lines: Iterable[str]) -> Iterator[Numbered]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
+        _check_values(source, line)
         try:
             row = _loads(line.rstrip())
         except (ValueError, RecursionError) as error:
@@ -65,7 +77,15 @@ def _objects(source: Source, lines: Iterable[str]) -> Iterator[Numbered]:
             source.misfit(number, "not a JSON object: one {...} a line is wanted")
 
 
+def _check_values(source: Source, text: str) -> None:
+    """Raise SourceError where a text holds more values than memory should."""
+    most = VALUES * source.reading.megabytes
+    if len(text) > most and sum(map(text.count, ",[{")) > most:  # commas in texts count as well
+        raise source.too_large(f"there are more than {most:,} values in its JSON")
+
+
 def _document(source: Source, text: str) -> Iterator[Numbered]:
+    _check_values(source, text)
     try:
         document = _loads(text)
     except (ValueError, RecursionError) as error:
@@ -98,7 +118,4 @@ def _object(pairs: list[tuple[str, Any]]) -> Row:
     made = dict(pairs)
     if len(made) == len(pairs):
         return made
-    made = {}
-    for name, value in pairs:
-        made[repeated(name, made)] = value
-    return made
+    return dict(zip(apart(name for name, _ in pairs), (value for _, value in pairs), strict=True))

@@ -7,29 +7,30 @@ ends in a SourceError of one line with its path.
 
 from __future__ import annotations
 
-import gzip
-import io
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 
+from arasuji.corpus import foreign
 from arasuji.corpus.columns import find_columns, make_record, parent_of_texts, text_id
+from arasuji.corpus.encoding import CHUNK
 from arasuji.corpus.folder import is_corpus
 from arasuji.corpus.layout import texts_of
 from arasuji.corpus.objects import json_rows
 from arasuji.corpus.record import Progress, Record
 from arasuji.corpus.services import lifted, plain
-from arasuji.corpus.source import BytesRead, Note, Numbered, Reading, Source
+from arasuji.corpus.source import TOLD_EVERY, BytesRead, Note, Numbered, Reading, Source
 from arasuji.corpus.tables import csv_rows, excel_rows
 from arasuji.corpus.unwrap import Unwrapping
 from arasuji.errors import SourceError
 
 SEEN = 1000
 """The columns are found from this many rows at the beginning of a source."""
-SLICE = 10_000
-"""This many rows of a Parquet file are held at once."""
+SEEN_CHARACTERS, CELL = 2**26, 100
+"""They are fewer where they have more characters than this; each cell counts as some more."""
+ROWS = 2**16
+"""A Parquet file may have so many rows for each megabyte of the largest row, and else at most one for each byte."""
 
 
 def read_all(sources: Sequence[Path], reading: Reading, note: Note, progress: Progress) -> Iterator[Record]:
@@ -75,7 +76,7 @@ def read(
 
 def _read_rows(source: Source) -> Iterator[Record]:
     rows = READERS[source.kind](source)
-    first = list(islice(rows, SEEN))
+    first = _first(rows)
     if not first:
         raise SourceError(f"{source.path}: there are no rows in it")
     parent = parent_of_texts(source, [row for _, row in first])
@@ -89,6 +90,18 @@ def _read_rows(source: Source) -> Iterator[Record]:
     for sentence in unwrapping.notes():
         source.note(sentence)
     source.note_misfits()
+
+
+def _first(rows: Iterator[Numbered]) -> list[Numbered]:
+    """The first rows: `SEEN`, or fewer where these are many cells or characters."""
+    first: list[Numbered] = []
+    held = 0
+    for row in rows:
+        first.append(row)
+        held += sum(len(value) if isinstance(value, str) else CELL for value in row[1].values()) + CELL * len(row[1])
+        if len(first) == SEEN or held > SEEN_CHARACTERS:
+            break
+    return first
 
 
 def _read_folder(source: Source) -> Iterator[Record]:
@@ -105,36 +118,33 @@ def _read_files(source: Source, paths: Sequence[Path]) -> Iterator[Record]:
     notes: list[str] = []
     for path in paths:
         file = Source(path, source.reading, notes.append)
-        yield Record(id=path.stem, text="".join(file.lines()).strip() if _holds(path) else "")
+        yield Record(id=path.stem, text="".join(file.held(file.lines())).strip() if _holds(file) else "")
     if notes:
         source.note(f"{len(notes):,} of its files like this one: {notes[0]}")
 
 
-def _holds(path: Path) -> bool:
+def _holds(source: Source) -> bool:
     """Whether a file of a folder has anything in it: an empty one is a missing text, not a mistake."""
-    with Source(path).opened() as (file, _):
-        return bool(file.read().strip())
+    with source.opened() as (file, _):
+        return any(chunk.strip() for chunk in iter(partial(file.read, CHUNK), b""))
 
 
 def _read_texts(source: Source) -> Iterator[Record]:
-    for text in texts_of(source.lines(), source.reading.text_layout, source.note):
+    lines = source.held(source.lines())
+    for text in texts_of(lines, source.reading.text_layout, source.note):
+        lines.count = 0
         yield Record(id=text_id("", text), text=text)
 
 
 def _parquet_rows(source: Source) -> Iterator[Numbered]:
-    import polars  # heavy, and no other kind of file needs it
-
-    path = source.path
-    try:
-        with path.open("rb") as file:  # a path would be taken for a pattern where it holds [ or *
-            packed = path.name.lower().endswith(".gz")
-            table = polars.scan_parquet(io.BytesIO(gzip.decompress(file.read())) if packed else file)
-            size = table.select(polars.len()).collect().item()
-            for start in range(0, size, SLICE):
-                source.progress(path.stat().st_size * start // size)
-                yield from enumerate(table.slice(start, SLICE).collect().to_dicts(), start=start + 1)
-    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError, EOFError, zlib.error) as error:
-        raise SourceError(f"{path}: not a valid Parquet file, or a truncated one") from error
+    found = foreign.lines(source, "parquet", "not a valid Parquet file, or a truncated one")
+    size, count = source.path.stat().st_size, next(found)["rows"]
+    if count > max(ROWS * source.reading.megabytes, size):
+        raise source.too_large(f"it has {count:,} rows in {size:,} bytes, far more than texts have")
+    for number, row in enumerate(found, start=1):
+        if number % TOLD_EVERY == 0:
+            source.progress(size * number // count)
+        yield number, row
 
 
 READERS: dict[str, Callable[[Source], Iterator[Numbered]]] = {

@@ -103,6 +103,18 @@ def load_plugins() -> None:
         plugins.load(point)
 
 
+MOST_READ = 10**7
+"""A text is changed again and again while it has changed, until so many characters were read."""
+
+
+def settled(change: Callable[[str], str], text: str, most: int = MOST_READ) -> str:
+    """The text, changed until the change leaves it as it is. A long text may be made so that each round changes only a
+    few characters, so the rounds end when `most` characters have been read; a text of 3,000 has thousands of rounds."""
+    while most > 0 and (changed := change(text)) != text:
+        text, most = changed, most - len(text) - 1
+    return text
+
+
 def mended(records: Iterable[Record], change: Callable[[str], str]) -> Texts:
     """The texts of all records, each changed alone: the body of most rules that change and never remove."""
     return (change(record.text) for record in records)

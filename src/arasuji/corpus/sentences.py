@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-_END = re.compile(r"[.!?…]+[\"'”’)\]]*\s+|[。！？]+[」』）]*\s*|\s*\n\s*")
+# A run of marks or of white space is looked at once, from its beginning (the lookbehind) and as a whole (the "+" after
+# a quantifier): else a long one would take the square of its length.
+_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’)\]]*+\s++|(?<![。！？])[。！？]++[」』）]*+\s*+|(?<!\s)[^\S\n]*+\n\s*+")
 """What ends a sentence, and the space after it."""
 
-_FINAL = re.compile(r"[.!?…。！？]+[\"'”’)\]」』）]*\s*$")
-_CLOSING = re.compile(r"[\"'”’)\]」』）\s]*$")
+_MARKS = (".", "!", "?", "…", "。", "！", "？")
+_AFTER = "\"'”’)]」』）"
+"""These close after a mark."""
+_CLOSING = re.compile(rf"[{re.escape(_AFTER)}\s]*$")
 
 
 def is_final(text: str) -> bool:
     """Whether a sentence ends where the text does, but for quotes and brackets that close and white space."""
-    return bool(_FINAL.search(text))
+    return text.rstrip().rstrip(_AFTER).endswith(_MARKS)
 
 
 def only_closes(text: str) -> bool:

@@ -5,17 +5,19 @@ Whatever is decided about a file is said in a note that names the option to deci
 
 from __future__ import annotations
 
-import gzip
+import codecs
 import io
+import stat
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import IO, Any
 
 from arasuji.corpus import layout
-from arasuji.corpus.encoding import likely_encoding, marked_or_utf8
+from arasuji.corpus.encoding import CHUNK, likely_encoding, marked_or_utf8
 from arasuji.errors import OptionError, SourceError
 from arasuji.speech import listed
 
@@ -33,6 +35,17 @@ SHOWN = 3
 """A note names at most this many of the rows that do not fit."""
 TOLD_EVERY = 500
 """Progress is told each time this many lines have been read."""
+LARGEST = 16
+"""A line, a row or a text may have this many megabytes unless an option says otherwise: a long novel has three."""
+WHOLE, UNFOLDED = 8, 100
+"""A file that has to be held whole may have so many times the megabytes of the largest row. What is packed may unfold
+to as many, or to so many times its own size: texts are packed to a third, tables that repeat themselves to a tenth."""
+COLUMNS = 1000
+"""A table may have this many columns for each megabyte of the largest row."""
+GZIP = 31
+"""This tells zlib that its stream has the head and the sums of a gzip file."""
+WAIT = 5.0
+"""A pipe that nobody writes into is given up after this many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +73,13 @@ class Reading:
     """A table's first line is a row; its columns are then named 1, 2, 3."""
     skip_bad_rows: bool = False
     """Leave out rows that do not fit, and count them."""
+    largest: int | None = None
+    """The most megabytes of a line, a row or a text; None is LARGEST. Other bounds grow with it."""
 
     def __post_init__(self) -> None:
         layout.check(self.text_layout)
+        if self.largest is not None and self.largest < 1:
+            raise OptionError(f"--largest {self.largest}: a number of megabytes is wanted, 1 or more")
         if self.delimiter not in (None, NONE) and (len(self.separator) != 1 or self.separator in '"\r\n\0'):
             raise OptionError(f"--delimiter {self.delimiter!r}: one character is wanted, or the words tab or none")
         if self.encoding is not None:
@@ -72,9 +89,72 @@ class Reading:
                 raise OptionError(f"--encoding {self.encoding!r}: Python knows no such text encoding") from error
 
     @property
+    def megabytes(self) -> int:
+        """The most megabytes of a row."""
+        return self.largest or LARGEST
+
+    @property
+    def row(self) -> int:
+        """The most bytes, or characters, of a row."""
+        return self.megabytes * 2**20
+
+    @property
+    def whole(self) -> int:
+        """The most bytes, or characters, of a file that has to be held whole."""
+        return WHOLE * self.row
+
+    @property
     def separator(self) -> str:
         """The delimiter as a character; "" where none is named."""
         return {"tab": "\t", "\\t": "\t", None: ""}.get(self.delimiter, self.delimiter or "")
+
+
+class Held:
+    """Lines, of which those that a reader holds at once are counted. It raises an error where they are too many
+    characters; whoever has what they make up sets `count` to 0."""
+
+    def __init__(self, lines: Iterable[str], most: int, error: SourceError) -> None:
+        self._lines, self._most, self._error = lines, most, error
+        self.count = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self.count += len(line)
+            if self.count > self._most:
+                raise self._error
+            yield line
+
+
+class _Unfolding(io.RawIOBase):
+    """What is in a packed file, up to a number of bytes. Zeros after its end are padding, and what follows them is not
+    read: Python's own reader looks for the end of them."""
+
+    def __init__(self, packed: IO[bytes], most: int, error: SourceError) -> None:
+        self._packed, self._left, self._error = packed, most, error
+        self._waiting = packed.read(CHUNK)
+        self._member = zlib.decompressobj(GZIP)
+        self._ended = not self._waiting
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        found = b""
+        while not found and not self._ended:
+            given = self._waiting or self._packed.read(CHUNK)
+            if self._member.eof:  # several packed files may follow one another
+                self._ended = given[:1] in (b"", b"\0")
+                self._member = zlib.decompressobj(GZIP)
+            elif not given:
+                raise EOFError
+            if not self._ended:
+                found = self._member.decompress(given, len(buffer))
+            self._waiting = self._member.unconsumed_tail or self._member.unused_data
+        self._left -= len(found)
+        if self._left < 0:
+            raise self._error
+        buffer[: len(found)] = found
+        return len(found)
 
 
 class Source:
@@ -90,6 +170,7 @@ class Source:
         self.path, self.reading, self.progress = path, reading or Reading(), progress
         self.kind = path.name.lower().removesuffix(".gz").rpartition(".")[2]
         """What the file's name ends in, before ".gz"."""
+        self.packed = path.name.lower().endswith(".gz")
         self.unit = "row"
         """What the numbers of its rows count: "row" or "line"."""
         self._note = note
@@ -108,6 +189,16 @@ class Source:
             )
         self._misfits.append(number)
 
+    def too_large(self, what: str) -> SourceError:
+        """The error for what goes beyond a bound."""
+        raised = f"where that is right, raise the bound with --largest (now {self.reading.megabytes})"
+        return SourceError(f"{self.path}: {what}; {raised}")
+
+    def held(self, lines: Iterable[str]) -> Held:
+        """Lines that make up rows or texts of several lines."""
+        most = 2 * self.reading.row  # the first lines are read before any of them makes up a text
+        return Held(lines, most, self.too_large(f"a row or a text has more than {2 * self.reading.megabytes} MB"))
+
     def note_misfits(self) -> None:
         """Say, once all is read, how many rows were left out."""
         if self._misfits:
@@ -122,26 +213,34 @@ class Source:
         """The bytes of a file, unpacked where its name ends in .gz, and how many bytes of the file itself are read."""
         path = self.path
         try:
-            with path.open("rb") as raw:
-                unpacked: Any = gzip.GzipFile(fileobj=raw) if path.name.lower().endswith(".gz") else raw
+            with opened(path) as raw:
+                unpacked: Any = raw
+                if self.packed:
+                    most = max(self.reading.whole, UNFOLDED * path.stat().st_size)
+                    error = self.too_large(f"it unfolds to more than {most >> 20} MB, far more than texts do")
+                    unpacked = io.BufferedReader(_Unfolding(raw, most, error), CHUNK)
                 yield unpacked, raw.tell if raw.seekable() else lambda: 0  # a pipe has no place
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        except (EOFError, zlib.error) as error:
             raise SourceError(f"{path}: not a whole gzip file (truncated or damaged): fetch it again") from error
         except OSError as error:
             raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
 
     def lines(self, newline: str = "") -> Iterator[str]:
         """The lines of a text, without a byte order mark, each with its end."""
-        blank = True
+        blank, number, most = True, 0, self.reading.row
         encoding = self._encoding()
         with self.opened() as (file, place):
             try:
-                for number, line in enumerate(io.TextIOWrapper(file, encoding=encoding, newline=newline)):
+                text = io.TextIOWrapper(file, encoding=encoding, newline=newline)
+                while line := text.readline(most + 1):
                     if "\0" in line:
                         raise SourceError(self._why_unreadable(encoding))
+                    if len(line) > most:
+                        raise self.too_large(f"line {number + 1} has more than {self.reading.megabytes} MB")
                     blank = blank and not line.strip()
                     if number % TOLD_EVERY == 0:
                         self.progress(place())
+                    number += 1
                     yield line
             except UnicodeError:
                 raise SourceError(self._why_unreadable(encoding)) from None
@@ -171,17 +270,41 @@ class Source:
         if encoding != "utf-8-sig":
             return f"{self.path}: not {encoding}: name its encoding with --encoding"
         with self.opened() as (file, _):
-            for line in file:
-                if (zero := line.find(0)) >= 0:
+            decoder = codecs.getincrementaldecoder("utf-8")()
+            while chunk := file.read(CHUNK):
+                if (zero := chunk.find(0)) >= 0:
                     return (
                         f"{self.path}: not a text file (a zero byte at offset {offset + zero}); "
                         "UTF-8 text is wanted, or name its encoding with --encoding"
                     )
-                try:
-                    line.decode()
-                except UnicodeDecodeError as error:
-                    wrong = f"byte 0x{line[error.start]:02x} at offset {offset + error.start}"
-                    mend = "save the file as UTF-8, or name its encoding with --encoding"
-                    why = why or f"{self.path}: not UTF-8: {wrong}: {mend}"
-                offset += len(line)
-        return why
+                if not why:
+                    begun = len(decoder.getstate()[0])  # of a character, in the chunk before
+                    why = self._why_undecodable(decoder, chunk, offset - begun)
+                offset += len(chunk)
+            return why or self._why_undecodable(decoder, b"", offset - len(decoder.getstate()[0]))
+
+    def _why_undecodable(self, decoder: codecs.IncrementalDecoder, chunk: bytes, offset: int) -> str:
+        """Where the first byte stands that is not UTF-8; "" where all are. The last chunk of a file is empty."""
+        try:
+            decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as error:
+            wrong = f"byte 0x{error.object[error.start]:02x} at offset {offset + error.start}"
+            mend = "save the file as UTF-8, or name its encoding with --encoding"
+            return f"{self.path}: not UTF-8: {wrong}: {mend}"
+        return ""
+
+
+def opened(path: Path) -> IO[bytes]:
+    """A file or a pipe, opened. Raises OSError for a device, and for a pipe that nobody writes into."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISFIFO(mode):
+        raise OSError("it is neither a file nor a pipe")
+    if stat.S_ISREG(mode):
+        return path.open("rb")
+    found: list[IO[bytes]] = []
+    opening = Thread(target=lambda: found.append(path.open("rb")), daemon=True)  # waits for a writer
+    opening.start()
+    opening.join(WAIT)
+    if not found:
+        raise OSError("it is a pipe that nobody writes into")
+    return found[0]

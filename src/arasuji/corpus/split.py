@@ -27,6 +27,8 @@ MINIMUM_TEST = 20
 """With fewer documents than this in the test split, an interval around a score says nothing."""
 MINIMUM = 3
 """The validation split and the test split each hold at least this many documents."""
+LONGEST = 1000
+"""The franchise is found in this many characters of a title: looking for parts at its end takes the square of them."""
 
 _SUBTITLE = re.compile(r"(?<!\s)\s*(?::\s|：|\s[-–—~]\s).*", re.DOTALL)
 _ROUND = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
@@ -52,6 +54,7 @@ def group_of(title: str) -> str:
     >>> group_of("硝子の港 第2期") == group_of("劇場版 硝子の港")
     True
     """
+    title = title[:LONGEST]
     head = _normalise(_SUBTITLE.sub("", _ROUND.sub(" ", title))) or _normalise(title)
     head = _cjk().sub("", head) or head
     while (shorter := _PART.sub("", _BEFORE.sub("", head))) != head:

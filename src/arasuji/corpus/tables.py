@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
-from arasuji.corpus.names import KNOWN, knows, repeated
-from arasuji.corpus.source import NONE, Numbered, Source
+from arasuji.corpus import foreign
+from arasuji.corpus.layout import head
+from arasuji.corpus.names import KNOWN, apart, knows
+from arasuji.corpus.source import COLUMNS, NONE, Numbered, Source
 from arasuji.errors import SourceError
 
 LONGEST_FIELD = 2**31 - 1
@@ -59,7 +60,7 @@ def csv_rows(source: Source) -> Iterator[Numbered]:
     csv.field_size_limit(LONGEST_FIELD)
     source.unit = "line"
     lines = source.lines()
-    seen = list(islice(lines, SEEN))
+    seen = head(lines, SEEN)
     named = _named_delimiter(seen[0])
     seen = seen[1:] if named else seen
     form = _form(source, seen, named)
@@ -68,23 +69,12 @@ def csv_rows(source: Source) -> Iterator[Numbered]:
 
 def excel_rows(source: Source) -> Iterator[Numbered]:
     """The rows of a workbook's first sheet that has any, each cell as text."""
-    import polars  # heavy, and no other kind of file needs it
-    from fastexcel import FastExcelError
-
-    try:
-        with source.opened() as (file, _):
-            sheets = polars.read_excel(
-                io.BytesIO(file.read()), sheet_id=0, has_header=False, infer_schema_length=0, raise_if_empty=False,
-                drop_empty_rows=False,
-            )  # fmt: skip
-    except (FastExcelError, polars.exceptions.PolarsError, polars.exceptions.PanicException, ValueError) as error:
-        raise SourceError(f"{source.path}: not a workbook that can be read: save the sheet as CSV (UTF-8)") from error
-    full = [name for name, sheet in sheets.items() if sheet.height]
+    rows = foreign.lines(source, "workbook", "not a workbook that can be read: save the sheet as CSV (UTF-8)")
+    full = next(rows)["sheets"]
     if not full:
         raise SourceError(f"{source.path}: there are no rows in it")
     if len(full) > 1:
         source.note(f"the sheet {full[0]!r} of {len(full)} is read; save another one as a file of its own")
-    rows = ([cell or "" for cell in row] for row in sheets[full[0]].iter_rows())
     return _under_header(source, ((number, cells) for number, cells in enumerate(rows, start=1) if any(cells)))
 
 
@@ -96,8 +86,10 @@ def _named_delimiter(line: str) -> str:
 
 def _cells(source: Source, form: _Form, lines: Iterable[str], above: int) -> Iterator[Cells]:
     """What a CSV's rows hold, with the line on which each begins; `above` lines stand before the first."""
-    reader = form.reader(lines)
+    held = source.held(lines)
+    reader = form.reader(held)
     while True:
+        held.count = 0
         line = above + reader.line_num + 1
         try:
             cells = next(reader)
@@ -166,10 +158,11 @@ def _rank(form: _Form, lines: list[str], usual: str, option: str | None) -> tupl
 def _under_header(source: Source, rows: Iterator[Cells]) -> Iterator[Numbered]:
     """The rows by the names of their columns: those of the header, or numbers where there is none."""
     line, header = next(rows)
-    taken: dict[str, str] = {}
-    for cell in header:
-        taken[repeated(cell.strip(), taken)] = cell.strip()
-    names, twice = list(taken), [name for name, cell in taken.items() if cell not in ("", name)]
+    if len(header) > COLUMNS * source.reading.megabytes:
+        raise source.too_large(f"{source.unit} {line} has {len(header):,} columns")
+    cells = [cell.strip() for cell in header]
+    names = apart(cells)
+    twice = [name for name, cell in zip(names, cells, strict=True) if cell not in ("", name)]
     if source.reading.no_header or _is_row(source, header):
         if not source.reading.no_header:
             source.note("its first line is read as a row, since it names no column and holds a text")

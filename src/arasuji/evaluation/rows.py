@@ -27,7 +27,7 @@ class Row(NamedTuple):
 def corpus_of_runs(names: Sequence[str]) -> Path:
     """The corpus that the first of the runs knows."""
     for name in names:
-        if is_run(name) and (folder := RunDirectory(Path(name)).manifest["corpus"].get("folder")):
+        if is_run(name) and (folder := RunDirectory(Path(name)).facts.corpus.folder):
             return Path(folder)
     raise OptionError("no run among these knows a corpus folder: say --corpus DIR")
 

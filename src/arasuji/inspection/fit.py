@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from arasuji import bases, tokenizers
+from arasuji.bases import hub
 from arasuji.corpus import Record
-from arasuji.errors import OptionError
+from arasuji.errors import BaseModelError, OptionError
+from arasuji.folders import open_folder
 from arasuji.inspection import Beyond
 
 CONTEXTS = (128, 256, 512, 1024)
@@ -18,7 +22,7 @@ SAMPLE = 2000
 
 
 def fit(train: Sequence[Record]) -> list[Beyond]:
-    """One row for each tokenizer; a pretrained one only where its model is on this machine already."""
+    """One row for each tokenizer; a pretrained one only where its model can be read on this machine at once."""
     texts = [record.text for record in train[:: max(1, math.ceil(len(train) / SAMPLE))]]
     return [_row(name, tokenizer, texts) for name, tokenizer in _at_hand(texts)] if texts else []
 
@@ -34,8 +38,19 @@ def _at_hand(texts: list[str]) -> Iterator[tuple[str, Any]]:
             yield name, own
             continue
         for base in bases.KNOWN.values():
-            if name == tokenizers.PRETRAINED and bases.whereabouts(base):
-                yield base.name, kind.build(kind.Config(), iter(texts), bases.find(base.name)[0])
+            if name == tokenizers.PRETRAINED and (folder := _ready(base)):
+                yield base.name, kind.build(kind.Config(), iter(texts), folder)
+
+
+def _ready(base: bases.Base) -> Path | None:
+    """The folder of a known model. Only to count tokens, nothing is fetched, or converted, which takes a minute."""
+    with suppress(BaseModelError):  # what is refused is not ready
+        if cached := hub.cached(base.hub):
+            return cached
+        if kept := open_folder((bases.home() / base.name).resolve()):
+            bases.check(kept[0], kept[0])
+            return kept[0]
+    return None
 
 
 def _row(name: str, tokenizer: Any, texts: list[str]) -> Beyond:

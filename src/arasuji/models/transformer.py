@@ -15,6 +15,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from arasuji.bases.checked import check_architecture
 from arasuji.errors import BaseModelError, OptionError, first_line
 from arasuji.files import read_json
 from arasuji.models import Family, LanguageModel, Loss, Vocabulary, _checked, _foreign, _gpt2, _llama
@@ -271,6 +272,7 @@ def _check_fit(folder: Path) -> None:
     """Refuse a configuration that its weights do not fit, before transformers takes memory for it."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    check_architecture(folder)
     try:
         tensors = _checked.shapes_in(folder)
         _checked.check_config(read_json(folder / "config.json", follow=True), tensors)

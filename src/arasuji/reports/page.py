@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,6 +16,8 @@ from arasuji.speech import share
 
 NOTHING = "–"
 """Stands in a table where there is no figure."""
+NO_HTML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""Control characters that a page may not hold: a browser drops them or shows them as others, and a pager obeys them."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Plot:
 def render(template: str, **values: Any) -> str:
     """A whole page."""
     page = _environment().get_template(template).render(values)
+    page = NO_HTML.sub("\N{REPLACEMENT CHARACTER}", page)
     # Half a surrogate pair, which careless JSON may hold, cannot be written as UTF-8.
     return page.encode("utf-8", "replace").decode("utf-8")
 

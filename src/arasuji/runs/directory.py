@@ -19,7 +19,7 @@ from arasuji.errors import OptionError, RunError, first_line
 from arasuji.models import LanguageModel
 from arasuji.models._checked import read_tensors
 from arasuji.runs import int8_cache
-from arasuji.runs.manifests import BestFacts, RunFacts, best_of, versions
+from arasuji.runs.manifests import BestFacts, RunFacts, best_of, is_figures, versions
 from arasuji.runs.opening import TrainedModel, as_written, open_pair
 from arasuji.tokenizers import Tokenizer
 
@@ -135,6 +135,9 @@ class RunDirectory:
     def save_last(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Write a checkpoint."""
         with folders.new_folder(self.path / "last") as folder:
+            for log in filter(Path.is_file, (self.metrics, self.samples)):
+                files.sync(log)  # no checkpoint is on the disk before the lines of its steps
+            files.sync_names(self.path)
             save_file(
                 {n: t.detach().cpu().contiguous().clone() for n, t in tensors.items()}, folder / "state.safetensors"
             )
@@ -184,7 +187,10 @@ class RunDirectory:
 
     def load_best(self, precision: torch.dtype) -> TrainedModel:
         """Open the best model of the run. Raises RunError where there is none, or where it is damaged."""
-        manifest = self.manifest
+        return folders.unchanged(self.path / "best", lambda: self._load_best(precision))
+
+    def _load_best(self, precision: torch.dtype) -> TrainedModel:
+        run = self.facts
         best = self.path / "best"
         place = int8_cache.place_of(self.path.resolve().name, best)
         if precision == torch.int8 and int8_cache.fresh(place, best):  # the 8-bit form was made of a verified folder
@@ -193,14 +199,13 @@ class RunDirectory:
             folder, facts = self._verified_best()
         with as_written(folder):
             model, tokenizer = open_pair(facts["family"], facts["tokenizer"], folder, precision, place)
-        run = RunFacts(**manifest)
         experiment = run.experiment
         return TrainedModel(
             name=self.path.name,
             model=model,
             tokenizer=tokenizer,
             sampling=self._sampling(experiment),
-            facts={**facts, "corpus": manifest["corpus"]},
+            facts={**facts, "corpus": run.corpus.model_dump()},
             format=experiment.document.format,
             predicts=experiment.document.predicts,
             fields=run.told,
@@ -233,12 +238,16 @@ class RunDirectory:
         files.append(path, json.dumps(line, ensure_ascii=False) + "\n")
 
     def history(self) -> list[dict[str, Any]]:
-        """The lines of the metrics, without an incomplete one that a killed process has left."""
-        return [entry for _, entry in _logged(self.metrics)]
+        """The lines of the metrics whose figures are figures, without an incomplete one that a killed process has
+        left."""
+        return [entry for _, entry in _logged(self.metrics) if is_figures(entry)]
 
     @processes.main_only
     def rewind(self, step: int) -> None:
-        """Delete the logged lines of later steps than `step`, which will be written again."""
+        """Delete what killed processes have left, and the logged lines of later steps than `step`: they will be written
+        again."""
+        for name in ("tokenizer", "best", "last"):
+            folders.tidy(self.path / name)
         for path in (self.metrics, self.samples):
             if os.path.lexists(path):
                 kept = [line for line, at in _logged(path) if at["step"] <= step and not at.get("at_stop")]

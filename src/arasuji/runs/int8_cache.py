@@ -25,8 +25,8 @@ def place_of(name: str, folder: Path) -> Path:
 
 def fresh(place: Path, folder: Path) -> Path | None:
     """The folder with the 8-bit form of a model; None where there is none, or where the weights have changed since."""
-    found = folders.open_folder(place)
-    return found[0] if found and found[1].get("of") == _mark(folder) else None
+    found, mark = folders.open_folder(place), _mark(folder)
+    return found[0] if found and mark and found[1].get("of") == mark else None
 
 
 def keep(place: Path, folder: Path, make: Callable[[Path], None]) -> Path:
@@ -35,12 +35,13 @@ def keep(place: Path, folder: Path, make: Callable[[Path], None]) -> Path:
     with exclusive(place):
         if ready := fresh(place, folder):
             return ready
+        mark = _mark(folder)  # of the weights that are read: a training may replace them meanwhile
         _delete_orphans(place.parent)
         if folders.verified(place) is None:  # damaged
             shutil.rmtree(place, ignore_errors=True)
         with folders.new_folder(place) as target:
             make(target)
-            folders.seal(target, {"of": _mark(folder), "folder": str(folder.resolve())})
+            folders.seal(target, {"of": mark, "folder": str(folder.resolve())})
         return place
 
 
@@ -53,12 +54,16 @@ def _delete_orphans(kept: Path) -> None:
 
 
 def _mark(folder: Path) -> str:
-    """A text that changes when the model of a folder does, or `LAYOUT`. The weights are not read for it.
+    """A text that changes when the model of a folder does, or `LAYOUT`; "" while a training replaces it. The weights
+    are not read for it.
 
     An archive may set sizes and modification times as its author likes. So the inodes and the change times, which the
     system sets, are part of the text: files that are new on this machine have others.
     """
     kept = (".safetensors", ".json")
-    found = [(path.name, path.stat()) for path in sorted(folder.glob("*")) if path.suffix in kept]
+    try:
+        found = [(path.name, path.stat()) for path in sorted(folder.iterdir()) if path.suffix in kept]
+    except FileNotFoundError:
+        return ""
     of = [(name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino, s.st_dev) for name, s in found]
     return repr([LAYOUT, str(folder.resolve()), *of])

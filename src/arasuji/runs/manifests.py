@@ -1,4 +1,4 @@
-"""The manifests of a run and of its best model: the fields that arasuji reads."""
+"""The manifests of a run and of its best model, and a line of its metrics: the fields that arasuji reads."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from arasuji import files, folders
 from arasuji.config import Experiment
 from arasuji.documents import fields_of
+
+MOST = 1e12
+"""More seconds, and more bits, than there are. Sums of such figures and axes of plots stay finite."""
 
 
 class CorpusFacts(BaseModel):
@@ -61,12 +64,33 @@ class RunFacts(BaseModel):
 class BestFacts(BaseModel):
     """The kind of the best model, and its validation score."""
 
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
     family: str
     tokenizer: str
     bits_per_byte: float | None
     """None of an imported model, which was not validated."""
+    step: int | None = None
+
+
+class Figures(BaseModel):
+    """A line of the metrics: of a step, or of a validation after the last one."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    step: int = Field(ge=0)
+    tokens: int = Field(0, ge=0, lt=2**63)
+    seconds: float = Field(0.0, ge=0, le=MOST)
+    bits_per_byte: float = Field(0.0, ge=0, le=MOST)
+
+
+def is_figures(line: dict[str, Any]) -> bool:
+    """Whether a line of a log is one of the metrics, and its figures are."""
+    try:
+        Figures.model_validate(line)
+    except ValidationError:
+        return False
+    return ("tokens" in line) == ("seconds" in line)
 
 
 def versions() -> dict[str, str]:

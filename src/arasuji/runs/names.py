@@ -45,7 +45,7 @@ def settings_of(run: Path, preset: str) -> list[str]:
 def corpus_of(name: str) -> dict[str, Any]:
     """The hash and the folder of the corpus that a run was trained on; empty for a base, and for an imported run that
     knows none. The run is not opened."""
-    known = dict(RunDirectory(Path(name)).manifest["corpus"]) if is_run(name) else {}
+    known = RunDirectory(Path(name)).facts.corpus.model_dump() if is_run(name) else {}
     return known if known.get("hash") else {}
 
 
@@ -59,8 +59,13 @@ def own_corpus(folder: Path) -> Corpus:
 
 
 def weights_of(name: str) -> Path:
-    """The folder of a run's best model, or of a base model."""
-    return Path(name) / "best" if is_run(name) else _base(name)[0]
+    """The folder of a run's best model, or of a base model. Raises BaseModelError for what `bases.check` refuses."""
+    if not is_run(name):
+        return _base(name)[0]
+    best = Path(name) / "best"
+    if best.is_dir():
+        bases.check(best, best)
+    return best
 
 
 def mark_of(name: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from arasuji.tokenizers import Tokenizer
 
 MISFITS = (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError, OSError, SafetensorError)
 """The libraries raise these errors for a file that does not have the expected content."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 @dataclass
@@ -114,10 +116,15 @@ def open_pair(
         if out_of_memory(error):  # float32 needs more memory still
             raise
         return both(folder, torch.float32)
-    except StorageError:  # the cache cannot be written, so it is made each time
-        with tempfile.TemporaryDirectory() as passing:
-            make(Path(passing))
-            return both(Path(passing), precision)
+    except StorageError as refused:  # the cache cannot be written, so it is made each time
+        try:
+            with tempfile.TemporaryDirectory() as passing:
+                make(Path(passing))
+                return both(Path(passing), precision)
+        except (OSError, SafetensorError) as error:
+            if getattr(error, "errno", None) in FULL or "(os error " in str(error):  # nothing can be written at all
+                raise refused from error
+            raise
 
 
 def _check_alike(folder: Path, model: LanguageModel, tokenizer: Tokenizer) -> None:

@@ -115,7 +115,10 @@ async def _begin(asked: CompletionRequest, shelf: Shelf, writers: Writers) -> li
     if asked.best_of not in (None, asked.n):
         raise refusal(400, "best_of is n, or left out", "unsupported")
     try:
+        writers.check_room(len(prompts) * asked.n)  # who is turned away is so at once, before a model is looked for
         opened = await asyncio.to_thread(shelf.open, asked.model, writers.in_use)
+    except FullError as error:
+        raise _full(error) from error
     except OptionError as error:
         raise refusal(404, str(error), "model_not_found") from error
     except ArasujiError as error:
@@ -133,10 +136,14 @@ async def _begin(asked: CompletionRequest, shelf: Shelf, writers: Writers) -> li
     try:
         streams = writers.submit(opened, [options.request(one, 0, True, asked.logprobs) for one in requests])
     except FullError as error:
-        raise refusal(429, str(error), "full", {"Retry-After": str(RETRY_AFTER)}) from error
+        raise _full(error) from error
     except ArasujiError as error:
         raise refusal(400, str(error), "invalid") from error
     return [_Choice(i, one, stream, asked) for i, (one, stream) in enumerate(zip(requests, streams, strict=True))]
+
+
+def _full(error: FullError) -> HTTPException:
+    return refusal(429, str(error), "full", {"Retry-After": str(RETRY_AFTER)})
 
 
 def _sampling(asked: CompletionRequest, opened: Opened) -> SamplingConfig:

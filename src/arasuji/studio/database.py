@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from arasuji.errors import StorageError
+from arasuji.files import make_folder
 
 T = TypeVar("T")
 
@@ -29,12 +30,14 @@ class Database:
         """
         with self._lock:
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(self.path.parent)
                 connection = sqlite3.connect(self.path, timeout=10)
             except (OSError, sqlite3.Error) as error:
                 raise StorageError(f"{self.path} cannot be opened: {error}") from error
             try:
                 connection.row_factory = sqlite3.Row
+                # A deleted journal may come back after a power loss and undo what was done last; an emptied one cannot.
+                connection.execute("PRAGMA journal_mode = TRUNCATE")
                 with connection:
                     connection.execute(self.schema)
                     return work(connection)

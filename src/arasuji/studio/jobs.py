@@ -23,6 +23,7 @@ from pydantic import BaseModel
 
 from arasuji import files
 from arasuji.errors import OptionError, RunError, StorageError
+from arasuji.locks import exclusive
 
 FOLDER = ".jobs"
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
@@ -78,11 +79,11 @@ class Jobs:
         """
         if not re.fullmatch(NAME, name):
             raise OptionError(f"the name {name!r}: letters, digits, points and dashes, at most 100")
-        with self._lock, files.disk_errors(self.folder):
+        # Threads of this server, then other servers of the same folder.
+        with self._lock, exclusive(self.folder / name), files.disk_errors(self.folder):
             before = self.find(name)
             if before and self.running(before):
                 raise RunError(f"{name} is running already")
-            self.folder.mkdir(parents=True, exist_ok=True)
             code, stop, out, log = (
                 self.folder.absolute() / f"{name}.{kind}" for kind in ("code", "stop", "out", "log")
             )

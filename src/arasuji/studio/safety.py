@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 from collections.abc import Iterable
@@ -9,6 +10,8 @@ from collections.abc import Iterable
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from arasuji.studio.leaving import SLOWEST
 
 MOST_BYTES = 2_000_000
 """A request's body may have this size."""
@@ -25,12 +28,14 @@ HEADERS = {
 }
 OPEN = ("/", "/docs", "/api/enter")
 """These, and the files of the page, are answered without the token, so that a browser can show it."""
+ONCE = ("host", "origin", "content-type", "content-length", "authorization", "cookie")
+"""Headers that are decided by: a request has one of each, since which of two holds is not agreed upon."""
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
 
 class Safety:
-    """Refuses requests of other sites, of who has no token where one is needed, and bodies that are no JSON or too
-    large."""
+    """Refuses requests of other sites, of who has no token where one is needed, and bodies that are no JSON, too large
+    or do not come."""
 
     def __init__(self, app: ASGIApp, port: int, token: str = "") -> None:
         """Without a token only requests to this machine's own names are answered."""
@@ -47,12 +52,13 @@ class Safety:
         if refused := self._refused(scope["method"], scope["path"], headers):
             await _refuse(send, *refused)
             return
-        size = 0
+        size, whole = 0, False
 
         async def received() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
+            nonlocal size, whole
+            # Once the body is whole, all that comes is that the client has left.
+            message = await (receive() if whole else asyncio.wait_for(receive(), SLOWEST))
+            size, whole = size + len(message.get("body", b"")), not message.get("more_body", False)
             if size > MOST_BYTES:
                 raise TooLargeError
             return message
@@ -77,6 +83,10 @@ class Safety:
                 await _refuse(send, 413, f"a request may have {MOST_BYTES:,} bytes")
 
     def _refused(self, method: str, path: str, headers: Headers) -> tuple[int, str] | None:
+        if repeated := [name for name in ONCE if len(headers.getlist(name)) > 1]:
+            return 400, f"one {repeated[0].title()} is one too many: another program may read the other one"
+        if "transfer-encoding" in headers and "content-length" in headers:
+            return 400, "two lengths: another program may find the end of this request elsewhere"
         host, origin = headers.get("host", ""), headers.get("origin")
         if not self.token and host not in self.hosts:  # a name of another site that leads here (DNS rebinding)
             return 403, f"this server answers to {', '.join(sorted(self.hosts))}, and not to {host!r}"
@@ -112,6 +122,7 @@ async def _refuse(send: Send, status: int, message: str) -> None:
     headers: Iterable[tuple[bytes, bytes]] = [
         (b"content-type", b"application/json"),
         *((name.lower().encode(), value.encode()) for name, value in HEADERS.items()),
+        *([(b"connection", b"close")] if status == 400 else []),  # what follows may be a part of this request
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body.encode()})

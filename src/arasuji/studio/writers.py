@@ -99,6 +99,11 @@ class Writers:
         """Whether texts are being written with a model."""
         return any(engine == id(opened.engine) for engine, _ in list(self._streams))
 
+    def check_room(self, count: int) -> None:
+        """Raises FullError where there is no room for so many texts more."""
+        if len(self._streams) + count > self.most:
+            raise FullError(f"{len(self._streams)} of at most {self.most} texts are being written")
+
     def submit(self, opened: Opened, requests: list[Request]) -> list[Stream]:
         """Begin all of these texts, or none.
 
@@ -106,8 +111,7 @@ class Writers:
             FullError: there is no room for all of them.
             PromptError: a prompt cannot be continued.
         """
-        if len(self._streams) + len(requests) > self.most:
-            raise FullError(f"{len(self._streams)} of at most {self.most} texts are being written")
+        self.check_room(len(requests))
         streams: list[Stream] = []
         try:
             for request in requests:

@@ -152,7 +152,12 @@ class Lesson:
     def _mark(self) -> dict[str, str]:
         """The checksums of the teacher's files, as they were when it was first asked."""
         path = self._mark_path
-        return dict(files.read_json(path)) if path.exists() else mark_of(self.config.teacher)
+        if not path.exists():
+            return mark_of(self.config.teacher)
+        try:
+            return dict(files.read_json(path))
+        except (OSError, ValueError, TypeError) as error:
+            raise RunError(f"{path} is damaged: delete {self.folder}, and the teacher works again") from error
 
     def _open(self, precision: device.Precision) -> TrainedModel:
         """The teacher. Raises RunError where it has changed, and OptionError where it reads texts in another way."""

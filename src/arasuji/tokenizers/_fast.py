@@ -51,7 +51,8 @@ class FastTokenizer(Tokenizer):
         return list(pairwise(ends))
 
     def decode(self, ids: list[int]) -> str:
-        text: str = self.fast.decode(ids, skip_special_tokens=True)
+        with one_line("the tokenizer fails at writing a text (choose another tokenizer)"):
+            text: str = self.fast.decode(ids, skip_special_tokens=True)
         return text
 
 

@@ -13,9 +13,10 @@ from typing import Any
 import tokenizers as hf
 from pydantic import BaseModel, ConfigDict
 
+from arasuji.bases.checked import check_architecture
 from arasuji.errors import BaseModelError, OptionError
 from arasuji.files import read_json
-from arasuji.tokenizers._checked import check, check_ids, door
+from arasuji.tokenizers._checked import check, check_ids, check_made, door
 from arasuji.tokenizers._fast import FastTokenizer
 
 ENDS = ("<|endoftext|>", "<|end_of_text|>", "</s>")
@@ -41,8 +42,6 @@ class Pretrained(FastTokenizer):
     """See `Tokenizer`. `inner` is a tokenizer of transformers, which is a wrapper of one of the tokenizers library."""
 
     def __init__(self, inner: Any) -> None:
-        if not hasattr(inner, "backend_tokenizer"):
-            raise BaseModelError(f"{inner.name_or_path}: its tokenizer has no {FILE}, and transformers cannot make one")
         super().__init__(inner.backend_tokenizer)
         self.inner = inner
         vocabulary = inner.get_vocab()
@@ -57,8 +56,10 @@ class Pretrained(FastTokenizer):
         self.unsettled = _unsettled(self.fast)
         self._special = sorted(set(inner.all_special_ids) - {self.end_id})
         # Gemma and Llama have always read a token of their own before a text, and predict badly without it.
-        told, bare = (self.fast.encode("a", add_special_tokens=special).ids for special in (True, False))
-        self._start: int = told[0] if told[:1] != bare[:1] else self.end_id
+        with door(inner.name_or_path):
+            told, bare = (self.fast.encode("a", add_special_tokens=special).ids for special in (True, False))
+            self._start: int = told[0] if told[:1] != bare[:1] else self.end_id
+            check_ids(list(vocabulary.values()), self.vocabulary_size, [self._start, self.pad_id, *self._special])
 
     @property
     def start_id(self) -> int:
@@ -137,9 +138,12 @@ def _open(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     with door(folder):
+        check_architecture(folder)
         if (folder / FILE).exists():
             check(folder / FILE)
         inner = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        ids = list(inner.get_vocab().values())
-        check_ids(ids, max(ids, default=-1) + 1, list(inner.all_special_ids))
+        if not hasattr(inner, "backend_tokenizer"):
+            raise BaseModelError(f"{folder}: its tokenizer has no {FILE}, and transformers cannot make one")
+        check_made(inner.backend_tokenizer)
+        inner.chat_template = None  # names of templates become names of files; a model that continues texts needs none
         return inner

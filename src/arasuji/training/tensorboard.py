@@ -27,7 +27,7 @@ def logged(events: Iterator[TrainEvent], folder: Path) -> Iterator[TrainEvent]:
                 writer.add_scalar("loss", event.loss, event.step)
                 writer.add_scalar("learning_rate", event.learning_rate, event.step)
                 if before:
-                    rate = (event.tokens - before.tokens) / (event.seconds - before.seconds)
+                    rate = (event.tokens - before.tokens) / max(1e-6, event.seconds - before.seconds)
                     writer.add_scalar("tokens_per_second", rate, event.step)
             elif writer and isinstance(event, Validated):
                 writer.add_scalar("bits_per_byte", event.bits_per_byte, event.step)

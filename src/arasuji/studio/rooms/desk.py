@@ -39,8 +39,8 @@ CREATE TABLE IF NOT EXISTS texts (
 MOST_TEXTS = 100_000
 MOST_ABOUT, MOST_PARTS = 100_000, 200
 """What is kept about a text has at most these characters, and lists and mappings."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""With these a spreadsheet begins a formula."""
+FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+"""With these a spreadsheet begins a formula (OWASP, CSV Injection)."""
 
 Verdict = Literal["kept", "rejected"]
 router = APIRouter(prefix="/api/desk")
@@ -59,7 +59,7 @@ class Kept(BaseModel):
     @field_validator("about")
     @classmethod
     def _can_be_kept(cls, about: dict[str, Any]) -> dict[str, Any]:
-        text = json.dumps(about, ensure_ascii=False)
+        text = json.dumps(about, ensure_ascii=False, allow_nan=False)
         text.encode()  # raises a ValueError for half of a pair of surrogates
         if len(text) > MOST_ABOUT or text.count("[") + text.count("{") > MOST_PARTS:
             raise ValueError("it is too large, or nested too deep")
@@ -213,7 +213,7 @@ def _as_txt(kept: list[dict[str, Any]]) -> tuple[str, str]:
 def _as_csv(kept: list[dict[str, Any]]) -> tuple[str, str]:
     """As `prepare` reads it. A cell that a spreadsheet would take for a formula begins with an apostrophe."""
     file = io.StringIO()
-    writer = csv.writer(file)
+    writer = csv.writer(file, quoting=csv.QUOTE_ALL)  # also where a spreadsheet takes a semicolon for the delimiter
     writer.writerow(["title", "genres", "synopsis", "run"])
     for row in kept:
         fields = _fields(row)

@@ -111,7 +111,7 @@ def begin(asked: Asked, request: Request) -> dict[str, str]:
         raise HTTPException(400, "a model is named twice")
     if any(job.name.startswith(JOB) and jobs.running(job) for job in jobs.all()):
         raise HTTPException(409, "a comparison is going on, and a second one would spoil the speeds that it measures")
-    folder.mkdir(parents=True, exist_ok=True)
+    files.make_folder(folder)
     name = datetime.now().strftime("%Y-%m-%d-%H%M%S")
     page, result = (folder / f"{name}.{kind}" for kind in ("html", "json"))
     arguments = [*(str(folder.parent / run) for run in asked.runs), *asked.bases, "--json", "--out", str(page)]

@@ -63,9 +63,10 @@ def _run(shelf: Shelf, name: str) -> dict[str, Any]:
 @router.post("/write")
 async def write(asked: WriteRequest, request: Request) -> Response:
     """Write texts, as events: {"lane", "tokens": [[id, text, probability, rank], ...]}, then {"lane", "end"}."""
-    writers = request.app.state.writers
-    if writers.writing + len(asked.lanes) > writers.most:
-        raise refusal(429, f"{writers.writing} texts are being written")
+    try:
+        request.app.state.writers.check_room(len(asked.lanes))
+    except FullError as error:
+        raise refusal(429, str(error)) from error
     lanes = await asyncio.gather(*(_begun(lane, request) for lane in asked.lanes), return_exceptions=True)
     begun = [lane for lane in lanes if isinstance(lane, _Begun)]
 

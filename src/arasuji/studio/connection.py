@@ -1,0 +1,22 @@
+"""Connections to the server: one that comes to no request is closed, so that they shut nobody out."""
+
+from __future__ import annotations
+
+import asyncio
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from arasuji.studio.leaving import SLOWEST
+
+
+class Connection(H11Protocol):
+    """uvicorn's own, which waits for the first request for ever."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Called when a client has connected."""
+        super().connection_made(transport)
+        self.loop.call_later(SLOWEST, self._leave_unless_asked)
+
+    def _leave_unless_asked(self) -> None:
+        if self.cycle is None:  # no head of a request has come to its end
+            self.transport.abort()
