@@ -293,6 +293,11 @@ def test_a_path_that_transformers_ignores_is_no_harm(folder):
     assert api.load(folder).facts["found"] == f"folder {folder}"
 
 
+def test_a_large_base_of_rotations_is_no_size(folder):
+    add(folder / "config.json", rope_theta=10**9)
+    assert api.load(folder).facts["found"] == f"folder {folder}"
+
+
 def test_names_of_templates_are_no_names_of_files(folder, tmp_path):
     """CVE-2026-9856: a tokenizer was saved with a file for each of its templates."""
     templates = [{"name": name, "template": "x"} for name in ("default", "../../escaped")]

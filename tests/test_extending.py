@@ -20,6 +20,8 @@ from arasuji.errors import OptionError
 from arasuji.evaluation import kept
 from arasuji.inspection.fit import fit
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 WHOLE = "class Config: ...\ndef build(*given): ...\ndef load(*given): ...\nFAMILY = object()\n"
 """A module that has all that a family or a tokenizer defines, and does nothing."""

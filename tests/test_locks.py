@@ -16,7 +16,7 @@ import pytest
 
 from arasuji import folders
 from arasuji.errors import RunError, StorageError
-from arasuji.locks import NO_LOCKS, PATIENCE, alone, exclusive
+from arasuji.locks import NO_LOCKS, PATIENCE, alone, exclusive, is_held
 from arasuji.runs import int8_cache
 
 WAITS = """
@@ -133,6 +133,9 @@ def test_a_file_system_without_locks_has_one_writer_too_and_caches_are_made_by_e
             refused = pytest.raises(RunError, match=rf"\(process {os.getpid()} on ")
             with refused, alone(file, tmp_path, "training"):
                 pass
+            assert file.exists()
+            assert is_held(file)
+        assert not is_held(file)
     assert not [*tmp_path.iterdir()]
     (tmp_path / ".lock.held").write_text("4711\nelsewhere\n")
     told = rf"process 4711 on elsewhere.* delete {file}\.held$"
@@ -140,6 +143,36 @@ def test_a_file_system_without_locks_has_one_writer_too_and_caches_are_made_by_e
         pass
     with exclusive(tmp_path / "thing"), exclusive(tmp_path / "thing"):
         pass
+
+
+def test_who_asks_whether_a_process_writes_gets_the_answer_and_leaves_nothing(tmp_path):
+    file, held = tmp_path / ".lock", tmp_path / ".lock.held"
+    assert not is_held(file)
+    with alone(file, tmp_path, "training"):
+        assert is_held(file)
+        assert file.exists()
+    file.write_text("of a killed one")
+    assert not is_held(file)
+    assert not [*tmp_path.iterdir()]
+    held.write_text(f"999999999\n{platform.node()}\n")
+    assert not is_held(file)
+    held.write_text("4711\nelsewhere\n")
+    assert is_held(file)
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: path.symlink_to(path.with_name("aim"))])
+def test_nothing_is_deleted_that_is_no_file_when_a_lock_is_looked_at(make, tmp_path):
+    (tmp_path / "aim").touch()
+    make(tmp_path / ".lock")
+    assert not is_held(tmp_path / ".lock")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "aim"]
+
+
+def test_a_lock_that_another_process_deletes_while_it_is_looked_at_does_not_come_back(tmp_path, monkeypatch):
+    file = tmp_path / ".lock"
+    monkeypatch.setattr("pathlib.Path.is_file", lambda path: True)  # as before it was deleted
+    assert not is_held(file)
+    assert not [*tmp_path.iterdir()]
 
 
 def write(folder, text):

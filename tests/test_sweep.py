@@ -22,6 +22,8 @@ from arasuji.runs import RunDirectory, sampling_of
 from arasuji.tuning.grid import choices_of, grid_of
 from arasuji.tuning.sweep import copies_more, repeats_more, sweep
 
+pytestmark = pytest.mark.slow
+
 ASKED = ["temperature=0.01|1", "top_k=0", "top_p=1", "min_p=0"]
 SAMPLES = 40
 

@@ -26,7 +26,7 @@ from typing import IO, Any
 import psutil
 from safetensors import SafetensorError
 
-from arasuji.errors import StorageError
+from arasuji.errors import ArasujiError, StorageError
 
 JSON_BYTES = 2**20
 """A JSON file of ours may be this large: thousands of times what is written."""
@@ -47,7 +47,8 @@ def disk_errors(target: Path) -> Iterator[None]:
         yield
     except Exception as error:
         # Libraries in Rust have errors of their own for it; that of tokenizers is a plain Exception.
-        if not isinstance(error, OSError | SafetensorError) and "(os error " not in str(error):
+        of_the_disk = isinstance(error, OSError | SafetensorError) or "(os error " in str(error)
+        if isinstance(error, ArasujiError) or not of_the_disk:
             raise
         raise StorageError(f"cannot write {target}: {_reason(error)}; what stood there before is intact") from error
 
@@ -152,9 +153,9 @@ def new_file(path: Path) -> Iterator[IO[str]]:
                 raise
     with sync_errors(path):
         sync_names(path.parent)
-    for left, running in unfinished(path, "tmp").items():
-        if not running:
-            with suppress(OSError):
+    with suppress(OSError):  # what is left is deleted the next time
+        for left, running in unfinished(path, "tmp").items():
+            if not running:
                 left.unlink()
 
 

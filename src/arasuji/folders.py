@@ -36,8 +36,11 @@ from arasuji.files import (
 T = TypeVar("T")
 MANIFEST = "manifest.json"
 """The file that seals a folder: it lists the size and the SHA-256 sum of every other file."""
-FASTER = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
+TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
+FASTER = (errno.ENOENT, *TAKEN)
 """The errors of a rename where another process has done the same just before."""
+READINGS = 10
+"""A folder that is replaced while it is read is read so many times."""
 
 
 def sums(folder: Path) -> dict[str, dict[str, Any]]:
@@ -47,7 +50,8 @@ def sums(folder: Path) -> dict[str, dict[str, Any]]:
         sync_names(inner)
     mode = folder.stat().st_mode & 0o666  # safetensors lets nobody but the owner read what it writes
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST):
-        path.chmod(mode)
+        with suppress(OSError):  # some disks have no permissions
+            path.chmod(mode)
         sync(path)
         entries[path.relative_to(folder).as_posix()] = {"bytes": path.stat().st_size, "sha256": file_hash(path)}
     return entries
@@ -117,8 +121,8 @@ def _delete_unfinished(folder: Path, kind: str) -> None:
 
 
 def _put_back(target: Path) -> None:
-    """Where a process was killed after it had moved `target` away, put the newest whole folder there: it stays until
-    its successor is whole."""
+    """Where a process was killed after it had moved `target` away, put a whole folder there, one that was to
+    replace it before one that it replaced: it stays until its successor is whole."""
     if os.path.lexists(target):
         return
     for path, running in chain(unfinished(target, "new").items(), unfinished(target, "old").items()):
@@ -152,7 +156,7 @@ def _replace(fresh: Path, target: Path, old: Path) -> None:
             fresh.rename(target)
             return
         except BaseException as error:
-            if getattr(error, "errno", None) in FASTER[1:]:
+            if getattr(error, "errno", None) in TAKEN:
                 shutil.rmtree(old, ignore_errors=True)
                 continue
             if old.exists():
@@ -212,7 +216,7 @@ def new_folder(target: Path) -> Iterator[Path]:
                 yield fresh
             except StorageError as error:
                 if str(fresh) in str(error) and error.__cause__:  # of a file within it, which nobody will find
-                    raise error.__cause__ from error
+                    raise error.__cause__ from None
                 raise
             sync_names(fresh)
             _replace(fresh, target, fresh.with_suffix(".old"))
@@ -235,17 +239,20 @@ def open_folder(target: Path, *holds: str) -> tuple[Path, dict[str, Any]] | None
 
 def unchanged(target: Path, read: Callable[[], T]) -> T:
     """What `read` makes of the files of a folder. Where another process replaces the folder meanwhile, it reads again:
-    what it returns is of one folder, and no error is raised for files that are gone."""
-    while True:
-        before = _state(target)
+    what it returns is of one folder, and no error is raised for files that are gone. A folder that is replaced faster
+    than it is read is what was read last."""
+    for reading in range(READINGS):
+        last, before = reading == READINGS - 1, _state(target)
         try:
             found = read()
         except Exception:
-            if _state(target) == before:
+            if last or _state(target) == before:
                 raise
         else:
-            if _state(target) == before:
+            if last or _state(target) == before:
                 return found
+            del found  # before the next one takes as much memory
+    raise AssertionError("the last reading ends")
 
 
 def _state(target: Path) -> tuple[int, int] | None:

@@ -57,8 +57,9 @@ def alone(file: Path, target: Path, what: str) -> Iterator[None]:
                     with suppress(StorageError):  # Windows lets nobody write into a locked file
                         append(file, f"{os.getpid()}\n{platform.node()}\n", at=0)
                 else:  # a second file is the lock; filelock writes the same into it
-                    lock = SoftFileLock(f"{file}.held")
-                    lock.acquire(PATIENCE)
+                    soft = SoftFileLock(_held(file))
+                    soft.acquire(PATIENCE)
+                    lock = soft  # only now: who does not hold it deletes nothing
             except Timeout as error:
                 raise RunError(_refusal(Path(error.lock_file), target, what)) from error
         yield
@@ -70,6 +71,31 @@ def alone(file: Path, target: Path, what: str) -> Iterator[None]:
         with suppress(OSError):  # a folder that is not empty stays, and so do its parents
             for path in made:
                 path.rmdir()
+
+
+def is_held(file: Path) -> bool:
+    """Whether a process is the only one of its kind by the lock `file` (see `alone`). The file of a killed one is
+    deleted. Where that cannot be found out, as in a folder that may not be written, the answer is no."""
+    if _held(file).exists():
+        return not _ended(*_owner(_held(file)))
+    if not file.is_file():
+        return False
+    try:
+        lock = _locked(file, 0)
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    if lock:
+        with suppress(OSError):  # its process was killed, or has deleted it just now, and it was made anew to be locked
+            file.unlink()
+        lock.release()
+    return False
+
+
+def _held(file: Path) -> Path:
+    """The file that is the lock where the file system has none."""
+    return file.with_name(f"{file.name}.held")
 
 
 def _locked(file: Path, timeout: float) -> BaseFileLock | None:
@@ -86,11 +112,25 @@ def _locked(file: Path, timeout: float) -> BaseFileLock | None:
 
 def _refusal(file: Path, target: Path, what: str) -> str:
     """Which other process writes `target`, as far as its lock says, and what can be done."""
-    owner, more = "", ""
-    with suppress(OSError, ValueError, OverflowError):
-        number, machine = read_bytes(file).decode().splitlines()[:2]
-        machine = machine.partition("?")[0]  # of filelock, which adds the namespace of the number
-        owner = f" (process {int(number)} on {machine})"
-        if machine != platform.node() or not psutil.pid_exists(int(number)):
-            more = f"; if that has ended, delete {file}"
+    number, machine = _owner(file)
+    owner = f" (process {number} on {machine})" if machine else ""
+    far = machine not in ("", platform.node())
+    more = f"; if that has ended, delete {file}" if far or _ended(number, machine) else ""
     return f"another {what} writes {target} now{owner}; wait for it, or say another --out{more}"
+
+
+def _owner(file: Path) -> tuple[int, str]:
+    """The number of the process that holds a lock, and its machine; 0 and an empty name where the lock does not say."""
+    try:
+        number, machine = read_bytes(file).decode().splitlines()[:2]
+        return int(number), machine.partition("?")[0]  # filelock adds the namespace of the number
+    except (OSError, ValueError):
+        return 0, ""
+
+
+def _ended(number: int, machine: str) -> bool:
+    """Whether the process that holds a lock has ended, as far as this machine knows."""
+    try:
+        return machine == platform.node() and not psutil.pid_exists(number)
+    except OverflowError:  # no process has such a number
+        return True

@@ -15,6 +15,8 @@ from arasuji import bases
 from arasuji.evaluation import obedience
 from arasuji.evaluation.examine import Job, examine
 
+pytestmark = pytest.mark.slow
+
 KEYS = {
     "models": {
         "name",

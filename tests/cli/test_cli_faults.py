@@ -32,7 +32,7 @@ def test_a_fault_is_one_line_and_its_report_is_in_a_file(arasuji_, faulty, error
     done = arasuji_("presets", "--json")
     (report,) = (bases.home() / "faults").iterdir()
     assert (done.code, done.out, done.err.count("\n")) == (70, "", 1)
-    assert done.err.startswith("error: a fault of arasuji")
+    assert done.err.startswith("error: this is a bug in arasuji")
     assert str(report) in done.err
     assert type(error).__name__ in done.err
     said = report.read_text("utf-8")
@@ -46,7 +46,7 @@ def test_a_report_that_cannot_be_kept_is_printed(arasuji_, faulty, tmp_path):
     done = arasuji_("presets")
     assert done.code == 70
     assert "Traceback" in done.err
-    assert done.err.splitlines()[-1].startswith("error: a fault of arasuji")
+    assert done.err.splitlines()[-1].startswith("error: this is a bug in arasuji")
 
 
 def test_a_report_is_printed_where_it_is_asked_for(arasuji_, faulty, monkeypatch, tmp_path):

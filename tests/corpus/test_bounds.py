@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import time
 import zipfile
@@ -78,6 +79,22 @@ def test_a_pipe_that_nobody_writes_into_and_a_device_are_refused(tmp_path: Path,
     assert "a pipe that nobody writes into" in refused(tmp_path / "a.csv")
     (tmp_path / "b.csv").symlink_to(os.devnull)
     assert "neither a file nor a pipe" in refused(tmp_path / "b.csv")
+
+
+def test_a_document_of_json_may_be_one_line(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.json", json.dumps([{"text": "Lamp " * 1000}] * 500))
+    assert path.stat().st_size > 2 * MB
+    rows, _ = noted(path, largest=1)
+    assert len(rows) == 500
+    (tmp_path / "b.jsonl").write_text(json.dumps({"text": "Lamp " * 300_000}) + "\n{}\n", "utf-8")
+    assert "line 1 has more than 1 MB" in refused(tmp_path / "b.jsonl", largest=1)
+
+
+def test_bytes_in_a_parquet_file_are_texts_where_they_are_any(tmp_path: Path) -> None:
+    cells = {"text": ["A lamp — told.".encode()], "picture": [b"\xff\xd8" * 9_000_000]}
+    polars.DataFrame(cells).write_parquet(tmp_path / "a.parquet")
+    rows, _ = noted(tmp_path / "a.parquet")
+    assert "A lamp — told." in str(rows)
 
 
 def test_a_bound_is_a_number_of_megabytes(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from arasuji.evaluation.judge import FOLDS, accuracy_of, cross_judged, judge, of
 from arasuji.evaluation.reader import NUMBERS, Reader
 from arasuji.evaluation.texts import Texts
 
+pytestmark = pytest.mark.slow
+
 COUNT, WORDS = 40, 40
 
 

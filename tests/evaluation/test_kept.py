@@ -64,8 +64,8 @@ def test_a_model_is_another_one_when_a_file_of_it_has_changed_in_place(tmp_path,
     run = tmp_path / "run"
     (run / "best").mkdir(parents=True)
     for file in ("model.safetensors", "config.json", "merges.txt"):
-        (run / "best" / file).write_text(file, "utf-8")
+        (run / "best" / file).write_text('{"a": 1}', "utf-8")
     before = mark_of(str(run))
     assert mark_of(str(shutil.copytree(run, tmp_path / "copy"))) == before
-    (run / "best" / name).write_text(name[::-1], "utf-8")
+    (run / "best" / name).write_text('{"a": 2}', "utf-8")
     assert mark_of(str(run)) != before

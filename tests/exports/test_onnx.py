@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -268,3 +269,17 @@ def test_a_missing_package_is_one_line(exported, tmp_path, monkeypatch):
     monkeypatch.setattr(onnx, "PACKAGES", ("onnx", "no_such_package"))
     with pytest.raises(OptionError, match=r"ONNX needs no_such_package: pip install 'arasuji\[export\]'"):
         onnx.write(exported[0], tmp_path, "fp32")
+
+
+TOLD = """
+from arasuji.exports import _onnx_graph
+with _onnx_graph._quiet():
+    import onnxruntime
+"""
+
+
+def test_an_export_sends_nothing_to_the_makers_of_onnx_runtime(tmp_path):
+    chosen = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    environment = chosen | {"TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", TOLD], check=True, env=environment)
+    assert not [*tmp_path.iterdir()]  # not the file by which it counts its sessions

@@ -284,7 +284,7 @@ def _decoded(text: str) -> bytes:
 
 
 def _bytes(word: str) -> bytes:
-    match = TEXT.fullmatch(word)
+    match = TEXT.fullmatch(word.rstrip())  # strace sets a blank before where it says that a call is unfinished
     assert match, word
     return _decoded(match[1])
 

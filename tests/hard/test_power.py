@@ -70,5 +70,10 @@ def test_calls_that_another_thread_interrupts_are_followed():
     assert after(CREATE, begun, ended, SYNC_FILE, RENAME, *SYNC_FOLDER)[1] == [{"old": b"content!"}]
 
 
+def test_a_call_with_one_argument_that_another_thread_interrupts_is_followed():
+    begun, ended = 'unlink("/r/old" <unfinished ...>', "<... unlink resumed>) = 0"
+    assert after(begun, ended)[1] == [{}, {"old": b"old"}]
+
+
 def test_a_call_that_failed_has_done_nothing():
     assert after('unlink("/r/old") = -1 EACCES (Permission denied)')[1] == [{"old": b"old"}]

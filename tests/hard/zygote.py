@@ -69,6 +69,9 @@ def call(case: dict[str, Any]) -> int:
 
 def child(case: dict[str, Any]) -> int:
     os.setsid()
+    for name in ("SIGTERM", "SIGHUP", "SIGQUIT"):  # shells ignore some in what they start in the background
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for descriptor, key in ((1, "out"), (2, "err")):
         file = os.open(case[key], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(file, descriptor)

@@ -272,17 +272,24 @@ def test_where_nothing_can_be_kept_the_loops_are_compiled_all_the_same(tmp_path)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
-@pytest.mark.parametrize(("mode", "kept"), [(0o755, True), (0o700, True), (0o777, False), (0o757, False)])
-def test_compiled_loops_are_read_only_from_where_nobody_else_can_write(tmp_path, mode, kept):
-    (tmp_path / "__pycache__").mkdir()
-    (tmp_path / "__pycache__").chmod(mode)
-    assert keeps_compiled_loops(tmp_path) is kept
+@pytest.mark.parametrize("mode", [0o755, 0o700, 0o777, 0o757])
+@pytest.mark.parametrize("empty", [True, False])
+def test_compiled_loops_are_read_only_from_where_nobody_else_can_write(tmp_path, mode, empty):
+    folder = tmp_path / "__pycache__"
+    folder.mkdir()
+    if not empty:
+        (folder / "loops.nbi").touch()
+    folder.chmod(mode)
+    shared = bool(mode & 0o022)
+    assert keeps_compiled_loops(tmp_path) is (empty or not shared)
+    assert folder.stat().st_mode & 0o777 == (mode & 0o755 if empty else mode)
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives folders away")
 @pytest.mark.parametrize(("user", "group", "kept"), [(65_534, 65_534, False), (0, 0, True), (0, 65_534, False)])
 def test_compiled_loops_are_not_read_from_a_strangers_folder(tmp_path, user, group, kept):
     (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "loops.nbi").touch()
     (tmp_path / "__pycache__").chmod(0o775)
     os.chown(tmp_path / "__pycache__", user, group)
     assert keeps_compiled_loops(tmp_path) is kept

@@ -17,6 +17,8 @@ from arasuji.corpus.clean import load_rules
 from arasuji.studio.jobs import Jobs
 from arasuji.studio.rooms.data import PAGE, _arguments
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(starter_texts, tmp_path_factory) -> Path:

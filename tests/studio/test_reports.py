@@ -13,6 +13,8 @@ import pytest
 from arasuji import api
 from arasuji.studio.rooms import reports as room_of_reports
 
+pytestmark = pytest.mark.slow
+
 UNTIL = 120
 """Seconds after which a test gives up."""
 

@@ -15,6 +15,8 @@ from arasuji.corpus import Corpus
 from arasuji.errors import ArasujiError, OptionError, RunError
 from arasuji.runs import RunDirectory
 
+pytestmark = pytest.mark.slow
+
 STEPS = 4
 SETTINGS = ("batch_size=4", "train.max_length=30", "validation_documents=4", "learning_rate=3e-2")
 

@@ -29,6 +29,8 @@ MOST_ADDED = 2**14
 """A tokenizer may have at most this many tokens beside its vocabulary, which take long to add; Gemma 3 has 6,415."""
 LARGEST = 2**24
 """The largest whole number of a configuration: more than any vocabulary or context."""
+THETA = 10**12
+"""The largest whole number for the base of rotations, which is no size."""
 MOST_COUNTED = 2**20
 """The most of what it counts: layers, heads, experts, labels."""
 COUNTS = ("num_", "n_")
@@ -134,7 +136,8 @@ def _check_configuration(path: Path, content: Any, pairs: Iterable[tuple[str, An
         if key in OTHERS and value:
             raise BaseModelError(f"{path} names what lies elsewhere ({key}); refused")
         if isinstance(value, int):
-            fits = abs(value) <= (MOST_COUNTED if key.startswith(COUNTS) else LARGEST)
+            largest = THETA if key.endswith("theta") else LARGEST
+            fits = abs(value) <= (MOST_COUNTED if key.startswith(COUNTS) else largest)
         else:
             fits = not isinstance(value, float) or math.isfinite(value)
         if not fits:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import arasuji
 from arasuji.errors import ArasujiError, first_line
-from arasuji.speech import tell
+from arasuji.speech import shown, tell
 
 FAULT = 70
 """The exit code of a fault (EX_SOFTWARE of sysexits.h)."""
@@ -26,9 +26,9 @@ def described(error: BaseException) -> str:
     report += "".join(traceback.format_exception(error))
     where = _kept(report)
     if not where:
-        tell(report)
+        tell(shown(report))
     kind = f"{type(error).__name__}: {first_line(error)}"
-    return f"a fault of arasuji, not of yours ({kind}); please report it, with {where or 'the lines above'}"
+    return f"this is a bug in arasuji ({kind}); please report it, with {where or 'the lines above'}"
 
 
 def _kept(report: str) -> Path | None:

@@ -21,12 +21,12 @@ def prompts_in(path: Path) -> dict[int, str | dict[str, Any]]:
     try:
         with opened(path) as file:
             content = file.read(BYTES + 1)
+        if len(content) > BYTES:
+            raise SourceError(f"{path} has more than {BYTES >> 20} MB of prompts: write them into several files")
         lines = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         said = getattr(error, "strerror", None) or error
         raise SourceError(f"cannot read the prompts in {path}: {said}") from error
-    if len(content) > BYTES:
-        raise SourceError(f"{path} has more than {BYTES >> 20} MB of prompts: write them into several files")
     prompts: dict[int, str | dict[str, Any]] = {}
     for number, line in enumerate(lines, 1):
         if line.strip():

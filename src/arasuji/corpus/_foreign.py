@@ -18,7 +18,18 @@ INVALID = 3
 
 
 def say(value: Any) -> None:
-    sys.stdout.buffer.write(json.dumps(value, ensure_ascii=False, default=str).encode() + b"\n")
+    sys.stdout.buffer.write(json.dumps(value, ensure_ascii=False, default=as_text).encode() + b"\n")
+
+
+def as_text(value: Any) -> str:
+    """A cell that JSON does not know. Some programs mark texts as bytes; bytes that are no text, of a picture, are
+    left out."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return ""
+    return str(value)
 
 
 def parquet(polars: Any) -> None:

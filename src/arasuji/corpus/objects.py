@@ -22,7 +22,9 @@ VALUES = 2**18
 def json_rows(source: Source) -> Iterator[Numbered]:
     """JSON Lines stream; a document is held whole."""
     # newline="\n": JSON strings may hold U+2028 and others, and lines end in nothing else.
-    lines = source.lines(newline="\n")
+    # A document may be one line, as programs write it.
+    by_name = source.kind in ("jsonl", "ndjson")
+    lines = source.lines(newline="\n", most=0 if by_name else source.reading.whole)
     seen: list[str] = []
     begun: list[str] = []
     for line in lines:
@@ -32,7 +34,6 @@ def json_rows(source: Source) -> Iterator[Numbered]:
             break
         if len(seen) > BLANK:
             raise SourceError(f"{source.path}: it begins with {BLANK:,} lines in which there is no JSON")
-    by_name = source.kind in ("jsonl", "ndjson")
     if _is_object_a_line(begun, by_name):
         if not by_name:
             source.note("it holds an object a line, and is read as JSON Lines")
@@ -65,6 +66,8 @@ def _objects(source: Source, lines: Iterable[str]) -> Iterator[Numbered]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
+        if len(line) > source.reading.row:
+            raise source.too_large(f"line {number} has more than {source.reading.megabytes} MB")
         _check_values(source, line)
         try:
             row = _loads(line.rstrip())

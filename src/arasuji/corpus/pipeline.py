@@ -52,9 +52,9 @@ def prepare(
 
     `rules` is "default", "article", "article-lstm" or the path of a TOML file; `explain` is a JSONL file to write with
     every removed text and the rule that removed it; `reading` are the fields of `Reading`: text_column, title_column,
-    genre_column, keep (columns that travel in the metadata), delimiter, encoding, text_layout (lines,
-    blocks or markers, of a .txt file), no_header, skip_bad_rows. What was
-    decided about the files stands in the corpus's notes.
+    genre_column, keep (columns that travel in the metadata), delimiter, encoding, text_layout (lines, blocks or
+    markers, of a .txt file), no_header, skip_bad_rows, largest (megabytes of a line or row). What was decided about the
+    files stands in the corpus's notes.
     Raises SourceError (a file), OptionError (a rule or an option of reading), CorpusError (too little is left, or `out`
     holds anything but a corpus) and StorageError (the disk refuses).
     """

@@ -225,9 +225,10 @@ class Source:
         except OSError as error:
             raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
 
-    def lines(self, newline: str = "") -> Iterator[str]:
-        """The lines of a text, without a byte order mark, each with its end."""
-        blank, number, most = True, 0, self.reading.row
+    def lines(self, newline: str = "", most: int = 0) -> Iterator[str]:
+        """The lines of a text, without a byte order mark, each with its end. A line has at most the bytes of a row, or
+        `most` characters."""
+        blank, number, most = True, 0, most or self.reading.row
         encoding = self._encoding()
         with self.opened() as (file, place):
             try:
@@ -236,7 +237,7 @@ class Source:
                     if "\0" in line:
                         raise SourceError(self._why_unreadable(encoding))
                     if len(line) > most:
-                        raise self.too_large(f"line {number + 1} has more than {self.reading.megabytes} MB")
+                        raise self.too_large(f"line {number + 1} has more than {most >> 20} MB")
                     blank = blank and not line.strip()
                     if number % TOLD_EVERY == 0:
                         self.progress(place())
@@ -301,10 +302,19 @@ def opened(path: Path) -> IO[bytes]:
         raise OSError("it is neither a file nor a pipe")
     if stat.S_ISREG(mode):
         return path.open("rb")
-    found: list[IO[bytes]] = []
-    opening = Thread(target=lambda: found.append(path.open("rb")), daemon=True)  # waits for a writer
+    found: list[IO[bytes] | OSError] = []
+
+    def begin() -> None:
+        try:
+            found.append(path.open("rb"))  # waits for a writer
+        except OSError as error:
+            found.append(error)
+
+    opening = Thread(target=begin, daemon=True)
     opening.start()
     opening.join(WAIT)
     if not found:
         raise OSError("it is a pipe that nobody writes into")
+    if isinstance(found[0], OSError):
+        raise found[0]
     return found[0]

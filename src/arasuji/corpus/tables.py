@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 
 from arasuji.corpus import foreign
-from arasuji.corpus.layout import head
+from arasuji.corpus.layout import SEEN_CHARACTERS, head
 from arasuji.corpus.names import KNOWN, apart, knows
 from arasuji.corpus.source import COLUMNS, NONE, Numbered, Source
 from arasuji.errors import SourceError
@@ -136,6 +136,7 @@ def _rank(form: _Form, lines: list[str], usual: str, option: str | None) -> tupl
     """How well a form fits the first lines: whether the header names a column of texts, the share of rows with as many
     cells as the header, and how many those are. A form that cuts nothing fits where no other one does."""
     rows, wrong = [], 0
+    cut = len(lines) == SEEN or sum(map(len, lines)) > SEEN_CHARACTERS
     reader = form.reader(lines)
     while True:
         try:
@@ -143,7 +144,7 @@ def _rank(form: _Form, lines: list[str], usual: str, option: str | None) -> tupl
         except StopIteration:
             break
         except csv.Error as error:
-            wrong += not (len(lines) == SEEN and "unexpected end" in str(error))  # the last row may be cut here
+            wrong += not (cut and "unexpected end" in str(error))  # of the last row
     header, *rows = [cells for cells in rows if cells] or [[]]
     if not header or (len(header) == 1 and form.delimiter not in (usual, NO_DELIMITER)):
         return False, 0.0, 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,8 +90,9 @@ def save_in_8_bits(program: Any, path: Path) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing is said of how a graph is made. One of the modules sets up Python's logging when it is imported, which is
-    taken back."""
+    """Nothing is said of how a graph is made; nor to the makers of ONNX Runtime, which would send them an account of
+    each model. One of the modules sets up Python's logging when it is imported, which is taken back."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     root = logging.getLogger()
     level, handlers, disabled = root.level, root.handlers[:], root.manager.disable
     logging.disable(logging.ERROR)

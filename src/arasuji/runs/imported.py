@@ -13,6 +13,7 @@ from arasuji import bases, folders, models, tokenizers
 from arasuji.config import DocumentConfig, Experiment, SamplingConfig, TokenizerConfig
 from arasuji.errors import BaseModelError, OptionError, RunError
 from arasuji.files import read_json
+from arasuji.locks import alone
 from arasuji.runs.directory import RunDirectory
 from arasuji.runs.manifests import CorpusFacts
 from arasuji.runs.names import BASE_SAMPLING
@@ -47,7 +48,7 @@ def import_model(folder: Path, out: Path, corpus: CorpusFacts | None = None) -> 
     Raises:
         BaseModelError: the folder is missing, is refused (see `bases.check`), or is no causal language model.
         OptionError: the model was exported after training on another corpus.
-        RunError: `out` exists already.
+        RunError: `out` exists already, or another import writes it.
     """
     if os.path.lexists(out):
         raise RunError(f"{out} exists already; say another --out")
@@ -76,11 +77,15 @@ def import_model(folder: Path, out: Path, corpus: CorpusFacts | None = None) -> 
         "corpus": (corpus or known.corpus).model_dump(),
         "fields": known.fields,
     }
-    with folders.new_folder(out) as fresh:
-        made = RunDirectory(fresh)
-        made.start(experiment, facts)
-        made.save_tokenizer(pair[1])
-        made.save_best(experiment, *pair, {"base": "", "step": 0, "bits_per_byte": None})
+    place = Path(os.path.realpath(out))  # two names of one folder are one
+    with alone(place.with_name(f".{place.name}.lock"), out, "import"):
+        if os.path.lexists(out):  # another import has written it meanwhile
+            raise RunError(f"{out} exists already; say another --out")
+        with folders.new_folder(out) as fresh:
+            made = RunDirectory(fresh)
+            made.start(experiment, facts)
+            made.save_tokenizer(pair[1])
+            made.save_best(experiment, *pair, {"base": "", "step": 0, "bits_per_byte": None})
     return RunDirectory(out)
 
 

@@ -84,9 +84,9 @@ class Safety:
 
     def _refused(self, method: str, path: str, headers: Headers) -> tuple[int, str] | None:
         if repeated := [name for name in ONCE if len(headers.getlist(name)) > 1]:
-            return 400, f"one {repeated[0].title()} is one too many: another program may read the other one"
+            return 400, f"the header {repeated[0].title()} is given twice: send it once"
         if "transfer-encoding" in headers and "content-length" in headers:
-            return 400, "two lengths: another program may find the end of this request elsewhere"
+            return 400, "Content-Length and Transfer-Encoding are both given: send one of them"
         host, origin = headers.get("host", ""), headers.get("origin")
         if not self.token and host not in self.hosts:  # a name of another site that leads here (DNS rebinding)
             return 403, f"this server answers to {', '.join(sorted(self.hosts))}, and not to {host!r}"

@@ -52,20 +52,30 @@ def _kept() -> bool:
 
 def _is_private(folder: Path) -> bool:
     """Whether a folder is this user's, or of who has installed this file, and only its owner can write into it (or the
-    owner's group, where that is called as its only member)."""
+    owner's group, where that is called as its only member). This user's own folder is made so while it is empty."""
     if os.name == "nt":  # the folders that numba takes are private to a user there
         return True
+    found = folder.stat()
+    if found.st_uid not in (os.getuid(), Path(__file__).stat().st_uid):
+        return False
+    if not _shared(found):
+        return True
+    if found.st_uid != os.getuid() or any(folder.glob("*.nb?")):
+        return False
+    folder.chmod(stat.S_IMODE(found.st_mode) & ~(stat.S_IWGRP | stat.S_IWOTH))
+    return not any(folder.glob("*.nb?"))
+
+
+def _shared(found: os.stat_result) -> bool:
+    """Whether others than the owner can write into a folder."""
     import grp
     import pwd
 
-    found = folder.stat()
-    if found.st_uid not in (os.getuid(), Path(__file__).stat().st_uid) or found.st_mode & stat.S_IWOTH:
-        return False
     try:
         own_group = grp.getgrgid(found.st_gid).gr_name == pwd.getpwuid(found.st_uid).pw_name
     except KeyError:  # a user or a group without a name
         own_group = False
-    return own_group or not found.st_mode & stat.S_IWGRP
+    return bool(found.st_mode & (stat.S_IWOTH if own_group else stat.S_IWOTH | stat.S_IWGRP))
 
 
 def _forget_others(folder: Path) -> None:

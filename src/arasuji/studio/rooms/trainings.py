@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, Field
 
-from arasuji import files, folders
+from arasuji import files, folders, locks
 from arasuji.errors import RunError
 from arasuji.runs import RunDirectory, best_of
 from arasuji.studio.jobs import Job, Jobs
@@ -160,15 +159,5 @@ def _last_step(path: Path) -> LastStep:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process trains this run now (see `training.lock`). The file of a killed one is left, and not locked."""
-    if not (path / ".lock").exists():
-        return False
-    lock = FileLock(path / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    except (OSError, NotImplementedError):  # a folder that may not be written
-        return False
-    lock.release()
-    return False
+    """Whether a process trains this run now (see `training.lock`)."""
+    return locks.is_held(path / ".lock")
