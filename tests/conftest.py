@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import torch
 
 from arasuji import models, tokenizers
 from arasuji.corpus import prepare
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime, which some tests import, would write a file
 
 SMALL: dict[str, dict[str, Any]] = {
     "lstm": {"embedding": 24, "hidden": 32, "layers": 2, "dropout": 0.0},

@@ -527,3 +527,12 @@ def test_work_of_a_writer_that_lives_is_left_alone_and_of_a_dead_one_removed(tar
         folders.seal(living, {"says": "half"})
     assert said(target) == "half"
     assert names(target.parent) == ["best"]
+
+
+def test_what_a_person_puts_there_while_a_folder_is_written_stays(tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(StorageError, match="it holds 'mine'"), folders.new_folder(out) as fresh:
+        folders.seal(fresh, {})
+        out.mkdir()
+        (out / "mine").touch()
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["out", "out/mine"]

@@ -219,6 +219,7 @@ def new_folder(target: Path) -> Iterator[Path]:
                     raise error.__cause__ from None
                 raise
             sync_names(fresh)
+            _check_replaceable(target)  # again: a person may have put something there meanwhile
             _replace(fresh, target, fresh.with_suffix(".old"))
     with sync_errors(target):
         sync_names(target.parent)

@@ -12,7 +12,10 @@ from shaped_models import shaped
 from arasuji import api
 from arasuji.cli import app
 from arasuji.errors import BaseModelError, OptionError, RunError
+from arasuji.locks import alone
 from arasuji.runs import corpus_of
+from arasuji.runs import imported as imported_runs
+from arasuji.runs.opening import open_pair
 
 TEXTS = ["The old keeper lights the lamp.", "A letter 🌊 from the sea; 海からの手紙。", "So."]
 
@@ -127,3 +130,18 @@ def test_an_export_is_not_measured_on_another_corpus_than_its_own(exported, star
     other = api.prepare(texts, tmp_path / "corpus")
     with pytest.raises(OptionError, match="trained on another corpus"):
         api.import_model(exported[0], tmp_path / "out", other.folder)
+
+
+def test_of_two_imports_of_one_name_the_second_is_told_of_the_first(elsewhere, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    with (
+        alone(tmp_path / ".run.lock", out, "import"),
+        pytest.raises(RunError, match=r"another import writes .*run now \(process"),
+    ):
+        api.import_model(elsewhere, out)
+    monkeypatch.setattr(
+        imported_runs, "open_pair", lambda *words, **named: (out.mkdir(), open_pair(*words, **named))[1]
+    )
+    with pytest.raises(RunError, match="exists already"):
+        api.import_model(elsewhere, out)
+    assert [path.name for path in tmp_path.rglob("*")] == ["run"]

@@ -47,13 +47,13 @@ def other(tmp_path_factory) -> Iterator[Zygote]:
 def together(zygote, other, cases, tmp_path) -> Together:
     """Runs two cases at once. The second one begins with the first, or somewhat later, as drawn by the day."""
 
-    def run(first: dict[str, Any], second: dict[str, Any]) -> list[Ended]:
+    def run(first: dict[str, Any], second: dict[str, Any], seconds: float = 10) -> list[Ended]:
         both: list[Running] = []
         began = []
         for own, case in ((zygote, first), (other, second)):
             began.append(time.monotonic())
             home = {"ARASUJI_HOME": str(tmp_path / "home")}
-            both.append(own.start(**case, env=home, stopped=True, seconds=10 * crowded()))
+            both.append(own.start(**case, env=home, stopped=True, seconds=seconds * crowded()))
         for running in both:
             _until(lambda pid=running.pid: _status(pid, "State") == "T")
         for running, pause in zip(both, (0, cases.random.choice((0, cases.random.uniform(0, LATEST)))), strict=True):
@@ -259,13 +259,14 @@ def test_reports_and_exports_that_two_write_at_once_are_whole(cases, together, f
     brief = ["--samples", 2, "--seeds", 1, "--documents", 2]
     transformer = tmp_path / "gpt2"
     gpt2_shaped.make(transformer, **gpt2_shaped.TINY)
+    two = begun, shutil.copytree(begun, tmp_path / "other")
     verbs = {
-        "compare": verb("compare", begun, "--corpus", few / "corpus", "--out", report, *brief),
+        "compare": verb("compare", *two, "--corpus", few / "corpus", "--out", report, *brief),
         "export": verb("export", begun, "--to", "onnx", "--out", exported),
         "import": verb("import", transformer, "--out", imported),
     }
     for case in cases([(kind, i) for i in range(3) for kind in verbs]):
-        ended = together(verbs[case[0]], verbs[case[0]])
+        ended = together(verbs[case[0]], verbs[case[0]], 60)  # a comparison starts processes
         problem = problem_of(ended, f"{REFUSED}|{EXISTS}" if case[0] == "import" else EXISTS)
         if case[0] == "compare" and not problem and "</html>" not in report.read_text("utf-8")[-20:]:
             problem = "the page is not whole"
