@@ -531,8 +531,13 @@ def test_work_of_a_writer_that_lives_is_left_alone_and_of_a_dead_one_removed(tar
 
 def test_what_a_person_puts_there_while_a_folder_is_written_stays(tmp_path):
     out = tmp_path / "out"
-    with pytest.raises(StorageError, match="it holds 'mine'"), folders.new_folder(out) as fresh:
-        folders.seal(fresh, {})
-        out.mkdir()
-        (out / "mine").touch()
+
+    def write() -> None:
+        with folders.new_folder(out) as fresh:
+            folders.seal(fresh, {})
+            out.mkdir()
+            (out / "mine").touch()
+
+    with pytest.raises(StorageError, match="it holds 'mine'"):
+        write()
     assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["out", "out/mine"]
