@@ -3,7 +3,8 @@
     make hard                                (tries all cases, and then runs this file)
     python docs/reliability.py hard.json     (of a tally that `pytest tests/hard --share 1 --tally hard.json` has made)
 
-A promise is the first line of a test's docstring.
+Where the tests were run in several parts, all tallies are named; of a test that stands in several, the one with most
+cases counts. A promise is the first line of a test's docstring.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 PAGE = Path(__file__).with_suffix(".md")
 TESTS = Path(__file__).parents[1] / "tests" / "hard"
@@ -51,14 +52,14 @@ def _first_line(node: ast.Module | ast.FunctionDef) -> str:
     return paragraph.partition(". ")[0].rstrip(".:")
 
 
-def table(tally: list[dict[str, object]]) -> str:
+def table(tally: list[dict[str, Any]]) -> str:
     """The tables, of what was tried."""
     lines = []
     for module, title, promises in modules():
         lines += [f"### {title}", "", "| Promise | Cases | Failures |", "| --- | ---: | ---: |"]
         for promise in promises:
-            rows = [r for r in tally if r["module"] == module and str(r["test"]).partition("[")[0] == promise.test]
-            tried, failed = (sum(int(str(row[key])) for row in rows) for key in ("cases", "failures"))
+            rows = [row for row in tally if row["module"] == module and row["test"].partition("[")[0] == promise.test]
+            tried, failed = (sum(row[key] for row in rows) for key in ("cases", "failures"))
             lines.append(f"| {promise.text} (`{promise.test}`) | {tried:,} | {failed:,} |")
         lines.append("")
     return "\n".join(lines)
@@ -71,7 +72,13 @@ def machine() -> str:
 
 
 def main() -> None:
-    tally = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    most: dict[tuple[str, str], dict[str, Any]] = {}
+    for path in sys.argv[1:]:
+        for row in json.loads(Path(path).read_text("utf-8")):
+            known = most.get((row["module"], row["test"]))
+            if known is None or row["cases"] > known["cases"]:
+                most[row["module"], row["test"]] = row
+    tally = list(most.values())
     tried, failed = (sum(row[key] for row in tally) for key in ("cases", "failures"))
     minutes = sum(row["seconds"] for row in tally) / 60
     head = (

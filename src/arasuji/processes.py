@@ -42,9 +42,10 @@ def _launched() -> bool:
 
 
 def check() -> None:
-    """Raise TrainingError where a launcher's variables are no numbers, or do not fit together."""
-    if set(LAUNCHED) <= os.environ.keys() and not _launched():
-        said = ", ".join(f"{name}={os.environ[name]}" for name in LAUNCHED)
+    """Raise TrainingError where a launcher's variables are no numbers, or do not fit together. LOCAL_RANK alone makes
+    accelerate wait for others."""
+    if (set(LAUNCHED) <= os.environ.keys() or "LOCAL_RANK" in os.environ) and not _launched():
+        said = ", ".join(f"{name}={os.environ[name]}" for name in LAUNCHED if name in os.environ)
         raise TrainingError(f"{said} do not say which of how many processes this is: unset them, or start by torchrun")
 
 

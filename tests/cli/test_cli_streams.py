@@ -56,6 +56,17 @@ def test_a_full_disk_behind_stdout_is_one_line():
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_what_is_saved_is_saved_whatever_becomes_of_what_is_printed(ngram, tmp_path):
+    out = tmp_path / "a.jsonl"
+    done = shell("$ARASUJI generate $RUN A B --max-length 5 --no-mend --out $OUT > /dev/full", RUN=ngram, OUT=out)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        2,
+        "error: what was printed is lost: No space left on device",
+    )
+    assert len(out.read_text("utf-8").splitlines()) == 2
+
+
 def test_brackets_in_a_name_are_shown_as_they_are_on_a_terminal(arasuji_, monkeypatch):
     from arasuji.cli.terminal import working
 

@@ -37,7 +37,7 @@ from arasuji.cli import (
 from arasuji.cli.fault import FAULT, described
 from arasuji.cli.shown import show_streams
 from arasuji.errors import ArasujiError, out_of_memory
-from arasuji.speech import say, shown, silence, tell
+from arasuji.speech import raw, say, shown, silence, tell
 
 app = typer.Typer(
     name="arasuji",
@@ -86,6 +86,8 @@ for verb in (
     _verb(verb)
 app.add_typer(listing.models, name="models")
 
+LONGEST = 1000
+"""An error has at most about so many characters."""
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended; typer makes it of a KeyboardInterrupt."""
 
@@ -119,14 +121,16 @@ def main() -> None:
         code = _complain(message)
     except BrokenPipeError:  # the reader has closed the pipe, as `| head` does
         code = 0
-    except SystemExit as ended:  # by a signal, or by a library
-        code = ended.code
+    except SystemExit as ended:  # by a signal; or by typer and rich, which end with 1 where the reader has gone
+        code = 0 if ended.code == 1 else ended.code
     except KeyboardInterrupt:  # outside of a verb
         code = INTERRUPTED
     except BaseException as error:  # a panic of a library in Rust is no Exception
         if out_of_memory(error):
             whose = "the accelerator's memory" if type(error).__name__ == "OutOfMemoryError" else "memory"
             code = _complain(f"{whose} is full: in training, lower --set batch_size, and raise accumulate in turn")
+        elif isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+            code = _complain("the system refuses another thread: close other programs, or raise its limit (ulimit -u)")
         elif isinstance(error, OSError):  # no verb expects this: a name that is too long, a folder not to be read
             code = _complain(f"{error.filename or 'the system refuses'}: {error.strerror or error}")
         else:
@@ -137,6 +141,8 @@ def main() -> None:
         sys.stdout.flush()
     except OSError:  # Python would flush again when it ends, and print an error
         silence(sys.stdout.fileno())
+    if not code and (lost := getattr(raw(sys.stdout), "lost", None)):
+        code = _complain(f"what was printed is lost: {lost.strerror}")
     sys.exit(code)
 
 
@@ -173,5 +179,8 @@ def _tidy_up_on_signals() -> Iterator[None]:
 
 def _complain(message: str, code: int = 2) -> int:
     which = "" if processes.is_main() else f"process {processes.index()}: "
-    tell(shown(f"{which}error: {' '.join(message.split())}") + "\n")
+    line = " ".join(message.split())
+    if len(line) > LONGEST:  # it repeats an argument
+        line = f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}"
+    tell(shown(f"{which}error: {line}") + "\n")
     return code

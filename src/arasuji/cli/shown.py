@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-from arasuji.speech import OBEYED, shown
+from arasuji.speech import OBEYED, shown, silence
 
 
 def in_json(text: str) -> str:
@@ -22,7 +22,7 @@ class Shown:
     """A stream that prints all text through `speech.shown`. rich, which writes control sequences of its own, finds the
     stream below under the name `rich_proxied_file`; texts go through `shown` before rich gets them."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | Lasting) -> None:
         self.rich_proxied_file = stream
 
     def write(self, text: str) -> int:
@@ -36,6 +36,40 @@ class Shown:
         return getattr(self.rich_proxied_file, name)
 
 
+class Lasting:
+    """A stream that drops what cannot be written, on a full disk or a terminal that is gone: the work goes on, and
+    `lost` says why at its end. A reader who has left (`| head`) is a BrokenPipeError all the same."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.lost: OSError | None = None
+
+    def write(self, text: str) -> int:
+        try:
+            return self.stream.write(text)
+        except OSError as error:
+            self._lose(error)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self.stream.flush()
+        except OSError as error:
+            self._lose(error)
+
+    def _lose(self, error: OSError) -> None:
+        if isinstance(error, BrokenPipeError):
+            raise error
+        self.lost = error
+        silence(self.stream.fileno())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
 def show_streams() -> None:
     """From now on, all that is printed goes through `speech.shown`."""
-    sys.stdout, sys.stderr = (s if isinstance(s, Shown) else Shown(s) for s in (sys.stdout, sys.stderr))
+    if not isinstance(sys.stdout, Shown):
+        sys.stdout = Shown(Lasting(sys.stdout))
+    if not isinstance(sys.stderr, Shown):
+        sys.stderr = Shown(sys.stderr)

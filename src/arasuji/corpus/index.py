@@ -54,7 +54,7 @@ def training_words(folder: Path) -> TrainingWords:
     corpus = Corpus.load(folder)
     found = open_folder(folder.resolve() / INDEX, "words.json", "numbers.npy", "starts.npy")
     if found and found[1].get("of") == [LAYOUT, corpus.hash]:
-        with suppress(OSError, ValueError, TypeError):  # the folder may come from anyone
+        with suppress(FileNotFoundError, ValueError, TypeError):  # the folder may come from anyone
             return _kept(found[0], len(corpus.train))
     made = numbered(corpus.train)
     # Where nothing may be written, nothing is kept.
@@ -69,8 +69,7 @@ def training_words(folder: Path) -> TrainingWords:
 def _kept(folder: Path, texts: int) -> TrainingWords:
     """The training words that a folder keeps. Raises ValueError where it does not hold the numbers of `texts` texts."""
     words = read_json(folder / "words.json", WORD_BYTES)
-    # A header may claim any size; to be mapped, the file must have it.
-    numbers, starts = (np.array(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in ("numbers", "starts"))
+    numbers, starts = (read_array(folder / f"{name}.npy") for name in ("numbers", "starts"))
     number_of = {str(word): i for i, word in enumerate(words)}
     kinds = str(numbers.dtype), str(starts.dtype)
     if kinds != ("int32", "int64") or numbers.ndim != 1 or starts.shape != (texts + 1,):
@@ -80,6 +79,16 @@ def _kept(folder: Path, texts: int) -> TrainingWords:
     if len(numbers) and not (numbers.min() >= 0 and numbers.max() < len(words)):
         raise ValueError("a number has no word")
     return TrainingWords(number_of, numbers, starts)
+
+
+def read_array(path: Path) -> np.ndarray:
+    """The array of a .npy file, which may come from anyone. Raises OSError and ValueError."""
+    try:
+        return np.array(np.load(path, mmap_mode="r"))  # a head may claim any size: to be mapped, the file must have it
+    except OSError:
+        raise
+    except Exception as error:  # numpy reads the head as Python reads a program, with all errors of that
+        raise ValueError(f"{path} holds no array") from error
 
 
 def numbered(train: Iterable[Record]) -> TrainingWords:

@@ -19,7 +19,7 @@ import numpy as np
 
 from arasuji.corpus.filter import SequenceFilter
 from arasuji.corpus.folder import SUFFIXES, Corpus
-from arasuji.corpus.index import TrainingWords, training_words
+from arasuji.corpus.index import TrainingWords, read_array, training_words
 from arasuji.corpus.script import CHARACTERS_PER_WORD, is_unspaced
 from arasuji.errors import StorageError
 from arasuji.folders import MANIFEST, new_folder, open_folder, seal
@@ -199,8 +199,8 @@ def _suffixes_of(folder: Path, version: tuple[int, int]) -> Suffixes:
     words, hash = training_words(folder), Corpus.load(folder).hash
     found = open_folder(folder / SUFFIXES, "order.npy")
     if found and found[1].get("of") == [LAYOUT, hash]:
-        with suppress(OSError, ValueError):  # the folder may come from anyone
-            order = np.array(np.load(found[0] / "order.npy", mmap_mode="r"))
+        with suppress(FileNotFoundError, ValueError):  # the folder may come from anyone
+            order = read_array(found[0] / "order.npy")
             if _is_order_of(order, words):
                 return Suffixes(words, order, hash)
     made = sorted_suffixes(words)

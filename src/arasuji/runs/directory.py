@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -67,6 +68,8 @@ class RunDirectory:
                 f"{self.path} is not a run: it has no {folders.MANIFEST}; make one with `arasuji train`"
             ) from error
         except (OSError, ValueError, TypeError) as error:
+            if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):  # too many files are open
+                raise
             raise RunError(f"{path} is damaged; train again into a new folder") from error
         return content
 

@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from arasuji.studio.leaving import SLOWEST
 
+MOST_HEAD = 2**14
+"""The headers of a request may have this many bytes, as with most servers."""
 MOST_BYTES = 2_000_000
 """A request's body may have this size."""
 CONTENT_SECURITY = (
@@ -87,6 +89,8 @@ class Safety:
             return 400, f"the header {repeated[0].title()} is given twice: send it once"
         if "transfer-encoding" in headers and "content-length" in headers:
             return 400, "Content-Length and Transfer-Encoding are both given: send one of them"
+        if sum(len(name) + len(value) for name, value in headers.raw) > MOST_HEAD:
+            return 431, f"the headers of a request may have {MOST_HEAD:,} bytes"
         host, origin = headers.get("host", ""), headers.get("origin")
         if not self.token and host not in self.hosts:  # a name of another site that leads here (DNS rebinding)
             return 403, f"this server answers to {', '.join(sorted(self.hosts))}, and not to {host!r}"
