@@ -255,6 +255,15 @@ def test_loops_run_from_several_threads_at_once():
     assert found == [True] * 150
 
 
+def test_a_loop_that_has_ended_keeps_nothing():
+    done = np.zeros((3, 7), np.int64)
+    board = np.zeros((3, team.WIDTH), np.int64)
+    before = sys.getrefcount(board), sys.getrefcount(done)
+    for _ in range(10):
+        counted(board, done)
+    assert (sys.getrefcount(board), sys.getrefcount(done)) == before
+
+
 def keeps_compiled_loops(folder: Path) -> bool:
     """Whether numba would keep what it compiles, where the file of the loops stands in `folder`."""
     (folder / "loops.py").write_text(Path(product.__file__).read_text("utf-8").split("NOTHING =")[0], "utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import socket
@@ -13,6 +14,8 @@ import httpx
 import psutil
 import pytest
 from playwright.sync_api import expect
+
+from arasuji.studio.connection import Connection
 
 EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>\u202e\x1b[31m{{7*7}}${7*7}"
 LONG = {"model": "told", "prompt": "A baker", "max_tokens": 4000, "min_tokens": 4000, "n": 1, "stream": True}
@@ -147,3 +150,18 @@ def test_a_connection_that_comes_to_no_request_is_closed(server, client, monkeyp
         began = time.monotonic()
         while time.monotonic() < began + 1:
             assert next(lines) is not None
+
+
+def test_of_a_connection_that_has_ended_nothing_is_kept(server):
+    before = _connections()
+    for _ in range(20):
+        httpx.get(f"{server.url}/v1/models")
+    until = time.monotonic() + 5
+    while _connections() > before and time.monotonic() < until:
+        time.sleep(0.05)
+    assert _connections() <= before
+
+
+def _connections() -> int:
+    gc.collect()
+    return sum(isinstance(found, Connection) for found in gc.get_objects())

@@ -15,7 +15,12 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Called when a client has connected."""
         super().connection_made(transport)
-        self.loop.call_later(SLOWEST, self._leave_unless_asked)
+        self._waiting = self.loop.call_later(SLOWEST, self._leave_unless_asked)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called when a client has left, or was let go."""
+        self._waiting.cancel()  # else it keeps the connection, with all that came over it, for a minute more
+        super().connection_lost(exc)
 
     def _leave_unless_asked(self) -> None:
         if self.cycle is None:  # no head of a request has come to its end

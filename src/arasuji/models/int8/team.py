@@ -67,9 +67,27 @@ def _look(context: Any, board: Any, phase: Any, column: Any) -> Any:
     return types.int64(board, types.int64, types.int64), code
 
 
+@intrinsic
+def _uncounted(context: Any, board: Any) -> Any:
+    """The board without its count of references: numba never gives back what a generator in a compiled loop holds, so
+    each loop would leave its board in memory for ever. The caller of the loop keeps the board."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        array.meminfo, array.parent = (ir.Constant(value.type, None) for value in (array.meminfo, array.parent))
+        return array._getvalue()
+
+    return board(board), code
+
+
 @numba.njit
 def pieces(board: Any, phase: int, count: int) -> Any:
     """The numbers below `count` that fall to the calling thread; it ends when all of them are done, by whomever."""
+    return _pieces(_uncounted(board), phase, count)
+
+
+@numba.njit
+def _pieces(board: Any, phase: int, count: int) -> Any:
     piece = _count(board, phase, TAKEN)
     while piece < count:
         yield piece
