@@ -85,6 +85,8 @@ class Records(Sequence[Record]):
             record = Record(**parse_json(line))
             if not isinstance(record.text, str) or not isinstance(record.metadata, dict):
                 raise TypeError("its text is no text")
+            if b"\\ud" in line.lower():  # half of a surrogate pair is no text either
+                json.dumps(record.fields(), ensure_ascii=False).encode()
         except (ValueError, TypeError) as error:
             raise CorpusError(f"{self._file.name} holds a line that is no record: make the corpus again") from error
         return record

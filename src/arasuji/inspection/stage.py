@@ -30,7 +30,8 @@ def stage(records: Sequence[Record]) -> Stage:
         size += len(record.text.encode())
         empty += not record.text.strip()
         genres.update(list(dict.fromkeys(record.metadata.get("genres", ()))))
-        years.update([record.metadata["year"]] if "year" in record.metadata else [])
+        year = record.metadata.get("year")
+        years.update([year] if isinstance(year, int) else [])  # a corpus of a stranger may hold anything there
     return Stage(
         documents=len(records),
         words=sum(lengths),

@@ -146,7 +146,7 @@ async def keep(kept: Kept, request: Request) -> dict[str, Any]:
         raise HTTPException(409, str(error)) from error
 
 
-@router.patch("/{number}")
+@router.patch("/{number:int}")
 async def change(number: Annotated[int, Field(ge=1, lt=2**63)], change: Change, request: Request) -> dict[str, Any]:
     """Edit a text, or change its verdict."""
     changed: dict[str, Any] | None = await asyncio.to_thread(request.app.state.desk.change, number, change)
@@ -155,7 +155,7 @@ async def change(number: Annotated[int, Field(ge=1, lt=2**63)], change: Change, 
     return changed
 
 
-@router.delete("/{number}", status_code=204)
+@router.delete("/{number:int}", status_code=204)
 async def delete(number: Annotated[int, Field(ge=1, lt=2**63)], request: Request) -> None:
     """Take a text off the desk."""
     if not await asyncio.to_thread(request.app.state.desk.delete, number):
