@@ -83,7 +83,8 @@ class Records(Sequence[Record]):
     def _record(self, line: bytes) -> Record:
         try:
             record = Record(**parse_json(line))
-            if not isinstance(record.text, str) or not isinstance(record.metadata, dict):
+            names = record.id, record.text, record.group
+            if not all(isinstance(name, str) for name in names) or not isinstance(record.metadata, dict):
                 raise TypeError("its text is no text")
             if b"\\ud" in line.lower():  # half of a surrogate pair is no text either
                 json.dumps(record.fields(), ensure_ascii=False).encode()
