@@ -124,11 +124,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser, server) -> Iterator[Callable[..., Page]]:
-    """Opens the page, in a window of its own. At the end no error may have been logged, of the policy or any other."""
+    """Opens the page, in a window of its own, with nothing on the desk and without colours that change slowly. At the
+    end no error may have been logged, of the policy or any other."""
     contexts, problems = [], []
+    for row in server.app.state.desk.texts():
+        server.app.state.desk.delete(row["id"])
 
     def opened(path: str = "/", **options: Any) -> Page:
-        contexts.append(browser.new_context(**options))
+        contexts.append(browser.new_context(reduced_motion="reduce", **options))
         page = contexts[-1].new_page()
         page.set_default_timeout(60_000)
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
