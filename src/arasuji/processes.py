@@ -88,7 +88,8 @@ def _joined() -> Any:
     try:
         state = PartialState(cpu=_by_cpu() or not gpus, timeout=TIMEOUT)  # without a GPU, accelerate has to be told
     except ValueError as error:  # no address of the first process
-        raise TrainingError(f"the processes cannot be joined ({first_line(error)}): start them by torchrun") from error
+        asked = f"WORLD_SIZE asks for {count()} processes, which cannot be joined ({first_line(error)})"
+        raise TrainingError(f"{asked}: start them by torchrun, or unset it") from error
     atexit.register(state.destroy_process_group)  # else its threads are ended while they work, and abort
     return state
 

@@ -7,7 +7,7 @@ import secrets
 import signal
 import socket
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from typer import Option
@@ -40,15 +40,6 @@ def serve(
         from arasuji.studio.connection import Connection
     except ImportError as error:
         raise OptionError("the studio needs FastAPI and uvicorn: pip install 'arasuji[serve]'") from error
-    try:
-        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise OptionError(f"{host}, port {port}: {error.strerror or error}; say another --port") from error
-    shown = f"[{host}]" if ":" in host else host
-    own = f"/#token={quote(secret)}" if secret and not os.environ.get("ARASUJI_TOKEN") else ""
-    say(f"serving {runs} at http://{shown}:{port}{own} (OpenAI's clients: .../v1; Ctrl-C ends it)")
-    if own:
-        say(f"token      {secret}")
     config = uvicorn.Config(
         app_of(runs, port, secret, corpora),
         log_level="warning",
@@ -58,6 +49,26 @@ def serve(
         timeout_graceful_shutdown=2,
     )
     server = uvicorn.Server(config)
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, server.handle_exit)  # of a terminal that is closed; uvicorn knows the others
+    asked: list[int] = []
+
+    def end(number: int, frame: Any) -> None:
+        # uvicorn calls this when it has ended. Before it listens to signals, an exception could be raised where Python
+        # or a library ignores it, and the server would run on.
+        asked.append(number)
+        server.should_exit = True
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the last one is of a terminal that is closed; Windows has none
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
+            signal.signal(getattr(signal, name), end)
+    try:
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise OptionError(f"{host}, port {port}: {error.strerror or error}; say another --port") from error
+    shown = f"[{host}]" if ":" in host else host
+    own = f"/#token={quote(secret)}" if secret and not os.environ.get("ARASUJI_TOKEN") else ""
+    say(f"serving {runs} at http://{shown}:{port}{own} (OpenAI's clients: .../v1; Ctrl-C ends it)")
+    if own:
+        say(f"token      {secret}")
     server.run(sockets=[listening])
+    if asked:
+        raise SystemExit(128 + asked[0])

@@ -76,12 +76,14 @@ def shapes_in(folder: Path) -> dict[str, Shape]:
     return found
 
 
-def check(tensors: Mapping[str, Tensor], wanted: Mapping[str, Kind]) -> None:
-    """Raise ValueError unless the tensors are those that are wanted, hold finite numbers, and scales above 0."""
+def check(tensors: Mapping[str, Tensor], wanted: Mapping[str, Kind]) -> dict[str, Tensor]:
+    """The tensors, numbers with a point as float32, which compiled loops read. Raises ValueError unless they are those
+    that are wanted, hold finite numbers, and scales above 0."""
     if different := sorted(tensors.keys() ^ wanted.keys()):
         raise ValueError(f"the tensor {different[0]} is {'missing' if different[0] in wanted else 'not wanted'}")
     for name, tensor in tensors.items():
         check_one(name, tensor, *wanted[name])
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 
 def floats(shapes: Mapping[str, Shape]) -> dict[str, Kind]:

@@ -212,9 +212,9 @@ def load(folder: Path, precision: torch.dtype = torch.float32) -> LanguageModel:
         # Its import takes a moment, and the first time seconds to compile.
         from arasuji.models.int8.lstm import Int8Lstm
 
-        check(weights, in_8_bits(_matrices(config, vocabulary_size)))
+        weights = check(weights, in_8_bits(_matrices(config, vocabulary_size)))
         return Int8Lstm(config, _scale(config), vocabulary_size, weights, LstmState).eval()
-    check(weights, floats(_shapes(config, vocabulary_size)))
+    weights = check(weights, floats(_shapes(config, vocabulary_size)))
     model = Lstm(config, vocabulary_size)
     if model.config.tie_weights:  # stored once
         weights["linear.weight"] = weights["embedding.weight"]

@@ -287,8 +287,7 @@ def load(folder: Path) -> Int8Decoder:
         vectors["rotations.frequencies"] = shape.kinds, shape.head_size // 2
     else:
         vectors["positions.weight"] = shape.context, shape.width
-    tensors = read_tensors(folder / REST)
-    check(tensors, in_8_bits(tables[:1] if shape.tied else tables) | floats(vectors))
+    tensors = check(read_tensors(folder / REST), in_8_bits(tables[:1] if shape.tied else tables) | floats(vectors))
     rest: dict[str, Any] = {"last": _vectors_in(tensors, "last"), "positions": tensors.get("positions.weight")}
     rest["frequencies"] = tensors.get("rotations.frequencies")
     rest["embedding"] = _matrix_in(tensors, "embedding")
@@ -297,8 +296,7 @@ def load(folder: Path) -> Int8Decoder:
     wanted = in_8_bits(shape.matrices.values()) | floats(norms)
     parts: dict[str, tuple[Any, ...]] = {}
     for number, path in enumerate(paths):
-        tensors = read_tensors(path)
-        check(tensors, wanted)
+        tensors = check(read_tensors(path), wanted)
         for part in PARTS:
             arrays = _norm_in(tensors, part, shape) if part in NORMS else _matrix_in(tensors, part).arrays
             if number == 0:  # what all layers have becomes one array
@@ -316,7 +314,7 @@ def _norm_in(tensors: dict[str, Tensor], name: str, shape: Shape) -> tuple[np.nd
     """The weight and the shift of a norm, empty where there is none."""
     if name not in shape.norms:
         return np.empty(0, np.float32), np.empty(0, np.float32)
-    return tuple(vector.float().numpy() for vector in _vectors_in(tensors, name))
+    return tuple(vector.numpy() for vector in _vectors_in(tensors, name))
 
 
 def _vectors_in(tensors: dict[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
