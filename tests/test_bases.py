@@ -112,6 +112,26 @@ def an_adapter_without_a_base(folder):
     return "adapter"
 
 
+def an_adapter_in_capitals(folder):
+    add(folder / "Adapter_Config.json", peft_type="LORA")
+    return "adapter"
+
+
+def a_configuration_in_capitals(folder):
+    add(folder / "CONFIG.JSON", quantization_config={"quant_method": "mxfp4"})
+    return "quantized"
+
+
+def a_letter_that_is_the_same_to_some_disks(folder):
+    add(folder / "con\ufb01g.json", quantization_config={"quant_method": "mxfp4"})
+    return "quantized"
+
+
+def shards_in_capitals(folder):
+    add(folder / "Model.Safetensors.Index.Json", weight_map={"wte": "/tmp/x.safetensors"})
+    return "/tmp/x.safetensors"
+
+
 def shards_above(folder):
     (folder / "model.safetensors").rename(folder / "a.safetensors")
     add(folder / "model.safetensors.index.json", weight_map={"wte": "a.safetensors", "wpe": "../x.safetensors"})
@@ -271,6 +291,8 @@ SPOILT = [
     *(another_configuration, a_part_to_fetch, a_model_of_pictures),
     *(another_tokenizer_file, a_tokenizer_in_gguf, a_vocabulary_by_its_path, arguments_of_a_class, tokens_without_end),
     *(a_linked_template, a_template_in_a_pipe),
+    *(an_adapter_in_capitals, a_configuration_in_capitals, shards_in_capitals),
+    a_letter_that_is_the_same_to_some_disks,
 ]
 
 

@@ -8,11 +8,15 @@ import platform
 import resource
 import shutil
 import stat
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
+from leftovers import GONE, work_on
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -21,8 +25,6 @@ from arasuji import files, folders
 from arasuji.errors import StorageError
 
 KILLED = 9
-GONE = 999_999_999
-"""The number of a process that does not exist: systems number them lower."""
 MOMENTS = range(1, 18)
 """Changes of the file system that replacing a folder makes, each of which may be the last."""
 
@@ -142,17 +144,65 @@ def test_a_place_that_cannot_be_a_file_is_refused(tmp_path, monkeypatch, place):
     assert (tmp_path / "file").read_text() == "in the way"
 
 
-def test_a_link_to_a_file_stays_a_link(tmp_path):
+def test_a_link_is_written_through_only_where_that_is_asked_for(tmp_path):
     (tmp_path / "real.txt").write_text("old")
     (tmp_path / "link.txt").symlink_to("real.txt")
-    files.write_text(tmp_path / "link.txt", "new")
+    (tmp_path / "dangling.txt").symlink_to("nowhere.txt")
+    (tmp_path / "loop.txt").symlink_to("loop.txt")
+    before = names(tmp_path)
+    for name in ("link.txt", "dangling.txt", "loop.txt"):
+        with pytest.raises(StorageError, match=f"{name}: it is a link, and is left alone"):
+            files.write_text(tmp_path / name, "new")
+    assert (tmp_path / "real.txt").read_text() == "old"
+    assert names(tmp_path) == before
+    files.write_text(tmp_path / "link.txt", "new", follow=True)
     assert (tmp_path / "link.txt").is_symlink()
     assert (tmp_path / "real.txt").read_text() == "new"
+    with pytest.raises(StorageError, match="it is a link"):
+        files.write_text(tmp_path / "loop.txt", "new", follow=True)
+
+
+@pytest.mark.parametrize("machine", ["here", "here.example.org", ""])
+def test_unfinished_work_is_that_of_one_target_alone(tmp_path, monkeypatch, machine):
+    monkeypatch.setattr(platform, "node", lambda: machine)
+    works = {name: work_on(tmp_path / name, "new") for name in ("corpus", "corpus.v2", "corpus.here-1-2-0123abcd")}
+    for work in works.values():
+        work.mkdir()
+    assert all(files.unfinished(tmp_path / name, "new") == {work: False} for name, work in works.items())
+
+
+def test_another_process_with_the_number_of_a_killed_writer_is_not_taken_for_it(tmp_path):
+    path = tmp_path / "a.txt"
+    parent = os.getppid()
+    with files.working(path) as own:
+        ours = f"-{os.getpid()}-{files.start_time(os.getpid()):.0f}-"
+        began = files.start_time(parent)
+        left = {own.replace(ours, f"-{parent}-{began - ago:.0f}-"): ago == 0 for ago in (0, 100)}
+    for name in left:
+        (tmp_path / f"{name}.tmp").touch()
+    assert files.unfinished(path, "tmp") == {tmp_path / f"{name}.tmp": lives for name, lives in left.items()}
+
+
+def test_a_process_that_has_ended_and_was_not_waited_for_is_not_running():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        began = files.start_time(child.pid)
+        assert files.is_running(child.pid, began)
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert not files.is_running(child.pid, began)
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="elsewhere the system itself keeps the time at which a process began")
+def test_a_process_is_the_same_one_after_the_clock_was_set(monkeypatch):
+    began = files.start_time(os.getpid())
+    started = psutil.boot_time()
+    monkeypatch.setattr("psutil._psplatform.boot_time", lambda: started + 3600)
+    assert files.is_running(os.getpid(), began)
 
 
 def test_the_next_write_deletes_what_a_killed_one_has_left_and_nothing_else(tmp_path):
     path = tmp_path / "a.txt"
-    others = {".a.txt.tmp", ".b.txt.host-1-0123abcd.tmp", f".a.txt.another-{GONE}-0123abcd.tmp"}
+    others = {".a.txt.tmp", work_on(tmp_path / "b.txt", "tmp").name, f".a.txt.another-{GONE}-1-0123abcd.tmp"}
     for name in others:
         (tmp_path / name).write_text("of another program, file or machine")
     child = os.fork()
@@ -249,6 +299,25 @@ def test_an_error_at_any_moment_leaves_old_or_new(target, monkeypatch, moment):
     assert names(target.parent) == ["best"]
 
 
+@pytest.mark.parametrize(("after", "stays"), [("the first", "old"), ("the second", "new")])
+def test_a_signal_just_after_a_rename_leaves_a_whole_folder_in_its_place(target, monkeypatch, after, stays):
+    rename = Path.rename
+
+    def signalled(path: Path, new: Path) -> None:
+        rename(path, new)
+        if path == target if after == "the first" else new == target:
+            raise SystemExit(143)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", signalled)
+        with pytest.raises(SystemExit):
+            replace(target, "new")
+    assert (target / "text.txt").read_text() == stays
+    replace(target, "newest")
+    assert said(target) == "newest"
+    assert names(target.parent) == ["best"]
+
+
 @pytest.mark.parametrize("first", [True, False], ids=["nothing there before", "an old one there"])
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_kill_at_any_moment_leaves_old_or_new(target, monkeypatch, moment, first):
@@ -308,7 +377,7 @@ def test_a_manifest_that_says_something_else_does_not_verify(target, manifest):
 
 
 def test_a_damaged_folder_is_stood_in_for_by_the_one_it_replaced(target):
-    target.rename(target.with_name(".best.old"))
+    target.rename(work_on(target, "old"))
     target.mkdir()
     (target / "text.txt").write_text("half-written")
     assert said(target) == "old"
@@ -360,8 +429,9 @@ def test_a_folder_that_holds_anything_else_is_left_alone(target, inner):
 
 def test_a_sealed_folder_within_it_and_what_a_kill_has_left_go_with_it(target):
     replace(target / "index", "within")
-    (target / ".index.new").mkdir()
-    (target / ".index.new" / "half").write_text("half")
+    half = work_on(target / "index", "new")
+    half.mkdir()
+    (half / "half").write_text("half")
     replace(target, "new")
     assert said(target) == "new"
     assert names(target) == ["inner", "manifest.json", "text.txt"]
@@ -379,7 +449,7 @@ def test_a_folder_of_nobodys_manifest_is_left_alone(tmp_path):
 def test_a_link_among_the_names_that_are_worked_with_is_not_followed(target, tmp_path, way):
     (tmp_path / "canary").mkdir()
     (tmp_path / "canary" / "file").write_text("keep")
-    (target.parent / f".best.{way}").symlink_to(tmp_path / "canary")
+    work_on(target, way).symlink_to(tmp_path / "canary")
     replace(target, "new")
     assert names(tmp_path / "canary") == ["file"]
     assert said(target) == "new"
@@ -483,10 +553,9 @@ def test_a_writer_that_comes_between_the_steps_of_another_is_replaced_and_not_in
 
 
 def test_two_kills_in_a_row_keep_the_newest_folder(target):
-    work = f".best.{platform.node()}-{GONE}-0123abcd"
-    target.rename(target.with_name(f"{work}.old"))
+    target.rename(work_on(target, "old"))
     replace(target, "newer")
-    target.rename(target.with_name(f"{work}.new"))
+    target.rename(work_on(target, "new"))
     child = os.fork()
     if child == 0:
         with folders.new_folder(target) as fresh:
@@ -500,13 +569,12 @@ def test_two_kills_in_a_row_keep_the_newest_folder(target):
 
 
 def test_what_kills_have_left_of_a_folder_is_tidied_up_only_where_it_is_whole(target):
-    work = f".best.{platform.node()}-{GONE}-0123abcd"
-    shutil.copytree(target, target.with_name(f"{work}.old"))
+    shutil.copytree(target, work_on(target, "old"))
     (target / "text.txt").write_text("damaged")
     folders.tidy(target)
     assert said(target) == "old"
     shutil.rmtree(target)
-    target.with_name(f"{work}.new").mkdir()
+    work_on(target, "new").mkdir()
     folders.tidy(target)
     assert said(target) == "old"
     assert names(target.parent) == ["best"]

@@ -96,6 +96,27 @@ def test_a_process_that_writes_alone_is_named_to_the_next_one_and_leaves_nothing
     assert not target.exists()
 
 
+@pytest.mark.parametrize("left", ["999999999\n{node}\n", "4711\nelsewhere\n", ""])
+def test_no_one_is_told_to_delete_a_lock_that_is_held(left, tmp_path):
+    file = tmp_path / ".lock"
+    with alone(file, tmp_path, "training"):
+        file.write_text(left.format(node=platform.node()))  # of a killed one, before the new one has written its number
+        with pytest.raises(RunError, match=r"say another --out$") as refused, alone(file, tmp_path, "training"):
+            pass
+    assert "999999999" not in str(refused.value)
+
+
+def test_a_lock_that_a_killed_process_may_have_left_is_named_where_the_file_system_has_none(tmp_path, monkeypatch):
+    monkeypatch.setattr("arasuji.locks._locked", lambda file, timeout: None)
+    held = tmp_path / ".lock.held"
+    held.write_bytes(b"\xff" * 2000)  # no number of a process
+    with (
+        pytest.raises(RunError, match=rf"if that has ended, delete {held}$"),
+        alone(held.with_suffix(""), tmp_path, "x"),
+    ):
+        pass
+
+
 def test_a_lock_that_is_held_for_a_moment_is_waited_for(tmp_path):
     file, held = tmp_path / ".lock", threading.Event()
 

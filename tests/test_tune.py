@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from arasuji import api
 from arasuji.cli import tune as command
 from arasuji.corpus import Corpus
-from arasuji.errors import OptionError, RunError, TrainingError
+from arasuji.errors import OptionError, RunError, StorageError, TrainingError
 from arasuji.runs import RunDirectory
 from arasuji.teaching.lesson import Taught
 from arasuji.training.loop import Stepped
@@ -189,6 +189,19 @@ def test_a_damaged_journal_another_folder_and_a_link_are_refused_and_left_alone(
     (linked / other).symlink_to(searched[0] / best)
     refused(linked, "is a link")
     assert (searched[0] / best / "best").exists()
+
+
+@pytest.mark.parametrize("leads_to", ["diary.txt", "nowhere"])
+def test_the_best_values_are_not_written_through_a_link(searched, corpus, tmp_path, leads_to):
+    out, diary = tmp_path / "out", tmp_path / "diary.txt"
+    shutil.copytree(searched[0], out)
+    diary.write_text("keep")
+    (out / "best.toml").unlink()
+    (out / "best.toml").symlink_to(tmp_path / leads_to)
+    with pytest.raises(StorageError, match=r"best\.toml: it is a link, and is left alone"):
+        api.tune("ngram", corpus, out, ASKED, TRIALS, max_steps=STEPS)
+    assert diary.read_text() == "keep"
+    assert not (tmp_path / "nowhere").exists()
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 A file is written under a temporary name, synced and renamed: a reader sees the old file or the new one, never half of
 either. `folders` does the same for a whole folder.
 
-A file that is read is a regular one of a bounded size, reached without a link. (A link that a person names on the
-command line is followed: the caller resolves it. A hard link cannot be told from a file.)
+A file that is read is a regular one of a bounded size. No link in the place of a file is followed, unless a person has
+named it on the command line (`follow`). A hard link cannot be told from a file.
 """
 
 from __future__ import annotations
@@ -97,10 +97,33 @@ def make_folder(folder: Path) -> None:
         sync_names(folder.parent)
 
 
+def full_path(target: Path) -> Path:
+    """The full path of a file or folder, with all links resolved except in the last part; "." gets a name."""
+    if target.name in ("", ".."):
+        return Path(os.path.realpath(target))
+    return Path(os.path.realpath(target.parent)) / target.name
+
+
+def start_time(process: int) -> float:
+    """When a process began, in seconds: another process may get its number later."""
+    # Linux knows the time since the machine started, and psutil adds the start, which moves when the clock is set.
+    return psutil.Process(process).create_time() - (psutil.boot_time() if psutil.LINUX else 0)
+
+
+def is_running(process: int, began: float) -> bool:
+    """Whether the process that has this number and began then has not ended."""
+    try:
+        return abs(start_time(process) - began) < 1 and psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
 @contextmanager
 def working(target: Path) -> Iterator[str]:
-    """A name for unfinished work on `target`, with the machine and the process: no two writers have the same."""
-    name = f".{target.name}.{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
+    """A name for unfinished work on `target`, with the machine, the process and the second in which it began: no two
+    writers have the same."""
+    process = os.getpid()
+    name = f".{target.name}.{_machine()}-{process}-{start_time(process):.0f}-{secrets.token_hex(4)}"
     WORKING.add(name)
     try:
         yield name
@@ -111,33 +134,37 @@ def working(target: Path) -> Iterator[str]:
 def unfinished(target: Path, kind: str) -> dict[Path, bool]:
     """The unfinished work on `target` with the ending `kind`. The value says whether its writer is still running, as
     far as this machine knows."""
-    # Earlier versions wrote no process into the name of a folder.
-    writer = r"\.(.+)-([0-9]{1,9})-[0-9a-f]+"
-    named = re.compile(rf"\.{re.escape(target.name)}(?:{writer}){'' if kind == 'tmp' else '?'}\.{kind}")
+    named = re.compile(rf"\.{re.escape(target.name)}\.([^.]*)-([0-9]{{1,9}})-([0-9]{{1,12}})-[0-9a-f]+\.{kind}")
     found = {}
     for path in sorted(target.parent.glob(f".*.{kind}")):
         if (match := named.fullmatch(path.name)) and not path.is_symlink():
-            found[path] = _is_running(path, *match.groups())
+            found[path] = _is_worked_on(path, match[1], int(match[2]), int(match[3]))
     return found
 
 
-def _is_running(path: Path, machine: str | None, process: str | None) -> bool:
-    if machine is None or process is None:
-        return False
-    if machine == platform.node() and int(process) == os.getpid():
-        return path.stem in WORKING
-    return machine != platform.node() or psutil.pid_exists(int(process))
+def _machine() -> str:
+    """The name of this machine, without points: so the name of unfinished work is that of one target alone."""
+    return platform.node().replace(".", "_")
+
+
+def _is_worked_on(path: Path, machine: str, process: int, began: int) -> bool:
+    if machine != _machine():
+        return True
+    return path.stem in WORKING if process == os.getpid() else is_running(process, began)
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[IO[str]]:
+def new_file(path: Path, follow: bool = False) -> Iterator[IO[str]]:
     """A text file to write. At the end of the block it is on the disk and replaces `path`. What killed processes have
     left of the same file is deleted.
 
-    After an error inside the block `path` is as before.
+    After an error inside the block `path` is as before. A link is refused; with `follow`, the file that it leads to is
+    replaced.
     """
     with disk_errors(path):
-        path = path.resolve()  # a link stays a link, and "." gets a name
+        path = Path(os.path.realpath(path)) if follow else full_path(path)
+        if path.is_symlink():
+            raise OSError("it is a link, and is left alone")
         make_folder(path.parent)
         with working(path) as work:
             temporary = path.with_name(f"{work}.tmp")
@@ -159,9 +186,9 @@ def new_file(path: Path) -> Iterator[IO[str]]:
                 left.unlink()
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file, or nothing."""
-    with new_file(path) as file:
+def write_text(path: Path, text: str, follow: bool = False) -> None:
+    """Write a whole file, or nothing (see `new_file`)."""
+    with new_file(path, follow) as file:
         file.write(text)
 
 

@@ -23,6 +23,7 @@ from arasuji.errors import StorageError
 from arasuji.files import (
     disk_errors,
     file_hash,
+    full_path,
     make_folder,
     read_json,
     sync,
@@ -138,7 +139,7 @@ def _put_back(target: Path) -> None:
 def tidy(target: Path) -> None:
     """Delete what killed processes have left of a folder that is whole. Where one had moved it away, it is put back."""
     with disk_errors(target):
-        target = _full_path(target)
+        target = full_path(target)
         _put_back(target)
         left = [path for kind in ("new", "old") for path, running in unfinished(target, kind).items() if not running]
         if left and verified(target) is not None:
@@ -147,21 +148,23 @@ def tidy(target: Path) -> None:
 
 
 def _replace(fresh: Path, target: Path, old: Path) -> None:
-    """Put `fresh` in the place of `target`, which becomes `old`. Where two processes do this at
-    the same time, the folder of the last one stays."""
-    while True:
-        with suppress(FileNotFoundError):
-            target.rename(old)
-        try:
-            fresh.rename(target)
-            return
-        except BaseException as error:
-            if getattr(error, "errno", None) in TAKEN:
+    """Put `fresh` in the place of `target`, which becomes `old`. Where two processes do this at the same time, the
+    folder of the last one stays."""
+    try:
+        while True:
+            with suppress(FileNotFoundError):
+                target.rename(old)
+            try:
+                fresh.rename(target)
+                return
+            except OSError as error:
+                if error.errno not in TAKEN:
+                    raise
                 shutil.rmtree(old, ignore_errors=True)
-                continue
-            if old.exists():
-                old.rename(target)
-            raise
+    except BaseException:  # an error, or a signal between the two renames
+        if old.exists() and not os.path.lexists(target):
+            old.rename(target)
+        raise
 
 
 def _check_replaceable(target: Path) -> None:
@@ -176,11 +179,6 @@ def _check_replaceable(target: Path) -> None:
                 return
             if (before.st_ino, before.st_ctime_ns) == (after.st_ino, after.st_ctime_ns):
                 raise OSError(f"it holds {name!r}, which was not written with it, and is left alone")
-
-
-def _full_path(target: Path) -> Path:
-    """The full path of a folder, with all links resolved except the last part of the path; "." gets a name."""
-    return target.parent.resolve() / target.name if target.name not in ("", "..") else target.resolve()
 
 
 @contextmanager
@@ -208,7 +206,7 @@ def new_folder(target: Path) -> Iterator[Path]:
     `target` is a link, or was not sealed by this package.
     """
     with disk_errors(target):
-        target = _full_path(target)
+        target = full_path(target)
         _check_replaceable(target)
         _put_back(target)
         with work_folder(target) as fresh:
@@ -230,7 +228,7 @@ def new_folder(target: Path) -> Iterator[Path]:
 def open_folder(target: Path, *holds: str) -> tuple[Path, dict[str, Any]] | None:
     """A folder that is `verified`, with its manifest: `target`, or else a folder that was to replace it when a process
     was killed, or else one that `target` replaced. None where no such folder is whole."""
-    target = _full_path(target)
+    target = full_path(target)
     for folder in chain([target], unfinished(target, "new"), unfinished(target, "old")):
         manifest = verified(folder, *holds)
         if manifest is not None:

@@ -113,9 +113,12 @@ def _locked(file: Path, timeout: float) -> BaseFileLock | None:
 def _refusal(file: Path, target: Path, what: str) -> str:
     """Which other process writes `target`, as far as its lock says, and what can be done."""
     number, machine = _owner(file)
+    ended, more = _ended(number, machine), ""
+    if file.suffix == ".held":  # the system does not release it when its process is killed
+        more = f"; if that has ended, delete {file}" if ended or machine != platform.node() else ""
+    elif ended:  # of a killed process; the one that has the lock now writes its own number in a moment
+        machine = ""
     owner = f" (process {number} on {machine})" if machine else ""
-    far = machine not in ("", platform.node())
-    more = f"; if that has ended, delete {file}" if far or _ended(number, machine) else ""
     return f"another {what} writes {target} now{owner}; wait for it, or say another --out{more}"
 
 

@@ -40,6 +40,15 @@ def test_a_fault_is_one_line_and_its_report_is_in_a_file(arasuji_, faulty, error
     assert "arasuji presets --json" in said
 
 
+def test_a_fault_that_tells_of_half_a_character_is_one_line_too(arasuji_, faulty):
+    faulty(KeyError("half a pair: \ud800"))
+    done = arasuji_("presets", "\udcff")  # an argument with a byte that is no letter
+    (report,) = (bases.home() / "faults").iterdir()
+    assert (done.code, done.err.count("\n")) == (70, 1)
+    assert str(report) in done.err
+    assert all(half in report.read_text("utf-8") for half in (r"presets '\udcff'", r"half a pair: \ud800"))
+
+
 def test_a_report_that_cannot_be_kept_is_printed(arasuji_, faulty, tmp_path):
     (tmp_path / "home").write_text("in the way")
     faulty(KeyError("genre"))

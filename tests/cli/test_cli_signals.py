@@ -15,6 +15,8 @@ import pytest
 from arasuji import folders
 from arasuji.cli.train import stop_on_signal
 
+pytestmark = pytest.mark.slow
+
 EPOCHS, STEPS = 3, 72
 """Of the starter corpus's 384 training texts in batches of 16."""
 LONG = (f"epochs={EPOCHS}", "layout=documents", "batch_size=16", "accumulate=1", "patience=0", "validations=1")

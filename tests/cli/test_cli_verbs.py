@@ -461,3 +461,10 @@ def test_ctrl_c_outside_training_is_one_line(arasuji_, monkeypatch):
     monkeypatch.setattr(bases, "get", interrupted)
     outcome = arasuji_("models", "get", "gpt2")
     assert (outcome.code, outcome.out, outcome.err) == (130, "", "interrupted\n")
+
+
+def test_a_link_that_a_person_names_for_a_page_stays_a_link(arasuji_, corpus, tmp_path):
+    (tmp_path / "page.html").symlink_to("elsewhere.html")
+    arasuji_("inspect", corpus, "--out", tmp_path / "page.html")
+    assert (tmp_path / "page.html").is_symlink()
+    assert "<html" in (tmp_path / "elsewhere.html").read_text("utf-8")

@@ -61,6 +61,12 @@ def test_a_parquet_file_of_one_text_a_thousand_times_over_is_refused(tmp_path: P
     assert "it has 70,000 rows in" in refused(path, largest=1)
 
 
+def test_a_row_of_a_parquet_file_that_is_as_large_as_allowed_has_memory_enough(tmp_path: Path) -> None:
+    text = "\U0001f3ee" + "x" * (source.LARGEST * MB - 100)  # with its first letter, Python takes 4 bytes for each
+    polars.DataFrame({"text": [text]}).write_parquet(tmp_path / "a.parquet")
+    assert [record.text for record in noted(tmp_path / "a.parquet")[0]] == [text]
+
+
 def test_a_workbook_with_a_cell_in_its_last_corner_is_refused_in_one_line(tmp_path: Path) -> None:
     path = workbook(tmp_path / "a.xlsx", {"Tales": [["text"], ["Lamp"]]})
     corner = b'<row r="1048576"><c r="XFD1048576" t="inlineStr"><is><t>x</t></is></c></row></sheetData>'

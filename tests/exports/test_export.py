@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import tokenizers
 import torch
+from leftovers import work_on
 from shaped_models import SMALL, shaped
 
 from arasuji import api
@@ -195,7 +196,7 @@ def test_a_link_in_the_place_of_the_folder_is_not_followed(mini, tmp_path):
 def test_where_a_run_was_killed_as_it_replaced_its_model_the_whole_one_is_exported(mini, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(mini.path, run)
-    (run / "best").rename(run / ".best.old")
+    (run / "best").rename(work_on(run / "best", "old"))
     api.export(run, tmp_path / "out")
     of_run, exported = (
         path.read_bytes() for path in (mini.path / "best/model.safetensors", tmp_path / "out/model.safetensors")

@@ -21,6 +21,8 @@ from arasuji import models, tokenizers
 from arasuji.errors import OptionError
 from arasuji.exports import _readback, onnx
 
+pytestmark = pytest.mark.slow
+
 CLOSE = 1e-3
 WORDS = ["<end>", "<unk>", "<pad>", *(f"word{i}" for i in range(197))]
 

@@ -20,6 +20,8 @@ WRITING = (
     *("copy_file_range", "sendfile", "chmod", "fchmod"),
 )
 OPENS_TO_WRITE = re.compile(r"O_(WRONLY|RDWR|CREAT)")
+FEW = 12
+"""So many calls are tried where not all are."""
 STARTED = re.compile(r"(\d+) +(\w+)\((.*)")
 
 
@@ -94,13 +96,13 @@ class Stage:
             assert self._calls[scenario], f"{scenario} writes nothing"
         return self._calls[scenario]
 
-    def some_calls(
-        self, cases: Any, whole: int, scenarios: list[str], which: Callable[[Call], bool] = lambda call: True
+    def all_calls(
+        self, cases: Any, scenarios: list[str], which: Callable[[Call], bool] = lambda call: True
     ) -> list[Call]:
-        """The calls to try: `whole` of them, or a share of these from a share of the scenarios."""
+        """All calls of the scenarios at share 1; otherwise a few of some scenarios, since it takes seconds to record
+        one."""
         every = [call for name in cases(scenarios) for call in self.calls(name) if which(call)]
-        chosen = cases.random.sample(range(len(every)), min(len(every), cases.count(whole)))
-        return [every[index] for index in sorted(chosen)]
+        return every if cases.share >= 1 else cases.random.sample(every, min(len(every), FEW))
 
     def _recorded(self, scenario: str) -> Iterator[Call]:
         folder, count, made = str(self.place(scenario).folder), Counter[tuple[str, str]](), set[str]()

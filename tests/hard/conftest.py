@@ -6,8 +6,11 @@ with `--seed` of that day, which the header of the test run names.
 
 from __future__ import annotations
 
+import datetime
 import json
 import random
+import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
@@ -35,7 +38,11 @@ class Cases:
 
     def __call__(self, every: Sequence[T]) -> list[T]:
         """The cases to try now, of all that there are; in their order."""
-        count = len(every) if self.share >= 1 else min(len(every), max(FEWEST, round(self.share * len(every))))
+        return self.sample(every, len(every))
+
+    def sample(self, every: Sequence[T], whole: int) -> list[T]:
+        """The cases to try now where there are too many to try all: at share 1 `whole` of them are drawn."""
+        count = min(len(every), self.count(whole))
         return [every[index] for index in sorted(self.random.sample(range(len(every)), count))]
 
     def count(self, whole: int) -> int:
@@ -79,13 +86,24 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     tried, failed = sum(row["cases"] for row in rows), sum(row["failures"] for row in rows)
     terminalreporter.write_line(f"tests/hard: {tried:,} cases, {failed:,} failures")
     if tally := config.getoption("--tally"):
+        how = {"share": config.getoption("--share"), "date": datetime.date.today().isoformat()}
         rows.sort(key=lambda row: (row["module"], row["test"]))
-        tally.write_text(json.dumps(rows, indent=1) + "\n")
+        tally.write_text(json.dumps([row | how for row in rows], indent=1) + "\n")
 
 
 @pytest.fixture(scope="session")
-def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
-    with Zygote(tmp_path_factory.mktemp("zygote")) as running:
+def apart(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The command that runs another one where it may mount disks that nobody else sees; none where that is not
+    permitted."""
+    command = ["unshare", "--mount"]
+    mount = [*command, "mount", "-t", "tmpfs", "none", str(tmp_path_factory.mktemp("disk"))]
+    permitted = shutil.which("unshare") and not subprocess.run(mount, capture_output=True).returncode
+    return command if permitted else []
+
+
+@pytest.fixture(scope="session")
+def zygote(apart: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
+    with Zygote(tmp_path_factory.mktemp("zygote"), apart) as running:
         yield running
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 
@@ -22,6 +24,14 @@ def dies() -> None:
 def takes(size: int) -> None:
     block = bytearray(size)
     block[::4096] = b"x" * len(block[::4096])
+
+
+def takes_twice(size: int) -> None:
+    """As `takes`, in this process and at the same time in another one."""
+    block = bytearray(size)
+    block[::4096] = b"x" * len(block[::4096])
+    program = f"import time; block = bytearray({size}); block[::4096] = b'x' * len(block[::4096]); time.sleep(0.2)"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def writes(path: str) -> None:

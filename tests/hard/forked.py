@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +18,8 @@ from typing import Any, Self
 HERE = Path(__file__).parent
 SECONDS, MEMORY = 10.0, 2 * 2**30
 """What a case may take: seconds, and bytes beyond those of the process it was forked from."""
+COMPUTES: dict[str, Any] = {"limits": {"CPU": int(SECONDS)}, "seconds": 6 * SECONDS}
+"""The options of a case whose seconds are those in which it computes, whatever else the machine does meanwhile."""
 MESSAGE_BYTES = 2_000
 
 
@@ -31,7 +33,8 @@ class Ended:
     err: str
     seconds: float
     memory: int
-    """The most memory that it took, in bytes, beyond that of the process it was forked from."""
+    """The most memory that it took at one time with the programs that it started, in bytes, beyond that of the process
+    it was forked from."""
     hung: bool = False
     """Whether it was killed because its time was over."""
 
@@ -60,11 +63,11 @@ class Running:
 
     def trace(self, *options: str) -> None:
         """Let strace follow the process, which was started with `stopped`, and let it go on."""
-        _until(lambda: _status(self.pid, "State") == "T")
+        until(lambda: status(self.pid, "State") == "T")
         self.tracer = subprocess.Popen(
             ["strace", "-f", "-q", *options, "-p", str(self.pid)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
-        _until(lambda: self.tracer.poll() is not None or _status(self.pid, "TracerPid").strip("0"))
+        until(lambda: self.tracer.poll() is not None or status(self.pid, "TracerPid").strip("0"))
         assert self.tracer.poll() is None, f"strace cannot follow a process: {self.tracer.stderr.read()!r}"
         os.kill(self.pid, signal.SIGCONT)
 
@@ -117,9 +120,9 @@ class Zygote:
 
     def read(self, seconds: float) -> dict[str, Any] | None:
         """The next line of JSON; None where none comes in this time."""
-        until = time.monotonic() + seconds
+        latest = time.monotonic() + seconds
         while b"\n" not in self._rest:
-            left = until - time.monotonic()
+            left = latest - time.monotonic()
             if left <= 0 or not select.select([self.process.stdout], [], [], left)[0]:
                 return None
             piece = os.read(self.process.stdout.fileno(), 65536)
@@ -162,6 +165,11 @@ class Zygote:
         return self.start(verb, **options).wait()
 
 
+def set_all(settings: Iterable[str]) -> list[str]:
+    """The words of a command line that set each of these."""
+    return [word for setting in settings for word in ("--set", setting)]
+
+
 def can_trace() -> bool:
     """Whether strace is installed, and may follow another process."""
     if not shutil.which("strace"):
@@ -169,14 +177,16 @@ def can_trace() -> bool:
     return subprocess.run(["strace", "-q", "true"], capture_output=True).returncode == 0
 
 
-def _until(holds: Callable[[], object]) -> None:
+def until(holds: Callable[[], object]) -> None:
+    """Wait until it holds, a minute at most."""
     began = time.monotonic()
     while not holds():
         assert time.monotonic() < began + 60
         time.sleep(0.002)
 
 
-def _status(pid: int, key: str) -> str:
+def status(pid: int, key: str) -> str:
+    """A value of /proc/PID/status; "" where there is none, or the process has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:

@@ -14,15 +14,15 @@ import pickle
 import shutil
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 REFUSED, LINE, IGNORED = "refused before transformers opens it", "refused in a line", "opened, its content ignored"
 """What becomes of a folder."""
-BASE, RUN, LSTM, CORPUS = "base", "run", "lstm", "corpus"
-"""What is spoilt: a pretrained model; the best model of a run of a transformer, of an LSTM; a corpus."""
+BASE, RUN, LSTM, CORPUS, SEARCH = "base", "run", "lstm", "corpus", "search"
+"""What is spoilt: a pretrained model; the best model of a run of a transformer, of an LSTM; a corpus; a search."""
 MODEL = (BASE, RUN)
 SECRET = "the user's own words"
 NUMBER = 10**9
@@ -89,15 +89,18 @@ def pickled(place: Place, name: str) -> None:
 
 
 def seal(folder: Path) -> None:
-    """Make every sum of a folder right again, as its author does."""
-    entries = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != "manifest.json" and not path.is_symlink():
-            content = path.read_bytes()
-            entries[path.relative_to(folder).as_posix()] = {
-                "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(),
-            }  # fmt: skip
-    add(folder / "manifest.json", files=entries)
+    """List all files of a folder in its manifest, with their right sums, as its author does."""
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    add(folder / "manifest.json", files=sums(folder, (path for path in files if path.name != "manifest.json")))
+
+
+def sums(folder: Path, files: Iterable[Path]) -> dict[str, dict[str, Any]]:
+    """What a manifest says of files in its folder."""
+    contents = {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(files)}
+    return {
+        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        for name, content in contents.items()
+    }
 
 
 # Weights that are pickles
@@ -803,6 +806,15 @@ def settings_in_a_pipe(place: Place) -> None:
 
 
 @kind(IGNORED, of=RUNS)
+def links_to_nowhere_for_all_that_is_written(place: Place) -> None:
+    """The same files and folders as links to what is not there, and would be made."""
+    for name in ("int8", "last", "teacher", "tensorboard", "metrics.jsonl", "samples.jsonl"):
+        path = place.run / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        path.symlink_to(place.secret / f"new-{name}")
+
+
+@kind(IGNORED, of=RUNS)
 def links_for_all_that_is_written(place: Place) -> None:
     """int8, last, metrics, samples and teacher as links to the secret; `generate` writes into none of them."""
     for name in ("int8", "last", "teacher", "tensorboard"):
@@ -876,3 +888,55 @@ def texts_that_are_a_device(place: Place) -> None:
     """A split that is a link to a device without end."""
     (place.folder / "test.jsonl").unlink()
     (place.folder / "test.jsonl").symlink_to("/dev/zero")
+
+
+# A search
+
+
+def linked(place: Place, name: str, aim: str) -> None:
+    """Put a link in the place of a file or folder of a search."""
+    path = place.folder / name
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    path.symlink_to(place.secret / aim)
+
+
+@kind(LINE, of=(SEARCH,))
+def a_page_that_is_a_link(place: Place) -> None:
+    """search.html, which each search writes at its end, as a link to a file of the user's."""
+    linked(place, "search.html", "diary.txt")
+
+
+@kind(LINE, of=(SEARCH,))
+def a_page_that_is_a_link_to_nowhere(place: Place) -> None:
+    """The same, to a file that is not there and would be made."""
+    linked(place, "search.html", "nowhere")
+
+
+@kind(LINE, of=(SEARCH,))
+def best_values_that_are_a_link(place: Place) -> None:
+    """best.toml as a link to a file of the user's."""
+    linked(place, "best.toml", "diary.txt")
+
+
+@kind(LINE, of=(SEARCH,))
+def best_values_that_are_a_link_to_nowhere(place: Place) -> None:
+    """best.toml, which is written where it is missing, as a link to a file that is not there."""
+    linked(place, "best.toml", "nowhere")
+
+
+@kind(LINE, of=(SEARCH,))
+def a_journal_that_is_a_link(place: Place) -> None:
+    """The journal as a link to a file of the user's."""
+    linked(place, "journal.jsonl", "diary.txt")
+
+
+@kind(LINE, of=(SEARCH,))
+def a_journal_that_is_a_link_to_nowhere(place: Place) -> None:
+    """The journal as a link to a file that is not there."""
+    linked(place, "journal.jsonl", "nowhere")
+
+
+@kind(LINE, of=(SEARCH,))
+def trials_that_are_a_link(place: Place) -> None:
+    """The folder of the trials, whose weights are deleted, as a link to one of the user's."""
+    linked(place, "trials", "weights")

@@ -53,7 +53,8 @@ def file(place: Place) -> str:
 
 
 def begin_stale_int8(place: Place) -> None:
-    """The 8-bit form of a model whose weights were changed since."""
+    """The 8-bit form of a model whose weights were changed since. The model stands beside the folder: in a folder that
+    is laid anew its files would have other times, and no 8-bit form would be taken for its own."""
     shutil.copytree(place.runs / "lstm", place.beside("model"))
     make_int8(place)
     os.utime(place.beside("model") / "best" / "config.json")
@@ -126,7 +127,7 @@ EVERY = SCENARIOS | {
     "training": replace(SCENARIOS["training"], look=trained),
 }
 
-OLDER = {
+BEFORE = {
     "first folder": ("nothing",),
     "first file": ("nothing",),
     "steps": ("old", "part"),
@@ -144,6 +145,27 @@ def write(scenario: str, *place: str) -> None:
     EVERY[scenario].write(Place(*map(Path, place)))
 
 
+SEALED = ("folder", "last", "best", "corpus")
+"""The folders whose files have sums."""
+REFUSED = "RunError: ", "CorpusError: "
+
+
+def write_once(scenario: str, base: Path, runs: Path, corpus: Path) -> Place:
+    """Where the old state and then the new one were written, in `base`."""
+    place = Place(base / scenario / "in", runs, corpus)
+    place.folder.mkdir(parents=True)
+    with quietly():
+        EVERY[scenario].begin(place)
+        EVERY[scenario].write(place)
+    return place
+
+
+def taken_for_whole(scenario: str, place: Place, state: State) -> str:
+    """What is wrong where a damaged folder opens: it has to be refused, or to count as nothing."""
+    found = problem(EVERY[scenario], place, state, ("nothing",), goes_on=False)
+    return "" if found.startswith(REFUSED) else found
+
+
 @contextmanager
 def quietly() -> Iterator[io.StringIO]:
     """Keep what verbs print."""
@@ -152,15 +174,20 @@ def quietly() -> Iterator[io.StringIO]:
         yield said
 
 
-def problem(scenario: Scenario, place: Place, state: State, old: tuple[str, ...], goes_on: bool) -> str:
-    """What is wrong with a state of the disk. It opens as one of `old` or "new", and as "new" where the writing had
-    ended; and, where it `goes_on`, what is written next is there, and nothing else."""
+def allowed(scenario: str, state: State) -> tuple[str, ...]:
+    """What may be found after a loss of power."""
+    return ("new",) if state.done else (*BEFORE.get(scenario, ("old",)), "new")
+
+
+def problem(scenario: Scenario, place: Place, state: State, found_as: tuple[str, ...], goes_on: bool) -> str:
+    """What is wrong with a state of the disk. It opens as one of `found_as`; and, where it `goes_on`, what is written
+    next is there, and nothing else."""
     shutil.rmtree(place.folder)
     state.lay(place.folder)
     try:
         with quietly() as said:
             found = scenario.look(place)
-            if found not in (("new",) if state.done else (*old, "new")):
+            if found not in found_as:
                 return f"{found!r} is found"
             if goes_on:
                 before = snapshot(place.folder)

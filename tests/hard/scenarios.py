@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import resource
 import shutil
 import subprocess
@@ -23,6 +22,8 @@ from typing import Any
 
 import matplotlib.figure  # noqa: F401  imported once, before the forks
 import torch
+from hard.forked import set_all
+from leftovers import work_on
 from safetensors.torch import load_file
 
 import arasuji.cli
@@ -37,8 +38,6 @@ from arasuji.speech import tell
 from arasuji.studio.rooms.ballots import Ballots, Side
 from arasuji.studio.rooms.desk import Desk, Kept
 
-GONE = 999_999_999
-"""The number of a process that does not exist: systems number them lower."""
 TEXTS = 6
 BALLAST = "ballast"
 """A file that fills a disk."""
@@ -163,12 +162,12 @@ def last(place: Place) -> str:
 def killed_between_two_renames(place: Place) -> None:
     """What a process leaves that is killed after it has moved the old checkpoint away, and before the new one is there:
     step 2 is the newest."""
-    folder, work = place.folder / "run" / "last", f".last.{platform.node()}-{GONE}-0123abcd"
+    folder = place.folder / "run" / "last"
     save_last(place, 1)
     aside = folder.rename(folder.with_name("aside"))
     save_last(place, 2)
-    folder.rename(folder.with_name(f"{work}.new"))
-    aside.rename(folder.with_name(f"{work}.old"))
+    folder.rename(work_on(folder, "new"))
+    aside.rename(work_on(folder, "old"))
 
 
 def save_best(place: Place, step: int) -> None:
@@ -364,9 +363,7 @@ def arena(place: Place) -> str:
 
 def train(place: Place, out: Path) -> None:
     small = ["model.hidden=16", "model.embedding=12", "batch_size=4", "tokenizer.size=300", "train.max_length=20"]
-    settings = [
-        part for setting in [*small, "checkpoint_steps=2", "validation_documents=2"] for part in ("--set", setting)
-    ]
+    settings = set_all([*small, "checkpoint_steps=2", "validation_documents=2"])
     resume = [] if RunDirectory(out).is_new else ["--resume"]
     verb("train", "lstm", "--corpus", place.corpus, "--out", out, "--max-steps", "4", *settings, *resume)
 

@@ -3,6 +3,7 @@ streams that are closed or lead nowhere, a clock that jumps, no home, another um
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import sys
@@ -23,23 +24,22 @@ def verb(words: Sequence[str], kind: str = "", signals: dict[str, int] | None = 
     are read for a gradient (`kind` "batch"), or of the calls of functions of arasuji, from the beginning ("call") or
     from the first step of a training on ("step").
 
-    How many moments there were is written into the file `told` at the end.
+    How many batches there were, and how many moments of the kind, is written into the file `told` at the end, as JSON.
     """
-    at, seen = {int(moment): number for moment, number in (signals or {}).items()}, 0
+    at = {int(moment): number for moment, number in (signals or {}).items()}
+    seen = {"batch": 0, kind: 0}
 
-    def another() -> None:
-        nonlocal seen
-        seen += 1
-        if seen in at:
-            os.kill(os.getpid(), at[seen])
+    def another(of: str) -> None:
+        seen[of] += 1
+        if of == kind and seen[of] in at:
+            os.kill(os.getpid(), at[seen[of]])
 
     def profile(frame: FrameType, event: str, argument: object) -> None:
         if event == "call" and frame.f_code.co_filename.startswith(PACKAGE):
-            another()
+            another(kind)
 
-    if kind == "batch":
-        loop.add_gradient = _before(another, loop.add_gradient)
-    elif kind == "step":
+    loop.add_gradient = _before(lambda: another("batch"), loop.add_gradient)
+    if kind == "step":
         loop.Trainer.run = _before(lambda: sys.setprofile(profile), loop.Trainer.run)
     elif kind == "call":
         sys.setprofile(profile)
@@ -49,7 +49,7 @@ def verb(words: Sequence[str], kind: str = "", signals: dict[str, int] | None = 
     finally:
         sys.setprofile(None)
         if told:
-            Path(told).write_text(str(seen))
+            Path(told).write_text(json.dumps(seen))
 
 
 def _before(first: Callable[[], object], function: Callable) -> Callable:

@@ -18,6 +18,8 @@ def test_a_case_is_told_by_its_end(zygote):
 def test_a_case_that_takes_memory_is_measured(zygote):
     taken = zygote.run(function="hard.endings:takes", arguments=[200 * 2**20])
     assert 150 * 2**20 < taken.memory < 300 * 2**20
+    taken = zygote.run(function="hard.endings:takes_twice", arguments=[200 * 2**20])
+    assert 350 * 2**20 < taken.memory < 500 * 2**20
 
 
 def test_strace_fails_a_call_of_a_case(zygote, strace, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -11,13 +12,17 @@ from pathlib import Path
 import pytest
 from hard import hostile
 from hard.forked import Ended, Zygote
-from hard.hostile import BASE, CORPUS, IGNORED, LSTM, REFUSED, RUN, Kind, Place
+from hard.hostile import BASE, CORPUS, IGNORED, LSTM, REFUSED, RUN, SEARCH, Kind, Place
+
+from arasuji import api
 
 ONE = ["--max-length", "3"]
 SECONDS, LONGER = 10, 60
 """What a verb may take that refuses a folder; and one that does its work, since the folder does no harm."""
-READS = {"generate", "evaluate"}
+READS = {"generate", "evaluate", "tune"}
 """The verbs that read all of a folder, and texts with it."""
+SEARCHED, TRIALS = "discount=0.2|0.8", 2
+"""The options and the number of trials of a search."""
 pytestmark = pytest.mark.timeout(1200)
 PRESETS = {RUN: "gpt2-mini", LSTM: "lstm"}
 
@@ -32,8 +37,26 @@ def without_network() -> list[str]:
 @pytest.fixture(scope="module")
 def zygote(tmp_path_factory):
     """The process that is forked, without network. It does not know that there is none."""
-    with Zygote(tmp_path_factory.mktemp("apart"), without_network(), HF_HUB_OFFLINE="0") as running:
+    folder = tmp_path_factory.mktemp("apart")
+    probe = folder / "probe"
+    probe.write_text("a text")
+    unread(probe)
+    probe.read_text()
+    if not was_read(probe):
+        pytest.skip("this disk does not record when a file is read")
+    if not (command := without_network()):
+        pytest.skip("this system permits no namespace without network")
+    with Zygote(folder, command, HF_HUB_OFFLINE="0") as running:
         yield running
+
+
+def unread(path: Path) -> None:
+    """Let a file count as one that nobody has read, whoever opens it: Python, or a library in another language."""
+    os.utime(path, ns=(0, path.stat().st_mtime_ns))
+
+
+def was_read(path: Path) -> bool:
+    return path.stat().st_atime_ns > 0
 
 
 class Made:
@@ -51,6 +74,8 @@ class Made:
         elif of == BASE:
             shutil.copytree(runs / "gpt2-mini" / "best", self.given)
             (self.given / "manifest.json").unlink()
+        elif of == SEARCH:
+            api.tune("ngram", corpus, self.given, [SEARCHED], TRIALS)
         else:
             shutil.copytree(corpus, self.given)
         best = self.given / "best" if of in (RUN, LSTM) else self.given
@@ -61,10 +86,14 @@ class Made:
         if before and manifest.is_file() and manifest.read_bytes() == before:
             hostile.seal(best)
         self.before = self.state()
+        for path in self.secrets():
+            unread(path)
+
+    def secrets(self) -> list[Path]:
+        return sorted(path for path in self.place.secret.rglob("*") if path.is_file())
 
     def state(self) -> dict[str, tuple[bytes, int]]:
-        files = sorted(path for path in self.place.secret.rglob("*") if path.is_file())
-        return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+        return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in self.secrets()}
 
     def verbs(self, choose: Callable[[list[list[str]]], list[str]]) -> list[list[str]]:
         """All verbs that read such a folder; where it is not refused, of those that take long one is chosen."""
@@ -79,6 +108,9 @@ class Made:
                 ["generate", ngram, "After", "--corpus", it, *ONE],
             ]
             long = [["train", "ngram", "--corpus", it, "--out", str(out / "run")]]
+        elif self.of == SEARCH:
+            asked = ["--set", SEARCHED, "--trials", str(TRIALS)]
+            quick, long = [], [["tune", "ngram", "--corpus", corpus, "--out", it, *asked]]
         elif self.of == BASE:
             quick = [["generate", it, "After years", *ONE], ["evaluate", it, "--corpus", corpus]]
             long = [
@@ -104,7 +136,7 @@ class Made:
     def problem(self, zygote: Zygote, verbs: list[list[str]]) -> str:
         report = self.folder / "report"
         seconds = LONGER if self.kind.ends == IGNORED else SECONDS
-        arguments = [verbs, seconds, str(self.given), str(self.place.secret), str(report)]
+        arguments = [verbs, seconds, str(self.given), str(report)]
         whole = zygote.run(function="hard.watched:run", arguments=arguments, seconds=7 * seconds * len(verbs))
         told = [json.loads(line) for line in report.read_text().splitlines()] if report.exists() else []
         found = []
@@ -112,6 +144,9 @@ class Made:
             found += [f"{verb[0]}: {what}" for what in self.wrong(verb, line)]
         if len(told) < len(verbs):
             found.append(f"{verbs[len(told)][0]}: {whole.problem() or 'it ended all'}")
+        # A manifest says whether the folder is a corpus.
+        if read := [path.name for path in self.secrets() if was_read(path) and path.name != "manifest.json"]:
+            found.append(f"the secret was read: {read}")
         if self.state() != self.before:
             found.append("the secret has changed")
         written = (path for path in (self.folder / "out").rglob("*") if path.is_file())
@@ -141,8 +176,8 @@ EVERY = [(kind, of) for kind in hostile.KINDS for of in kind.of]
 COMPARED = ("weights_that_are_a_pickle", "code_for_the_model", "shards_above", "a_pipe_beside", "quantized_weights")
 
 
-def test_a_folder_that_would_run_code_or_take_everything_is_refused(zygote, cases, runs, corpus, tmp_path):
-    """Models, runs and corpora made to run code, to read other files or to take all memory are refused in one line."""
+def test_a_folder_that_would_run_code_or_take_everything_does_no_harm(zygote, cases, runs, corpus, tmp_path):
+    """Models, runs and corpora made to run code, read other files or take all memory are refused, or do no harm."""
     for number, (kind, of) in enumerate(cases(EVERY)):
         made = Made(kind, of, tmp_path / str(number), runs, corpus)
         cases.saw(f"{kind.name} of a {of}", made.problem(zygote, made.verbs(cases.random.choice)))

@@ -8,8 +8,8 @@ from hard.calls import Call, Stage
 from hard.scenarios import SCENARIOS
 
 KILLED = -signal.SIGKILL
-CALLS = 500
-"""There are no more in all scenarios; so each is tried at `share` 1."""
+TRAININGS = 25
+"""So many of the 300 calls of a training are drawn; each costs two seconds."""
 WRITINGS = [name for name in SCENARIOS if name != "training"]
 
 
@@ -27,11 +27,11 @@ def test_a_kill_at_any_call_leaves_the_old_or_the_new_and_no_litter_after_the_ne
 
     This holds for a checkpoint, a corpus, texts, a report, settings, an export, the 8-bit form, the desk, the arena.
     """
-    for call in stage.some_calls(cases, CALLS, WRITINGS):
+    for call in stage.all_calls(cases, WRITINGS):
         cases.saw(call, killed(stage, call))
 
 
-def test_a_training_that_is_killed_at_any_call_goes_on_to_the_byte(cases, stage):
-    """A training that is killed at any call of the system goes on to the byte as if nothing had happened."""
-    for call in stage.some_calls(cases, 25, ["training"]):
+def test_a_training_that_is_killed_at_a_call_goes_on_to_the_byte(cases, stage):
+    """A training that is killed at one of all calls, drawn, goes on to the byte as if nothing had happened."""
+    for call in cases.sample(stage.calls("training"), TRAININGS):
         cases.saw(call, killed(stage, call))

@@ -17,8 +17,8 @@ from typing import Any
 from unittest import mock
 
 from hard import outages
-from hard.outages import EVERY, OLDER, problem
-from hard.power import State, damaged, states_of
+from hard.outages import EVERY, SEALED, allowed, problem, taken_for_whole, write_once
+from hard.power import damaged, states_of
 from hard.recorded import record
 from hard.scenarios import Place
 
@@ -79,7 +79,7 @@ def no_fsync_of_new_parents(patch: Patch) -> None:
 
 
 def written_in_place(patch: Patch) -> None:
-    patch(files, "new_file", lambda path: path.open("w", encoding="utf-8"))
+    patch(files, "new_file", lambda path, follow: path.open("w", encoding="utf-8"))
 
 
 def no_fsync_of_logs(patch: Patch) -> None:
@@ -135,27 +135,25 @@ def test_a_fault_in_how_we_write_is_found(zygote, strace, cases, runs, corpus, t
         assert began.code == 0, began.err
         recording = record(zygote, place.folder, function=function, arguments=[*mutant, *place.arguments(scenario)])
         states = states_of(recording, cases.random)
-        older = OLDER.get(scenario, ("old",))
-        each = (problem(EVERY[scenario], place, state, older, goes_on=False) for state in states)
+        each = (problem(EVERY[scenario], place, state, allowed(scenario, state), goes_on=False) for state in states)
         return next(filter(None, each), "")
 
     for mutate, scenario in cases(WRITTEN):
-        name = f"{mutate.__name__}, {scenario}"
         if scenario not in sound:
             sound[scenario] = found(scenario, "hard.outages:write")
-        cases.saw(name, sound[scenario] and f"without the fault: {sound[scenario]}")
-        cases.saw(name, "" if found(scenario, "hard.test_mutants:write", mutate.__name__) else "it is not found")
+        wrong = sound[scenario] and f"without the fault: {sound[scenario]}"
+        if not wrong and not found(scenario, "hard.test_mutants:write", mutate.__name__):
+            wrong = "it is not found"
+        cases.saw(f"{mutate.__name__}, {scenario}", wrong)
 
 
 def test_a_reader_that_compares_no_sums_is_found(cases, runs, corpus, tmp_path, monkeypatch):
-    """A fault that is put into our own code, which then compares no sums, is found by damaged files."""
-    place = Place(tmp_path / "in", runs, corpus)
-    outages.replace_folder(place, "new")
-    states = damaged(place.folder, cases.random)
-
-    def taken_for_whole() -> list[State]:
-        return [state for state in states if problem(EVERY["folder"], place, state, ("nothing",), goes_on=False)]
-
-    cases.saw("without the fault", ", ".join(map(str, taken_for_whole())))
-    no_sums(monkeypatch.setattr)
-    cases.saw("no_sums", "" if taken_for_whole() else "it is not found")
+    """A fault that is put into our own code, which then compares no sums, is found by damaged files of each kind."""
+    for name in cases(SEALED):
+        place = write_once(name, tmp_path, runs, corpus)
+        states = [state for _ in range(3) for state in damaged(place.folder, cases.random)]
+        flipped = [state for state in states if state.how.endswith("flipped")]
+        with monkeypatch.context() as patch:
+            no_sums(patch.setattr)
+            is_found = any(taken_for_whole(name, place, state) for state in flipped)
+        cases.saw(f"no_sums, {name}", "" if is_found else "it is not found")

@@ -6,7 +6,6 @@ over, with every sum right again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import shutil
@@ -16,7 +15,8 @@ from pathlib import Path
 
 import pytest
 from hard.conftest import Cases
-from hard.forked import Ended, Zygote
+from hard.forked import COMPUTES, Ended, Zygote, set_all
+from hard.hostile import sums
 from hard.mutate import mutated, mutated_json, mutated_json_file, mutated_lines
 from hard.tensors import mutated_tensors
 from shaped_models import shaped
@@ -118,19 +118,13 @@ def changed(name: str, content: bytes, rng: random.Random) -> bytes:
 
 
 def reseal(manifest: Path) -> None:
-    """Make the sums of a folder right, where its manifest is one that has sums."""
+    """Make the sums of the files right that a manifest lists, where it is one that has sums."""
+    folder = manifest.parent
     try:
         content = json.loads(manifest.read_text("utf-8"))
         listed = content["files"]
-        names = [path for path in sorted(manifest.parent.rglob("*")) if path.is_file() and path != manifest]
-        content["files"] = {
-            path.relative_to(manifest.parent).as_posix(): {
-                "bytes": path.stat().st_size,
-                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            }
-            for path in names
-            if path.relative_to(manifest.parent).as_posix() in listed
-        }
+        files = [path for path in folder.rglob("*") if path.relative_to(folder).as_posix() in listed]
+        content["files"] = sums(folder, (path for path in files if path.is_file()))
         manifest.write_text(json.dumps(content), "utf-8")
     except (ValueError, KeyError, TypeError, RecursionError):
         return  # it is the manifest that was changed
@@ -151,7 +145,7 @@ def try_each(made: Path, zygote: Zygote, cases: Cases, tmp_path: Path):
             stranger.change(file, random.Random(f"{base} {name} {file} {number}"), sealed)
             shutil.rmtree(out, ignore_errors=True)
             verb = verbs[number % len(verbs)](stranger.copy, out)
-            cases.saw(f"{name}/{file} {number}: {verb[0]}", seen(zygote.run(verb, cwd=made, env=env)))
+            cases.saw(f"{name}/{file} {number}: {verb[0]}", seen(zygote.run(verb, cwd=made, env=env, **COMPUTES)))
 
     return run
 
@@ -175,9 +169,9 @@ def scored(folder: Path, out: Path) -> Verb:
 
 def resumed(name: str, more: int = 0):
     preset, settings = TRAINED[name]
-    options = [word for setting in settings for word in ("--set", setting)]
     steps = [] if preset == "ngram" else ["--max-steps", str(STEPS + more)]
-    return lambda folder, out: ("train", preset, "--corpus", "corpus", "--out", folder, "--resume", *steps, *options)
+    options = [*steps, *set_all(settings)]
+    return lambda folder, out: ("train", preset, "--corpus", "corpus", "--out", folder, "--resume", *options)
 
 
 def exported(folder: Path, out: Path) -> Verb:
@@ -213,8 +207,7 @@ def guarded(folder: Path, out: Path) -> Verb:
 
 
 def corpus_trained(folder: Path, out: Path) -> Verb:
-    settings = [word for setting in TRAINED["ngram"][1] for word in ("--set", setting)]
-    return "train", "ngram", "--corpus", folder, "--out", out, *settings
+    return "train", "ngram", "--corpus", folder, "--out", out, *set_all(TRAINED["ngram"][1])
 
 
 def inspected(folder: Path, out: Path) -> Verb:
@@ -226,12 +219,12 @@ def fields_scored(folder: Path, out: Path) -> Verb:
 
 
 def searched(folder: Path, out: Path) -> Verb:
-    settings = [word for setting in [*LSTM, "optimizer=adam|adamw"] for word in ("--set", setting)]
+    settings = set_all([*LSTM, "optimizer=adam|adamw"])
     return "tune", "lstm", "--corpus", "corpus", "--out", folder, "--trials", "1", "--max-steps", "2", *settings
 
 
 def started(folder: Path, out: Path) -> Verb:
-    settings = [word for setting in [*SHORT, f"base={folder}"] for word in ("--set", setting)]
+    settings = set_all([*SHORT, f"base={folder}"])
     return "train", "pretrained-lora", "--corpus", "corpus", "--out", out, "--max-steps", "1", *settings
 
 

@@ -16,7 +16,7 @@ import polars
 import pytest
 from corpus.test_tables_of_others import workbook
 from hard.conftest import Cases
-from hard.forked import Zygote
+from hard.forked import COMPUTES, Zygote
 from hard.mutate import json_bytes, mutated, mutated_gzip, mutated_json, mutated_json_file, mutated_lines
 
 from arasuji.config import preset_text
@@ -130,7 +130,7 @@ def try_sources(zygote: Zygote, cases: Cases, tmp_path: Path):
             source = tmp_path / name
             source.write_bytes(damage(content, rng))
             chosen = rng.choice(options)
-            ended = zygote.run(["prepare", source, "--out", tmp_path / "corpus", "--json", *chosen])
+            ended = zygote.run(["prepare", source, "--out", tmp_path / "corpus", "--json", *chosen], **COMPUTES)
             problem = ended.problem()
             if problem:
                 kept = tmp_path / f"{number}-{name}"
@@ -311,10 +311,20 @@ def test_a_damaged_output_is_continued_or_refused_in_one_line(zygote, cases, run
     verb = ["generate", runs / "ngram", "After", "-n", "3", "--max-length", "3", "--out", out]
     assert zygote.run(verb).problem() == ""
     whole = out.read_bytes()
+    assert zygote.run([*verb[:-1], tmp_path / "other.jsonl", "--seed", "7"]).problem() == ""
+    other = (tmp_path / "other.jsonl").read_bytes()
+    others = [other, other.rstrip(), whole.decode().encode("utf-16"), b"buy milk; do not delete", b"0" * 999]
     for _ in range(cases.count(250)):
-        content = damaged_rows(whole, rng)
+        own = rng.random() < 0.7
+        content = damaged_rows(whole, rng) if own else rng.choice(others) + bytes(rng.choice([0, 1, 512, 4096]))
         out.write_bytes(content)
-        cases.saw(content[:300], zygote.run([*verb, "--resume"]).problem())
+        ended = zygote.run([*verb, "--resume"])
+        problem, after = ended.problem(*(() if own else (2,))), out.read_bytes()
+        if not problem and ended.code and after != content:
+            problem = "it was refused, and changed all the same"
+        if not problem and not ended.code and (lines := after.count(b"\n")) != 3:
+            problem = f"it has {lines} lines"
+        cases.saw(content[:300], problem)
 
 
 def test_a_damaged_file_of_texts_is_scored_or_refused_in_one_line(zygote, cases, runs, tmp_path):

@@ -34,6 +34,14 @@ CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 HERE = "http://report.example/"
 TEXT = """document.documentElement.textContent
   + [...document.querySelectorAll("textarea")].map(e => e.value).join("\\n")"""
+TAKE_COMMAND = """() => {
+  const command = document.querySelector("dd > code");
+  command.remove();
+  return command.textContent;
+}"""
+"""Takes the command line, which holds all payloads, out of a report."""
+SEARCHED = 24
+"""As many values are searched in a report of tune."""
 TOGETHER = 4
 """Payloads in one text of the desk, which shows its last 100 texts."""
 AWAKE = """() => [...document.querySelectorAll("*")].filter(e =>
@@ -179,7 +187,7 @@ def compared_page(report: dict[str, Any], payloads: list[str]) -> str:
 
 def tuned(payloads: list[str]) -> str:
     """The page of a search among values that are payloads."""
-    values = payloads[:24]
+    values = payloads[:SEARCHED]
     search = Search(
         preset=payloads[0], corpus=payloads[0], seed=1, minutes=1, max_steps=None, lower_bound=True,
         space=Space(fixed=[payloads[0]], searched={payloads[-1]: Choices(choices=values)}),
@@ -215,15 +223,20 @@ def test_no_report_runs_or_fetches_what_it_shows(watch, cases, request, tmp_path
         "tune": tuned(payloads),
         "sweep": swept(report, payloads),
     }
+    shown = {"tune": payloads[:SEARCHED], "sweep": [payloads[0], payloads[-1]]}
     for kind, page in pages.items():
         found = CONTROL.search(page)
         cases.saw(kind, f"it holds {page[found.start() - 20 : found.end() + 20]!a}" if found else "")
         for bypass in (False, True):
             watched = watch(HERE, page, bypass)
             watched.page.goto(HERE)
-            text = plain(watched.look())
-            for payload in payloads:
+            watched.look()
+            command = plain(watched.page.evaluate(TAKE_COMMAND))
+            text = plain(watched.page.evaluate(TEXT))
+            for payload in shown.get(kind, payloads):
                 cases.saw((kind, bypass, ascii(payload)), "" if is_in(payload, text) else "it is not shown")
+            missing = [payload for payload in payloads if not is_in(payload, command)]
+            cases.saw((kind, bypass, "command"), f"it does not show {missing!a}" if missing else "")
             cases.saw((kind, bypass), "; ".join(watched.problems))
 
 

@@ -90,9 +90,9 @@ def test_no_argument_commands_the_terminal(zygote, folder, cases):
         place = folder / "here"
         shutil.copytree(folder, place, ignore=shutil.ignore_patterns("here"), copy_function=os.link)
         ended = zygote.run([word.replace(PAYLOAD, payload) for word in verb], cwd=place)
-        cases.saw((verb, ascii(payload)[:100]), ended.problem() or obeyed(ended))
+        ran = "a shell has run it" if (place / "ran").exists() else ""
+        cases.saw((verb, ascii(payload)[:100]), ended.problem() or obeyed(ended) or ran)
         shutil.rmtree(place)
-    assert not (folder / "ran").exists()
 
 
 def rows(payloads: list[str]) -> list[dict[str, object]]:
@@ -145,7 +145,6 @@ def test_no_text_commands_the_terminal(zygote, cases, tmp_path):
         if not problem and "--json" in verb:
             json.loads(ended.out)
         cases.saw((verb, [ascii(payload)[:30] for payload in payloads[:20]]), problem)
-    cases.tried += len(payloads)
 
 
 def test_a_text_is_kept_as_it_is(zygote, cases, tmp_path):

@@ -1,16 +1,16 @@
-"""What stands on the disk after the power has failed: every state that the calls of the system allow is opened."""
+"""What stands on the disk after the power has failed: states that the calls of the system allow are opened.
+
+Of a short writing all states are tried that `power.states_of` makes, of a longer one as many as stand here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import pytest
-from hard.outages import EVERY, OLDER, problem, quietly
+from hard.outages import EVERY, SEALED, allowed, problem, quietly, taken_for_whole, write_once
 from hard.power import damaged, states_of
 from hard.recorded import record
 from hard.scenarios import Place
-
-REFUSED = "RunError: ", "CorpusError: "
 
 
 @pytest.fixture
@@ -18,7 +18,8 @@ def check(zygote, strace, cases, runs, corpus, tmp_path, monkeypatch) -> Callabl
     monkeypatch.setenv("ARASUJI_HOME", str(tmp_path / "home"))
 
     def tried(name: str, most: int, every: int = 1) -> None:
-        """Try `most` states of a scenario, and what is written next in one of `every`."""
+        """Try the states of a scenario, `most` of them where there are more (all those after the writing had ended are
+        among them); and what is written next in one of `every`."""
         place = Place(tmp_path / name / "in", runs, corpus)
         place.folder.mkdir(parents=True)
         began = zygote.run(function="hard.outages:begin", arguments=place.arguments(name), seconds=100)
@@ -31,7 +32,7 @@ def check(zygote, strace, cases, runs, corpus, tmp_path, monkeypatch) -> Callabl
         drawn = [state for state in states if not state.done]
         drawn = cases.random.sample(drawn, min(len(drawn), most - len(done)))
         for number, state in enumerate(cases([*done, *drawn])):
-            found = problem(EVERY[name], place, state, OLDER.get(name, ("old",)), goes_on=number % every == 0)
+            found = problem(EVERY[name], place, state, allowed(name, state), goes_on=number % every == 0)
             cases.saw(f"{name}, {state}", found)
 
     return tried
@@ -92,12 +93,7 @@ def test_a_training_is_resumed_to_the_byte_after_a_power_loss(check):
 
 def test_a_damaged_file_is_never_taken_for_whole(cases, runs, corpus, tmp_path):
     """A folder in which the disk has changed a file, or lost a part of it, is refused."""
-    for name in "folder", "last", "best", "corpus":
-        place = Place(tmp_path / name / "in", runs, corpus)
-        place.folder.mkdir(parents=True)
-        with quietly():
-            EVERY[name].begin(place)
-            EVERY[name].write(place)
+    for name in SEALED:
+        place = write_once(name, tmp_path, runs, corpus)
         for state in cases(damaged(place.folder, cases.random)):
-            found = problem(EVERY[name], place, state, ("nothing",), goes_on=False)
-            cases.saw(f"{name}, {state}", "" if found.startswith(REFUSED) else found)
+            cases.saw(f"{name}, {state}", taken_for_whole(name, place, state))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import signal
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 import gpt2_shaped
 import pytest
+from hard.forked import set_all
 from safetensors.torch import load_file
 
 KILLS = 20
@@ -41,7 +43,7 @@ def train(zygote, few, tmp_path_factory) -> Train:
     def training(family: str, out: Path, kind: str = "step", moment: int = 0) -> Any:
         preset, *settings = FAMILIES[family]
         words = ["train", preset, "--corpus", few / "corpus", "--out", out, "--max-steps", STEPS, "--resume"]
-        words += [word for setting in settings for word in ("--set", setting.replace("BASE", str(place / "base")))]
+        words += set_all([setting.replace("BASE", str(place / "base")) for setting in settings])
         arguments = [[*map(str, words)], kind, {moment: signal.SIGKILL}, str(out.with_suffix(".moments"))]
         return zygote.run(function="hard.surrounded:verb", arguments=arguments, seconds=30)
 
@@ -49,19 +51,16 @@ def train(zygote, few, tmp_path_factory) -> Train:
 
 
 @pytest.fixture(scope="module")
-def whole(train, tmp_path_factory) -> Callable[[str, str], tuple[dict[str, Any], int]]:
-    """What an undisturbed training of a family leaves, and how many moments of a kind it has."""
-    folder, known = tmp_path_factory.mktemp("whole"), {}
+def whole(train, tmp_path_factory) -> Callable[[str], tuple[dict[str, Any], dict[str, int]]]:
+    """What an undisturbed training of a family leaves, and how many moments of each kind it has."""
+    folder = tmp_path_factory.mktemp("whole")
 
-    def found(family: str, kind: str) -> tuple[dict[str, Any], int]:
-        if (family, kind) not in known:
-            out = folder / f"{family}-{kind}"
-            assert train(family, out, kind).problem(0) == ""
-            if family not in known:
-                assert_full(out, family)
-                known[family] = left(out)
-            known[family, kind] = int(out.with_suffix(".moments").read_text())
-        return known[family], known[family, kind]
+    @functools.cache
+    def found(family: str) -> tuple[dict[str, Any], dict[str, int]]:
+        out = folder / family
+        assert train(family, out).problem(0) == ""
+        assert_full(out, family)
+        return left(out), json.loads(out.with_suffix(".moments").read_text())
 
     return found
 
@@ -123,15 +122,15 @@ def test_a_killed_training_goes_on_to_the_byte(cases, train, whole, tmp_path):
     every = [(family, number) for family in FAMILIES for number in range(KILLS)]
     for family, number in cases(every):
         kind = "batch" if number % 2 else "step"
-        wanted, moments = whole(family, kind)
+        wanted, moments = whole(family)
         out, killed = tmp_path / f"{family}-{number}", []
-        kills = [cases.random.randint(1, moments)]
+        kills = [cases.random.randint(1, moments[kind])]
         if number % 4 > 1:  # again, before it has come as far
-            kills.append(cases.random.randint(1, max(1, moments // 4)))
+            kills.append(cases.random.randint(1, max(1, moments[kind] // 4)))
         for moment in kills:
             ended = train(family, out, kind, moment)
             if ended.code != -signal.SIGKILL:
                 killed.append(ended.problem(0))
         ended = train(family, out)
         problem = next(filter(None, killed), "") or ended.problem(0) or other(left(out), wanted)
-        cases.saw(f"{family}, killed at {kind} {kills} of {moments}", problem)
+        cases.saw(f"{family}, killed at {kind} {kills} of {moments[kind]}", problem)

@@ -1,4 +1,4 @@
-"""Two processes at once: one of them is refused, with the owner named, or both are right."""
+"""Two processes at once: both are right, or one is told that the other one, or its work, is in the way."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import gpt2_shaped
 import pytest
 from hard import racing
-from hard.forked import Ended, Running, Zygote, _status, _until
+from hard.forked import Ended, Running, Zygote, set_all, status, until
 
 from arasuji import api, folders
 from arasuji.runs import RunDirectory
@@ -27,14 +27,26 @@ from arasuji.studio.rooms.desk import Desk
 STEPS = 4
 TINY = ["tokenizer.size=300", "batch_size=4", "validation_documents=4", "checkpoint_steps=1", "sampling.max_length=6"]
 LSTM = [*TINY, "model.hidden=16", "model.embedding=16"]
-REFUSED = r"error: another (training|generate|import) writes \S+ now( \(process [1-9][0-9]* on \S+\))?; wait for it"
+REFUSED = (
+    rf"error: another (training|generate|import) writes \S+ now \(process OTHER on {re.escape(platform.node())}\); wait"
+)
+"""What one is told that another one is in the way; OTHER is the number of that process."""
 EXISTS = "exists already"
 AT_ONCE = 1.0
-"""A process is refused within these seconds, on a machine that has no other work."""
+"""A process is refused within these seconds, on a machine that has no other work; in more on a crowded one."""
 LATEST = 0.3
 """The second process begins at most these seconds after the first one."""
 
-Together = Callable[..., list[Ended]]
+
+@dataclass(frozen=True)
+class Raced(Ended):
+    """How one of two that ran at once has ended."""
+
+    other: int = 0
+    """The number of the other process."""
+
+
+Together = Callable[..., list[Raced]]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +59,7 @@ def other(tmp_path_factory) -> Iterator[Zygote]:
 def together(zygote, other, cases, tmp_path) -> Together:
     """Runs two cases at once. The second one begins with the first, or somewhat later, as drawn by the day."""
 
-    def run(first: dict[str, Any], second: dict[str, Any], seconds: float = 10) -> list[Ended]:
+    def run(first: dict[str, Any], second: dict[str, Any], seconds: float = 10) -> list[Raced]:
         both: list[Running] = []
         began = []
         for own, case in ((zygote, first), (other, second)):
@@ -55,14 +67,17 @@ def together(zygote, other, cases, tmp_path) -> Together:
             home = {"ARASUJI_HOME": str(tmp_path / "home")}
             both.append(own.start(**case, env=home, stopped=True, seconds=seconds * crowded()))
         for running in both:
-            _until(lambda pid=running.pid: _status(pid, "State") == "T")
+            until(lambda pid=running.pid: status(pid, "State") == "T")
         for running, pause in zip(both, (0, cases.random.choice((0, cases.random.uniform(0, LATEST)))), strict=True):
             time.sleep(pause)
             began.append(time.monotonic())
             running.send(signal.SIGCONT)
-        stopped = [went_on - start for start, went_on in zip(began[:2], began[2:], strict=True)]
-        ended = [running.wait() for running in both]
-        return [replace(one, seconds=one.seconds - pause) for one, pause in zip(ended, stopped, strict=True)]
+        ended = []
+        for running, another, start, went_on in zip(both, both[::-1], began[:2], began[2:], strict=True):
+            found = asdict(running.wait())
+            found["seconds"] -= went_on - start  # it was stopped
+            ended.append(Raced(**found, other=another.pid))
+        return ended
 
     return run
 
@@ -80,12 +95,13 @@ def function(name: str, *arguments: object) -> dict[str, Any]:
     return {"function": f"hard.racing:{name}", "arguments": list(arguments)}
 
 
-def problem_of(ended: list[Ended], refused: str = "") -> str:
-    """What is wrong: with how two cases ended, or with why one was refused, which `refused` finds in what it said."""
+def problem_of(ended: list[Raced], refused: str = "") -> str:
+    """What is wrong: with how two cases ended, or with why one was refused, which `refused` finds in what it said.
+    There OTHER is the number of the other process."""
     for one in ended:
         if problem := one.problem():
             return problem
-        if one.code == 2 and not (refused and re.search(refused, one.err)):
+        if one.code == 2 and not (refused and re.search(refused.replace("OTHER", str(one.other)), one.err)):
             return one.err
         if one.code == 2 and one.seconds > AT_ONCE * crowded():
             return f"it was refused after {one.seconds:.1f} s"
@@ -112,8 +128,8 @@ def begun(few, tmp_path_factory) -> Path:
 
 
 def training(few: Path, out: Path, *more: str) -> dict[str, Any]:
-    said = [word for setting in LSTM for word in ("--set", setting)]
-    return verb("train", "lstm-small", "--corpus", few / "corpus", "--out", out, "--max-steps", STEPS, *said, *more)
+    steps = ["--max-steps", STEPS, *set_all(LSTM)]
+    return verb("train", "lstm-small", "--corpus", few / "corpus", "--out", out, *steps, *more)
 
 
 def problem_of_run(run: Path) -> str:
@@ -127,7 +143,9 @@ def problem_of_run(run: Path) -> str:
 
 
 def test_of_two_trainings_of_one_run_one_is_refused_and_the_other_is_whole(cases, together, few, begun, tmp_path):
-    """Of two trainings that write one run, new or resumed, one is refused within a second, or both are right."""
+    """Of two trainings of one run, both are right, or one is told that the other one, or its run, is in the way.
+
+    It is told within a second, on a machine that has no other work."""
     run, named = tmp_path / "run", 0
     for case in cases([(kind, i) for i in range(50) for kind in ("new", "resumed")]):
         if case[0] == "resumed":
@@ -201,7 +219,7 @@ def test_a_file_of_texts_is_written_by_one_process_at_a_time(cases, together, be
 
 
 def test_a_corpus_prepared_by_two_at_once_is_that_of_one(cases, together, few, tmp_path):
-    """A folder into which two processes prepare a corpus holds the corpus of one of them, whole."""
+    """A folder into which two processes prepare a corpus holds the corpus of one of them, complete."""
     known = {}
     for name in "ab":
         api.prepare(few / f"{name}.jsonl", tmp_path / name)
@@ -242,8 +260,7 @@ def test_a_corpus_is_trained_on_and_inspected_while_it_is_replaced(cases, togeth
     hashes = {api.prepare(few / f"{name}.jsonl", out).hash for name in "ba"}
     for case in cases([(kind, i) for i in range(6) for kind in ("train", "inspect")]):
         api.prepare(few / "a.jsonl", out)
-        said = [word for setting in LSTM for word in ("--set", setting)]
-        trains = verb("train", "lstm-small", "--corpus", out, "--out", run, "--max-steps", STEPS, *said)
+        trains = verb("train", "lstm-small", "--corpus", out, "--out", run, "--max-steps", STEPS, *set_all(LSTM))
         reads = trains if case[0] == "train" else verb("inspect", out)
         ended = together(verb("prepare", few / "b.jsonl", "--out", out), reads)
         problem = problem_of(ended)
@@ -255,7 +272,7 @@ def test_a_corpus_is_trained_on_and_inspected_while_it_is_replaced(cases, togeth
 
 
 def test_reports_and_exports_that_two_write_at_once_are_whole(cases, together, few, begun, tmp_path):
-    """What two comparisons, exports or imports write into one place is that of one of them, whole."""
+    """Where two comparisons, exports or imports write into one place, it holds the work of one of them, complete."""
     report, exported, imported = tmp_path / "page.html", tmp_path / "exported", tmp_path / "imported"
     brief = ["--samples", 2, "--seeds", 1, "--documents", 2]
     transformer = tmp_path / "gpt2"
@@ -285,12 +302,12 @@ def test_a_mean_and_a_search_are_made_by_one_process(cases, together, zygote, fe
     """Of two processes that search for options, or average runs, into one folder, one is refused, or both are right."""
     base = gpt2_shaped.make(tmp_path / "gpt2", **gpt2_shaped.TINY)
     fine = [f"base={base}", "batch_size=4", "train.max_length=20", "validation_documents=2", "sampling.max_length=2"]
-    a = ["--out", tmp_path / "a", "--max-steps", 1, *(word for setting in fine for word in ("--set", setting))]
+    a = ["--out", tmp_path / "a", "--max-steps", 1, *set_all(fine)]
     assert zygote.run(**verb("train", "pretrained-lora", "--corpus", few / "corpus", *a), seconds=60).code == 0
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     out = tmp_path / "out"
     said = ["tokenizer.size=300", "batch_size=4", "validation_documents=2", "sampling.max_length=2"]
-    options = [word for setting in ["discount=0.2..0.9", *said] for word in ("--set", setting)]
+    options = set_all(["discount=0.2..0.9", *said])
     verbs = {
         "average": verb("average", tmp_path / "a", tmp_path / "b", "--out", out),
         "tune": verb(

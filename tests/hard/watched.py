@@ -27,14 +27,14 @@ WAITING = 6
 """A verb may take this many times the seconds for which it may compute: other programs compute as well."""
 
 
-def run(verbs: list[list[str]], seconds: int, hostile: str, secret: str, report: str) -> None:
+def run(verbs: list[list[str]], seconds: int, hostile: str, report: str) -> None:
     """Run the verbs, and write a line of JSON for each: its exit code, what it printed, and what was seen. One that
     takes longer than `seconds` ends the process.
 
-    `hostile` is the folder that they are given, and `secret` one that they have no reason to look into.
+    `hostile` is the folder that they are given.
     """
     seen: list[str] = []
-    sys.addaudithook(lambda event, arguments: seen.extend(_seen(event, arguments, hostile, secret)))
+    sys.addaudithook(lambda event, arguments: seen.extend(_seen(event, arguments, hostile)))
     with open(report, "a") as file:
         for verb in verbs:
             seen.clear()
@@ -46,7 +46,7 @@ def run(verbs: list[list[str]], seconds: int, hostile: str, secret: str, report:
             print(json.dumps(line), file=file, flush=True)
 
 
-def _seen(event: str, arguments: tuple[Any, ...], hostile: str, secret: str) -> Iterator[str]:
+def _seen(event: str, arguments: tuple[Any, ...], hostile: str) -> Iterator[str]:
     if event in ACTS:
         own = event == "pickle.find_class" and _called_by("numba")  # compiled loops, which this machine has kept
         if not own and not (event == "ctypes.dlopen" and hostile not in str(arguments)):
@@ -57,8 +57,6 @@ def _seen(event: str, arguments: tuple[Any, ...], hostile: str, secret: str) -> 
             yield f"{event} {name}"
     elif event == "open" and isinstance(arguments[0], str | bytes):
         path = os.path.abspath(os.fsdecode(arguments[0]))
-        if path.startswith(secret) and os.path.basename(path) != "manifest.json":  # which says whether it is a corpus
-            yield f"opened {path}"
         if path.startswith(hostile):
             summed = _caller().f_globals.get("__name__") == "arasuji.files"  # which reads bytes, and runs none
             if os.path.splitext(path)[1] not in DATA and not summed and not os.path.isdir(path):

@@ -12,6 +12,7 @@ import importlib.metadata
 import json
 import os
 import resource
+import select
 import signal
 import sys
 import time
@@ -19,6 +20,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import typer.main
@@ -48,6 +50,11 @@ arasuji.corpus.registry.entry_points = arasuji.plugins.entry_points
 arasuji.models.family("lstm"), arasuji.tokenizers.kind("bpe")
 arasuji.corpus.script.is_open("a")
 arasuji.corpus.language.language("After years a keeper comes home to the harbour, and finds nobody there.")
+importlib.import_module("transformers.conversion_mapping").get_checkpoint_conversion_mapping("gpt2")
+
+
+PAUSE = 0.02
+"""Seconds between two looks at the memory of a case."""
 
 
 def memory() -> dict[str, int]:
@@ -104,7 +111,8 @@ def child(case: dict[str, Any]) -> int:
 
 
 def fork_and_wait(work: Callable[[], int], told: Callable[[int], None] = lambda pid: None) -> tuple[int, int]:
-    """Do the work in a fork, and tell its process: the exit code, and the most memory that it had, in bytes."""
+    """Do the work in a fork, and tell its process: the exit code, and the most memory that it had at one time with the
+    programs of its session, in bytes."""
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -113,8 +121,24 @@ def fork_and_wait(work: Callable[[], int], told: Callable[[int], None] = lambda 
         finally:
             os._exit(code)
     told(pid)
+    most, end = 0, os.pidfd_open(pid)
+    while not select.select([end], [], [], PAUSE)[0]:
+        most = max(most, session_memory(pid))
+    os.close(end)
     _, status, usage = os.wait4(pid, 0)
-    return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024
+    return os.waitstatus_to_exitcode(status), max(most, usage.ru_maxrss * 1024)
+
+
+def session_memory(leader: int) -> int:
+    """The memory of a session in bytes: that of its first process, and of the programs that it has started. Its forks
+    share its memory, and do not count."""
+    whole, own = 0, Path("/proc/self/cmdline").read_bytes()
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it may have ended
+            pid = int(place.name)
+            if pid == leader or (os.getsid(pid) == leader and (place / "cmdline").read_bytes() != own):
+                whole += int((place / "statm").read_text().split()[1]) * resource.getpagesize()
+    return whole
 
 
 def main() -> None:

@@ -21,7 +21,10 @@ from arasuji.files import read_json, write_json
 from arasuji.scale.datatrove import Rules, pipeline
 from arasuji.scale.texts import shares_of
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="datatrove starts processes by a fork server")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="datatrove starts processes by a fork server"),
+]
 
 PAGE = Path(__file__).parents[2] / "docs/do/clean-many-machines.md"
 TEXTS, PAIRS, AGAIN = 2000, 40, 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import http.client
 import json
 import shutil
 import socket
@@ -150,6 +151,33 @@ def test_a_connection_that_comes_to_no_request_is_closed(server, client, monkeyp
         began = time.monotonic()
         while time.monotonic() < began + 1:
             assert next(lines) is not None
+
+
+def test_a_connection_whose_second_request_does_not_come_is_closed(server, monkeypatch):
+    monkeypatch.setattr("arasuji.studio.connection.SLOWEST", 0.5)
+    address = f"HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+    whole = f"GET /v1/models {address}\r\n"
+    refused = f"POST /api/desk {address}Content-Length: 100\r\n\r\n"  # for its content, which does not come
+    for first, more in ((whole, "GET /v1/models HTTP"), (refused, "text")):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as own:
+            own.sendall(first.encode())
+            assert own.recv(4096).startswith(b"HTTP/1.1 ")
+            own.settimeout(3)  # uvicorn itself waits for 5 seconds, until the first byte
+            own.sendall(more.encode())
+            while own.recv(4096):
+                pass
+
+
+def test_requests_of_one_connection_are_answered_for_as_long_as_they_come(server, monkeypatch):
+    monkeypatch.setattr("arasuji.studio.connection.SLOWEST", 0.5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection.connect()
+    connection.auto_open = 0  # no other connection takes its place
+    for _ in range(10):
+        connection.request("GET", "/v1/models")
+        assert connection.getresponse().read()
+        time.sleep(0.1)
+    connection.close()
 
 
 def test_of_a_connection_that_has_ended_nothing_is_kept(server):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
 
+import psutil
 import pytest
 
-from arasuji.errors import OptionError, RunError
+from arasuji.errors import OptionError, RunError, StorageError
 from arasuji.studio.jobs import Jobs
 
 
@@ -98,6 +100,18 @@ def test_what_no_command_line_can_hold_is_refused(tmp_path):
         with pytest.raises(OptionError, match="no command line"):
             Jobs(tmp_path).start("presets", "presets", [argument], {})
     assert Jobs(tmp_path).all() == []
+
+
+def test_a_job_that_cannot_be_written_down_does_not_run(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("arasuji.files.write_text", full)
+    before = psutil.Process().children()
+    with pytest.raises(StorageError, match="No space left"):
+        Jobs(tmp_path).start("presets", "presets", [], {})
+    assert Jobs(tmp_path).all() == []
+    assert {*psutil.Process().children()} <= {*before}
 
 
 @pytest.mark.parametrize("name", ["", "../out", "a/b", "-x", ".hidden", "a\0b", "a" * 101])

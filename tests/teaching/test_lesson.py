@@ -12,7 +12,7 @@ from tiny_presets import small
 
 from arasuji import api
 from arasuji.corpus import Corpus
-from arasuji.errors import OptionError, RunError
+from arasuji.errors import OptionError, RunError, StorageError
 from arasuji.teaching import reading, writing
 from arasuji.teaching.lesson import Taught
 from arasuji.training.loop import Stepped, Stopped
@@ -51,6 +51,14 @@ def outcome(run):
     """All that a run has learnt, as bytes."""
     tensors = load_file(run / "last/state.safetensors")
     return {name: tensor.reshape(-1).view(torch.uint8).numpy().tobytes() for name, tensor in tensors.items()}
+
+
+def test_a_mark_that_is_a_link_to_nowhere_is_refused(teacher, corpus, tmp_path):
+    (tmp_path / "run" / "teacher").mkdir(parents=True)
+    (tmp_path / "run" / "teacher" / "teacher.json").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageError, match=r"teacher\.json: it is a link"):
+        list(events_of(teacher, corpus, tmp_path / "run"))
+    assert not (tmp_path / "elsewhere").exists()
 
 
 @pytest.fixture(scope="module")

@@ -58,10 +58,11 @@ def check_files(folder: Path, inside: Path) -> None:
             raise BaseModelError(f"{path} is a pipe or a device and no file; refused")
         if not path.resolve().is_relative_to(inside.resolve()):
             raise BaseModelError(f"{path} leads outside its folder; refused")
-        if path.name == "adapter_config.json":
+        name = path.name.casefold()  # many disks find CONFIG.JSON where config.json is asked for
+        if name == "adapter_config.json":
             raise BaseModelError(f"{folder} holds an adapter for weights elsewhere; merge it into its base first")
-        if path.suffix == ".json":
-            _check_json(path)
+        if name.endswith(".json"):
+            _check_json(path, name)
 
 
 def check_architecture(folder: Path) -> None:
@@ -103,15 +104,16 @@ def weights_of(folder: Path) -> set[str]:
         raise BaseModelError(f"{index} does not say which file holds which weights") from error
 
 
-def _check_json(path: Path) -> None:
+def _check_json(path: Path, name: str) -> None:
+    """`name` is that of the file in small letters."""
     try:
         content = read_json(path, FILE_BYTES, follow=True)
-        pairs = list(_walk([content])) if path.name != "tokenizer.json" else []
+        pairs = list(_walk([content])) if name != "tokenizer.json" else []
     except (OSError, ValueError, RecursionError) as error:
         raise BaseModelError(f"{path} is not JSON: {error}") from error
-    if path.name == "config.json":
+    if name == "config.json":
         _check_configuration(path, content, pairs)
-    if path.name in TOKENIZER:
+    if name in TOKENIZER:
         _check_tokenizer(path, content)
     for key, value in pairs:
         chosen = value.values() if isinstance(value, dict) else [value]  # each part of a model may have its own
@@ -121,7 +123,7 @@ def _check_json(path: Path) -> None:
             raise BaseModelError(f"{path} names code to run (auto_map); refused")
         if key == "base_model_name_or_path":
             raise BaseModelError(f"{path} names weights outside its folder ({value}); merge the adapter first")
-        if _names_file(path, key) and isinstance(value, str) and Path(value).name != value:
+        if _names_file(name, key) and isinstance(value, str) and Path(value).name != value:
             raise BaseModelError(f"{path} names a file outside its folder ({value}); refused")
 
 
@@ -154,10 +156,10 @@ def _check_tokenizer(path: Path, content: Any) -> None:
         raise BaseModelError(f"{path} adds {most:,} tokens to a vocabulary, and {MOST_ADDED:,} are read at most")
 
 
-def _names_file(path: Path, key: str) -> bool:
-    """Whether the value of this key is the name of a file that transformers would open. (It ignores the special tokens'
-    map, where many models name a path of the machine they were made on.)"""
-    if path.name.endswith(".index.json") or key == "transformers_weights":
+def _names_file(name: str, key: str) -> bool:
+    """Whether the value of this key, in the JSON file `name`, is the name of a file that transformers would open. (It
+    ignores the special tokens' map, where many models name a path of the machine they were made on.)"""
+    if name.endswith(".index.json") or key == "transformers_weights":
         return True
     return key.endswith("_file") and key != "special_tokens_map_file"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json as json_
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,35 +36,33 @@ class Writer:
         """The model and the settings of all texts (see `origin`)."""
 
     def written(self, asked: list[tuple[str, dict[str, Any]]], n: int, seed: int) -> int:
-        """The number of samples of this call in the file. An incomplete last line is deleted.
+        """The number of samples of this call in the file. What a kill or a loss of power has left of the next one is
+        deleted, with all that stands behind it.
 
-        Raises OptionError where the file has lines of another call.
+        Raises OptionError where the file has anything else, which is left alone.
         """
         from arasuji.files import disk_errors
 
         if not self.path.exists():
             return 0
-        count, whole, other = 0, 0, ""
+        count, whole = 0, 0
         with disk_errors(self.path), self.path.open("rb+") as file:
             for line in file:
-                try:
-                    entry = json_.loads(line)
-                    prompt, fields = asked[count // n]
-                    wanted = {"prompt": prompt, "fields": fields, "seed": seed + count, **self.of}
-                    other = next((f"has another {key!r}" for key, value in wanted.items() if entry[key] != value), "")
-                except (ValueError, KeyError, TypeError, IndexError):
-                    other = "is of another call"
+                if count == n * len(asked):
+                    raise self._refusal(count, "is of another call")
+                prompt, fields = asked[count // n]
+                other = _difference(line, {"prompt": prompt, "fields": fields, "seed": seed + count, **self.of})
+                if other and not _is_cut(line, prompt):
+                    raise self._refusal(count, other)
                 if other or not line.endswith(b"\n"):
                     break
                 count, whole = count + 1, whole + len(line)
-            rest = file.seek(0, os.SEEK_END) - whole
-            file.seek(whole)
-            left = file.read(rest)
-            # A kill leaves the beginning of an object, and a loss of power zeros, with whole lines behind them.
-            if b"\0" not in left and (b"\n" in left or (other and _is_json(left))):
-                raise OptionError(f"{self.path}, line {count + 1} {other}: choose another --out, or do not --resume")
             file.truncate(whole)
         return count
+
+    def _refusal(self, count: int, other: str) -> OptionError:
+        wrong = f"{self.path}, line {count + 1} {other}"
+        return OptionError(f"{wrong}: choose another --out, or do not --resume")
 
     def add(self, sample: dict[str, Any]) -> None:
         """Append a sample. A line that something else has left incomplete is ended first."""
@@ -97,12 +96,32 @@ class Writer:
                 sync_names(self.path.parent)
 
 
-def _is_json(line: bytes) -> bool:
+def _difference(line: bytes, wanted: dict[str, Any]) -> str:
+    """What a line has that is not as it is wanted; "" where there is nothing."""
+    from arasuji.files import parse_json
+
     try:
-        json_.loads(line)
-    except ValueError:
+        entry = parse_json(line)
+        return next((f"has another {key!r}" for key, value in wanted.items() if entry[key] != value), "")
+    except (ValueError, KeyError, TypeError):
+        return "is of another call"
+
+
+def _is_cut(line: bytes, prompt: str) -> bool:
+    """Whether a line is what is left of that of a text: its beginning, where a kill came; after a loss of power there
+    may be zeros in place of the rest, or of all of it, with later lines behind them."""
+    from arasuji.files import parse_json
+
+    begun, zero, _ = line.partition(b"\0")
+    if line.endswith(b"\n") and not zero:
         return False
-    return True
+    if line[len(begun) :][:4].strip(b"\0"):  # UTF-16 and UTF-32 have zeros, too, and fewer in a row
+        return False
+    with suppress(ValueError):
+        parse_json(begun)
+        return False  # a whole line
+    known = json_.dumps({"prompt": prompt, "completion": ""}, ensure_ascii=False)[: -len('"}')].encode()
+    return known.startswith(begun) or begun.startswith(known)
 
 
 def origin(trained: Any, sampling: SamplingConfig, corpus: Corpus | None) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def save(report: Report, out: Path) -> None:
     from arasuji.files import write_text
     from arasuji.reports.compare import compare_page
 
-    write_text(out, compare_page(report))
+    write_text(out, compare_page(report), follow=True)
     say(f"the report is in {out}")
 
 

@@ -39,7 +39,8 @@ def _kept(report: str) -> Path | None:
 
     try:
         place = home() / "faults" / f"{time.strftime('%Y-%m-%d-%H%M%S')}-{os.getpid()}.txt"
-        write_text(place, report)
+        # An argument may hold bytes that are no letters, and an error half a pair of surrogates.
+        write_text(place, report.encode("utf-8", "backslashreplace").decode())
     except (ArasujiError, OSError):
         return None
     return place

@@ -71,7 +71,8 @@ def inspect(
 
         command = f"arasuji inspect {_arguments(sources, rules, seed, options)} --out {shlex.quote(str(out))}"
         versions = {name: version(name) for name in ("arasuji", "rensa", "py3langid", "ftfy")}
-        write_text(out, inspect_page(found, {"command": command, "seed": seed, "versions": versions}))
+        page = inspect_page(found, {"command": command, "seed": seed, "versions": versions})
+        write_text(out, page, follow=True)
         say(f"the report is in {out}")
     if json:
         show_json(found.to_json())

@@ -73,7 +73,7 @@ def sweep(
         from arasuji.files import write_text
         from arasuji.reports.sweep import sweep_page
 
-        write_text(out, sweep_page(found))
+        write_text(out, sweep_page(found), follow=True)
         say(f"the report is in {out}")
     if json:
         show_json(found.model_dump(mode="json") | {"chosen": found.chosen, "shown_better": found.shown_better})

@@ -24,7 +24,7 @@ from arasuji.errors import SourceError
 from arasuji.files import disk_errors
 
 PROGRAM = Path(__file__).with_name("_foreign.py")
-OWN, PER_ROW, PER_BYTE = 256, 16, 8
+OWN, PER_ROW, PER_BYTE = 128, 16, 8
 """The program may take so many megabytes, and so many times the size of the largest row; or so many times that of the
 file, if this is more."""
 PAUSE = 0.02

@@ -140,7 +140,7 @@ def _explanation(path: Path | None) -> Iterator[Callable[[str, Record], None]]:
     if path is None:
         yield lambda rule, record: None
         return
-    with new_file(path) as file:
+    with new_file(path, follow=True) as file:
 
         def removed(rule: str, record: Record) -> None:
             title = record.metadata.get("title", "")

@@ -16,7 +16,6 @@ import threading
 from pathlib import Path
 from typing import Annotated, Any
 
-import psutil
 from fastapi import APIRouter, HTTPException, Request
 from fastapi import Path as PathPart
 from pydantic import BaseModel
@@ -93,10 +92,15 @@ class Jobs:
             # -P: no file of the folder that it works in is imported in place of a library.
             command = [sys.executable, "-P", "-m", "arasuji.studio.job", str(code), kept, verb, *arguments]
             process = _process(command, folder, out, log)
+            try:
+                began = files.start_time(process.pid)
+                job = Job(name=name, verb=verb, about=about, arguments=arguments, pid=process.pid, began=began)
+                files.write_text(self.folder / f"{name}.json", job.model_dump_json())
+            except BaseException:  # without that file no one could see the process, nor stop it
+                process.kill()
+                process.wait()
+                raise
             self._children.append(process)
-            began = psutil.Process(process.pid).create_time()
-            job = Job(name=name, verb=verb, about=about, arguments=arguments, pid=process.pid, began=began)
-            files.write_text(self.folder / f"{name}.json", job.model_dump_json())
             return job
 
     def all(self) -> list[Job]:
@@ -115,11 +119,7 @@ class Jobs:
         """Whether its process has not ended."""
         with self._lock:
             self._children = [child for child in self._children if child.poll() is None]  # no zombie is left
-        try:
-            process = psutil.Process(job.pid)
-            return abs(process.create_time() - job.began) < 1 and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
-            return False
+        return files.is_running(job.pid, job.began)
 
     def code(self, job: Job) -> int | None:
         """The exit code; None where it is running, or was killed."""

@@ -229,7 +229,11 @@ class _Loop:
         best, path = self.search.best, self.out / BEST
         if best:
             said = f"arasuji tune {self.search.preset}, trial {best.number}: {best.bits_per_byte:.4f} bits per byte"
-            if not path.exists() or said not in files.read_bytes(path).decode("utf-8", "replace"):
+            try:
+                known = files.read_bytes(path).decode("utf-8", "replace")
+            except (OSError, ValueError):  # it is not there, a link, or far too large
+                known = ""
+            if said not in known:
                 chosen = self._run(best).facts.experiment  # in the size that it had
                 files.write_text(path, as_toml(chosen, f"{said} of the validation split"))
         for ended in self.search.trials:
