@@ -15,6 +15,8 @@ from arasuji.studio.leaving import SLOWEST
 
 MOST_HEAD = 2**14
 """The headers of a request may have this many bytes, as with most servers."""
+MOST_PATH = 2_000
+"""An address may have this many bytes behind the host."""
 MOST_BYTES = 2_000_000
 """A request's body may have this size."""
 CONTENT_SECURITY = (
@@ -51,7 +53,7 @@ class Safety:
                 await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if refused := self._refused(scope["method"], scope["path"], headers):
+        if refused := self._refused(scope, headers):
             await _refuse(send, *refused)
             return
         size, whole = 0, False
@@ -84,7 +86,12 @@ class Safety:
             if not started:
                 await _refuse(send, 413, f"a request may have {MOST_BYTES:,} bytes")
 
-    def _refused(self, method: str, path: str, headers: Headers) -> tuple[int, str] | None:
+    def _refused(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
+        path, method = scope["path"], scope["method"]
+        if len(scope["raw_path"]) > MOST_PATH:
+            return 414, f"an address may have {MOST_PATH:,} bytes behind the host"
+        if b"%2f" in scope["raw_path"].lower():  # routes would take it for a slash, and a proxy before them might not
+            return 404, "no address of this server has a slash that is written as %2F"
         if repeated := [name for name in ONCE if len(headers.getlist(name)) > 1]:
             return 400, f"the header {repeated[0].title()} is given twice: send it once"
         if "transfer-encoding" in headers and "content-length" in headers:
