@@ -14,6 +14,8 @@ from hard.scenarios import SCENARIOS
 ERRORS = ("EIO", "ENOSPC", "EDQUOT", "EROFS")
 SAMPLED, TRAININGS = 60, 12
 """So many cases are drawn where there are too many to try all."""
+MADE_AGAIN = ("openat", "write", "pwrite64")
+"""Python and SQLite make these again; a rename or a new folder cannot be interrupted by a signal."""
 WRITINGS = [name for name in SCENARIOS if name != "training"]
 IN_FOLDERS = [name for name in WRITINGS if name not in ("desk", "arena")]
 """What syncs a folder: SQLite syncs a database that stands there, and no name."""
@@ -49,6 +51,14 @@ def refused(stage: Stage, call: Call, error: str, more: str) -> str:
     return problem_of(stage, call.scenario, ended)
 
 
+def unmoved(stage: Stage, call: Call, error: str) -> str:
+    """What is wrong when a call fails with an error after which all can be written."""
+    stage.set(call.scenario)
+    ended = stage.traced(call.scenario, "-e", f"trace={call.name}", "-e", call.injection(f"error={error}"))
+    found, problem = stage.afterwards(call.scenario)
+    return problem or (f"{found} is found: {ended.err}" if ended.code or found != "new" else "")
+
+
 def try_some(cases: Cases, stage: Stage, calls: Sequence[Call], whole: int) -> None:
     """Try `whole` of the calls at share 1, each with an error that is drawn, one time or from then on."""
     for call in cases.sample(calls, whole):
@@ -72,6 +82,16 @@ def test_other_errors_and_lasting_ones_are_one_true_line(cases, stage):
     try_some(cases, stage, stage.all_calls(cases, WRITINGS), SAMPLED)
 
 
+def test_a_call_that_a_signal_interrupts_is_made_again(cases, stage):
+    """Where a signal interrupts a call (EINTR), it is made again, or one line says truly what stands there.
+
+    Of calls that are drawn; those that POSIX lets be interrupted while a file is written are made again.
+    """
+    for call in cases.sample(stage.all_calls(cases, WRITINGS), SAMPLED):
+        wrong = unmoved(stage, call, "EINTR") if call.name in MADE_AGAIN else refused(stage, call, "EINTR", "")
+        cases.saw(f"EINTR at {call}", wrong)
+
+
 def test_a_training_that_the_disk_stops_goes_on_to_the_byte(cases, stage):
     """A training that the disk stops at one of all calls, drawn, ends with one line, and goes on to the byte later."""
     try_some(cases, stage, stage.calls("training"), TRAININGS)
@@ -81,11 +101,7 @@ def test_a_file_system_that_cannot_sync_folders_is_written_to(cases, stage):
     """A file system that cannot sync a folder, as some on the network, is written to all the same."""
     for call in stage.all_calls(cases, IN_FOLDERS, lambda call: call.of_folder):
         error = cases.random.choice(["EINVAL", "EOPNOTSUPP"])
-        stage.set(call.scenario)
-        ended = stage.traced(call.scenario, "-e", f"trace={call.name}", "-e", call.injection(f"error={error}"))
-        found, problem = stage.afterwards(call.scenario)
-        wrong = problem or (f"{found} is found: {ended.err}" if ended.code or found != "new" else "")
-        cases.saw(f"{error} at {call}", wrong)
+        cases.saw(f"{error} at {call}", unmoved(stage, call, error))
 
 
 def test_a_file_that_may_grow_no_further_keeps_the_old_content(cases, stage):

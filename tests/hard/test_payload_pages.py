@@ -14,10 +14,10 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 from hard.payloads import NAMES, PAYLOADS
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route
 from reports.conftest import FACTS, example
 from reports.test_compare_page import report as compared  # noqa: F401  (a fixture)
-from studio.conftest import ARGUMENTS, CHROMIUM, Server
+from studio.conftest import Server
 
 from arasuji.corpus import prepare
 from arasuji.evaluation.report import Report
@@ -99,16 +99,6 @@ class Watched:
             self.problems.append("a script has run")
         self.problems += [f"an element: {found}" for found in self.page.evaluate(AWAKE)]
         return str(self.page.evaluate(TEXT))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM:
-        pytest.skip("no Chromium is installed")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture

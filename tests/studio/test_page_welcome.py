@@ -10,6 +10,8 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from arasuji import files
+
 pytestmark = pytest.mark.slow
 
 
@@ -57,6 +59,7 @@ def test_when_both_models_are_there_they_can_write(welcome, runs, tmp_path):
     jobs = tmp_path / "runs/.jobs"
     jobs.mkdir()
     job = {"name": "demo", "verb": "demo", "about": {}, "arguments": [], "pid": 1, "began": 1.0}
+    job["process_began"] = files.start_time(1) - 100  # it was another one
     (jobs / "demo.json").write_text(json.dumps(job))
     (jobs / "demo.log").write_text("3. fine-tune: smollm2-135m with LoRA\n\n4. write: the article's eight prompts\n")
     (jobs / "demo.code").write_text("0")

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,7 +50,9 @@ class Job(BaseModel):
     arguments: list[str]
     pid: int
     began: float
-    """When the process began, by the system's clock: another process may get its number later."""
+    """When it was started, in seconds since 1970."""
+    process_began: float
+    """The same by `files.start_time`: another process may get its number later."""
 
 
 class Jobs:
@@ -93,8 +96,10 @@ class Jobs:
             command = [sys.executable, "-P", "-m", "arasuji.studio.job", str(code), kept, verb, *arguments]
             process = _process(command, folder, out, log)
             try:
-                began = files.start_time(process.pid)
-                job = Job(name=name, verb=verb, about=about, arguments=arguments, pid=process.pid, began=began)
+                job = Job(
+                    name=name, verb=verb, about=about, arguments=arguments, began=time.time(),
+                    pid=process.pid, process_began=files.start_time(process.pid),
+                )  # fmt: skip
                 files.write_text(self.folder / f"{name}.json", job.model_dump_json())
             except BaseException:  # without that file no one could see the process, nor stop it
                 process.kill()
@@ -119,7 +124,7 @@ class Jobs:
         """Whether its process has not ended."""
         with self._lock:
             self._children = [child for child in self._children if child.poll() is None]  # no zombie is left
-        return files.is_running(job.pid, job.began)
+        return files.is_running(job.pid, job.process_began)
 
     def code(self, job: Job) -> int | None:
         """The exit code; None where it is running, or was killed."""
