@@ -176,6 +176,14 @@ def test_examples_that_cannot_be_read_are_one_line(tmp_path: Path, corpus: Corpu
         Corpus.load(tmp_path / "corpus")
 
 
+@pytest.mark.parametrize("hash", ["", "x" * 64, "0" * 63, None, ["0" * 64]])
+def test_a_corpus_whose_hash_is_none_is_one_line(tmp_path: Path, corpus: Corpus, hash: object) -> None:
+    manifest = json.loads((tmp_path / "corpus" / "manifest.json").read_text("utf-8"))
+    seal(tmp_path / "corpus", {**{name: value for name, value in manifest.items() if name != "files"}, "hash": hash})
+    with pytest.raises(CorpusError, match="another version"):
+        Corpus.load(tmp_path / "corpus")
+
+
 def test_a_corpus_with_all_that_is_added_to_it_later_is_replaced(tmp_path: Path, csv_file: CsvFile) -> None:
     made = prepare([csv_file()], tmp_path / "corpus")
     for name in ("index", "suffixes"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -67,6 +68,13 @@ class RuleCount:
         return {**self.counts(), "table": self.table}
 
 
+def _sum(value: Any) -> str:
+    """A SHA-256 in hexadecimal digits. Raises TypeError and ValueError for anything else."""
+    if not re.fullmatch("[0-9a-f]{64}", value):
+        raise ValueError(f"{value!r} is no sum")
+    return str(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Corpus:
     """A corpus folder, opened: three splits in a canonical order, so that an equal `hash` means equal documents in an
@@ -113,7 +121,7 @@ class Corpus:
                 records[0]  # what cannot be read is found here, not in the middle of a training
             return cls(
                 **splits,
-                hash=str(manifest["hash"]),
+                hash=_sum(manifest["hash"]),
                 rules=read_counts(found, manifest),
                 seed=manifest["seed"],
                 notes=tuple(map(str, manifest["notes"])),
