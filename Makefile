@@ -23,7 +23,7 @@ test: $(STAMP)
 	$(VENV)/bin/lint-imports
 	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses 2 --dist worksteal
 
-# Tests that start many processes or a browser, or measure several models.
+# Tests that start many processes or a browser, train or measure several models, or compile.
 slow: $(STAMP)
 	OMP_NUM_THREADS=1 $(PY) -m pytest -m slow --numprocesses 2 --dist worksteal
 

@@ -32,6 +32,8 @@ from arasuji.tuning.shown import show
 from arasuji.tuning.space import Choices, Range, read_space
 from arasuji.tuning.study import COMPLETE_FIRST
 
+pytestmark = pytest.mark.slow
+
 TINY = ["size=300", "batch_size=4", "validation_documents=2", "sampling.max_length=2", "checkpoint_steps=1"]
 ASKED = ["discount=0.2..0.9", "order=1|2|3", *TINY]
 TRIALS, STEPS = 6, 4

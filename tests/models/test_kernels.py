@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 from arasuji.models.int8 import kernels, product, team, vectors
 from arasuji.models.int8.matrix import work
 
+pytestmark = pytest.mark.slow
+
 CASES = settings(deadline=None, max_examples=30, derandomize=True)
 SEEDS, ROWS = st.integers(0, 10**6), st.integers(1, 5)
 

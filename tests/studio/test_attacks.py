@@ -18,8 +18,11 @@ from playwright.sync_api import expect
 
 from arasuji.studio.connection import Connection
 
+pytestmark = pytest.mark.slow
+
 EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>\u202e\x1b[31m{{7*7}}${7*7}"
-LONG = {"model": "told", "prompt": "A baker", "max_tokens": 4000, "min_tokens": 4000, "n": 1, "stream": True}
+STEPS = 4000
+LONG = {"model": "told", "prompt": "A baker", "max_tokens": STEPS, "min_tokens": STEPS, "n": 1, "stream": True}
 ROOMS = ["write", "inside", "arena", "data", "train", "compare", "desk"]
 
 
@@ -90,7 +93,7 @@ def test_refusing_takes_no_memory(run_of_server, runs, tmp_path):
         assert sized.memory_info().rss - before < 50 * 2**20
 
 
-def test_connections_that_are_reset_or_never_read_change_no_other_text(server, client):
+def test_connections_that_are_reset_or_never_read_change_no_other_text(server, client, calls):
     server.until_idle()
     asked = {"model": "told", "prompt": "A baker", "seed": 9, "max_tokens": 60}
     alone = client.post("/v1/completions", json=asked).json()["choices"][0]["text"]
@@ -110,7 +113,8 @@ def test_connections_that_are_reset_or_never_read_change_no_other_text(server, c
     assert client.post("/v1/completions", json=asked).json()["choices"][0]["text"] == alone
     for own in silent:
         own.close()
-    assert server.until_idle() < 10
+    server.until_idle()
+    assert calls["step"] < STEPS
 
 
 def test_a_full_disk_is_said_and_nothing_that_was_kept_is_lost(run_of_server, tmp_path):

@@ -13,6 +13,8 @@ import pytest
 from arasuji.errors import OptionError, RunError, StorageError
 from arasuji.studio.jobs import Jobs
 
+pytestmark = pytest.mark.slow
+
 
 def ended(jobs, name):
     began = time.monotonic()

@@ -17,6 +17,8 @@ from arasuji.teaching import reading, writing
 from arasuji.teaching.lesson import Taught
 from arasuji.training.loop import Stepped, Stopped
 
+pytestmark = pytest.mark.slow
+
 STEPS = 8
 TEXTS = 40
 NOTHING = ("embeddings=false", "weight=0", "minutes=0")

@@ -12,6 +12,8 @@ from tiny_presets import small
 from arasuji import api
 from arasuji.errors import OptionError, RunError
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_second_training_of_a_run_is_refused_at_once_and_a_killed_ones_lock_is_taken_over(corpus, tmp_path):
     out = tmp_path / "run"

@@ -19,6 +19,8 @@ from arasuji.errors import OptionError, RunError, TrainingError
 from arasuji.runs import RunDirectory
 from arasuji.training.loop import Saved, Stepped, Stopped
 
+pytestmark = pytest.mark.slow
+
 
 def train(name, corpus, out, **options):
     return api.train_events(small(name), corpus, out, max_steps=options.pop("max_steps", STEPS), **options)

@@ -17,6 +17,8 @@ from tensorboard.util.tensor_util import make_ndarray
 from arasuji import api
 from arasuji.training.loop import Stepped
 
+pytestmark = pytest.mark.slow
+
 TINY = ("size=300", "embedding=16", "hidden=16", "layers=1", "batch_size=4", "validation_documents=4",
         "train.max_length=40", "sampling.max_length=12", "checkpoint_steps=5", "validations=15")  # fmt: skip
 """Settings that make lstm-small a matter of a second, with a validation every third step."""
