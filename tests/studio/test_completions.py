@@ -145,21 +145,22 @@ def test_more_than_there_is_room_for_may_try_again(server, client):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_client_that_leaves_takes_no_room(server, calls, stream):
-    server.until_idle()
-    with httpx.Client(base_url=server.url) as client:
-        request = client.build_request("POST", "/v1/completions", json=LONG | {"n": 8, "stream": stream})
+def test_a_client_that_leaves_takes_no_room(server, client, calls, stream):
+    client.post("/v1/completions", json=SHORT)  # opens the model
+    for _ in range(5):  # a client that leaves in the moment in which it is sent something is noticed as well
+        server.until_idle()
+        calls.clear()
         if stream:
-            answer = client.send(request, stream=True)
-            lines = answer.iter_lines()
-            next(lines)
-            assert server.app.state.writers.writing == 8
-            answer.close()
+            with client.stream("POST", "/v1/completions", json=LONG | {"n": 8, "stream": True}) as answer:
+                lines = answer.iter_lines()
+                next(lines)
+                assert server.app.state.writers.writing == 8
         else:
             with pytest.raises(httpx.ReadTimeout):
                 client.post("/v1/completions", json=LONG | {"n": 8}, timeout=0.5)
-    server.until_idle()
-    assert calls["step"] < STEPS
+        server.until_idle()
+        assert calls["cancel"] == 8
+        assert calls["step"] < STEPS
 
 
 def test_texts_beside_others_are_the_same_as_alone_also_when_clients_leave(server, openai_client):

@@ -52,7 +52,8 @@ class EventStream(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def sent(message: dict[str, object]) -> None:
-            await asyncio.wait_for(send(message), SLOWEST)
+            async with asyncio.timeout(SLOWEST):  # not wait_for: Python 3.11's can lose a cancellation
+                await send(message)
 
         sending, leaving = (asyncio.ensure_future(work) for work in (self._send(sent), _left(receive)))
         try:

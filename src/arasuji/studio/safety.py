@@ -61,7 +61,8 @@ class Safety:
         async def received() -> Message:
             nonlocal size, whole
             # Once the body is whole, all that comes is that the client has left.
-            message = await (receive() if whole else asyncio.wait_for(receive(), SLOWEST))
+            async with asyncio.timeout(None if whole else SLOWEST):
+                message = await receive()
             size, whole = size + len(message.get("body", b"")), not message.get("more_body", False)
             if size > MOST_BYTES:
                 raise TooLargeError
