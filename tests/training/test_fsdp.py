@@ -6,12 +6,9 @@ As a program, this file is what the two run: torchrun --nproc-per-node 2 tests/t
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -122,7 +119,7 @@ def test_one_process_goes_on_with_the_checkpoint_of_two(name, corpus, base, alon
     assert [line["loss"] for line in theirs] == pytest.approx([line["loss"] for line in ours], abs=1e-4)
 
 
-def test_a_run_that_lost_a_process_says_so_and_is_continued(corpus, tmp_path):
+def test_a_run_that_lost_a_process_says_so_and_is_continued(corpus, tmp_path, kill_second):
     words = [
         "-m",
         "torch.distributed.run",
@@ -137,22 +134,13 @@ def test_a_run_that_lost_a_process_says_so_and_is_continued(corpus, tmp_path):
     words += [word for setting in (*NEW, "shard=true", "checkpoint_steps=3") for word in ("--set", setting)]
     words += ["--corpus", str(corpus), "--out", str(tmp_path / "run"), "--resume", "--max-steps"]
     process = subprocess.Popen([sys.executable, *words, "100000"], stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "run/last/manifest.json").exists():
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.01)
-    os.kill(workers(process.pid)[1], signal.SIGKILL)
+    kill_second(process, tmp_path / "run")
     _, said = process.communicate(timeout=100)
     assert process.returncode != 0
     assert "error: the processes have lost each other" in said
     reached = folders.verified(tmp_path / "run/last")["step"]
     subprocess.run([sys.executable, *words, str(reached + 2)], check=True)
     assert [line["step"] for line in log(tmp_path / "run")] == list(range(1, reached + 3))
-
-
-def workers(parent):
-    """The processes that a launcher has started, in their order."""
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True, check=True)
-    return sorted(map(int, listed.stdout.split()))
 
 
 def test_a_model_without_blocks_is_refused_before_anything_is_written(sharded):

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -75,13 +72,10 @@ def test_the_first_of_two_processes_leaves_a_run_like_any_other(name, pair):
     assert not [path for path in (pair / name).iterdir() if path.name.startswith(".")]
 
 
-def test_a_run_that_lost_a_process_says_so_and_is_continued_by_both(corpus, tmp_path):
+def test_a_run_that_lost_a_process_says_so_and_is_continued_by_both(corpus, tmp_path, kill_second):
     words = ["-m", "arasuji", "train", *LSTM, "--corpus", corpus, "--out", tmp_path / "run", "--json"]
     process = start(TORCHRUN, *words, "--max-steps", 100_000)
-    while not (tmp_path / "run/last/manifest.json").exists():
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.01)
-    os.kill(workers(process.pid)[1], signal.SIGKILL)
+    kill_second(process, tmp_path / "run")
     out, err = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "error: the processes have lost each other" in err
@@ -127,12 +121,6 @@ found += [Trainer._checkpoint_is_due(trainer)]
 if processes.is_main():
     print(*map(int, found))
 """
-
-
-def workers(parent):
-    """The processes that a launcher has started, in their order."""
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True, check=True)
-    return sorted(map(int, listed.stdout.split()))
 
 
 def test_accelerate_launch_trains_too_and_one_process_speaks(corpus, tmp_path):
