@@ -95,7 +95,8 @@ def test_who_wrote_a_text_is_said_by_the_vote_alone_and_is_true(arena, corpus):
     row = row_of(arena.folder, pair)
     names = {"left": row["left_name"], "right": row["right_name"]}
     assert sorted(names.values()) == ["a person", "ngram"]
-    assert not any(name in json.dumps(pair) for name in ("ngram", "person", row["text"], row["left_mark"] or "ngram"))
+    around = {key: value for key, value in pair.items() if key not in names}  # a text may hold such a word itself
+    assert not any(name in json.dumps(around) for name in ("ngram", "person", row["text"], row["left_mark"] or "ngram"))
     real = next(record for record in Corpus.load(corpus).test if record.id == row["text"])
     for side, name in names.items():
         text = " ".join(rest_of(real).split())
