@@ -14,6 +14,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 PROJECT = Path(__file__).parents[1]
@@ -162,6 +163,15 @@ def test_what_is_installed_has_all_that_it_asks_for():
             if not asked.marker or asked.marker.evaluate({"extra": ""}):
                 version = metadata.version(asked.name)
                 assert asked.specifier.contains(version, prereleases=True), f"{package.name}: {asked}"
+
+
+def test_all_that_is_locked_takes_the_oldest_python_that_arasuji_takes():
+    """Debian 12's Python is 3.11.2: a package that asks for 3.11.5 ends `make` there."""
+    own = SpecifierSet(metadata.metadata("arasuji")["Requires-Python"])
+    oldest = next(each.version for each in own if each.operator == ">=") + ".0"
+    for package in metadata.distributions():
+        asked = package.metadata["Requires-Python"] or ""
+        assert SpecifierSet(asked).contains(oldest), f"{package.name}: {asked}"
 
 
 def test_the_lock_file_has_all_that_arasuji_asks_for():
