@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import tracemalloc
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 
+from arasuji.cli.appending import Writer
+from arasuji.errors import OptionError
 from arasuji.speech import shown
 
 KEYS = {
@@ -293,6 +298,20 @@ def test_writing_is_resumed_in_its_own_file_only(arasuji_, run, tmp_path):
         assert path.read_bytes() == before
     assert "jsonl" in arasuji_("generate", run, "A", "--out", tmp_path / "a.txt", "--resume").complaint
     assert "jsonl" in arasuji_("generate", run, "A", "--resume").complaint
+
+
+@pytest.mark.parametrize("begun", [b"", b"x"])
+def test_a_line_that_never_ends_does_not_fill_the_memory(begun, tmp_path):
+    path = tmp_path / "texts.jsonl"
+    path.write_bytes(begun)
+    os.truncate(path, 2**30)
+    tracemalloc.start()
+    with pytest.raises(OptionError, match="another --out") if begun else nullcontext():
+        Writer(path).written([("A", {})], 1, 0)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 2**28
+    assert path.stat().st_size == (2**30 if begun else 0)
 
 
 def test_writing_is_not_resumed_by_another_model_or_in_another_precision(arasuji_, run, short_sighted, tmp_path):

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from arasuji.config import SamplingConfig
     from arasuji.corpus import Corpus
 
+LONGEST = 2**26
+"""A line is read up to this number of bytes, which no text has, so that one without an end does not fill the memory."""
+
 
 def check_resume(out: Path | None) -> None:
     if out is None or out.suffix != ".jsonl":
@@ -47,7 +50,7 @@ class Writer:
             return 0
         count, whole = 0, 0
         with disk_errors(self.path), self.path.open("rb+") as file:
-            for line in file:
+            while line := file.readline(LONGEST):
                 if count == n * len(asked):
                     raise self._refusal(count, "is of another call")
                 prompt, fields = asked[count // n]
