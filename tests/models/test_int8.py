@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 
@@ -10,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import bloom, gemma3, gpt2, llama, llama3, mistral, qwen2, qwen3
+from numba.core.codegen import get_host_cpu_features
 
 from arasuji.errors import BaseModelError
 from arasuji.models import lstm, transformer
@@ -129,6 +132,21 @@ def test_a_row_is_read_and_written_to_the_last_bit_as_if_it_were_alone(family, f
         for token in range(5):
             scores, state = model.step(torch.tensor([[7 + token]]), torch.tensor([1]), state)
             assert torch.equal(scores[0], steps[token + 1][i])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("+avx2" not in get_host_cpu_features(), reason="this processor has other vectors")
+def test_it_is_so_with_shorter_vectors_and_where_the_loops_are_found_compiled(tmp_path):
+    """The small models above fill the vectors of a processor with AVX2 alone, and not those of newer ones."""
+    longer = re.compile(r"\+(avx512|avx10|avxvnni|amx|evex)")
+    own = [feature for feature in get_host_cpu_features().split(",") if not longer.match(feature)]
+    features = {"NUMBA_CPU_NAME": "znver3", "NUMBA_CPU_FEATURES": ",".join(own)}
+    environment = os.environ | features | {"NUMBA_CACHE_DIR": str(tmp_path / "compiled")}
+    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", __file__, "-k", "as_if_it_were_alone"]
+    for _ in range(2):  # the first compiles them
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+    assert any((tmp_path / "compiled").rglob("*.nbc"))
 
 
 @torch.no_grad()

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-from arasuji.models.int8.product import compiled, product, quantize, quantize_all
+from arasuji.models.int8.product import FAST, compiled, product, quantize, quantize_all
 from arasuji.models.int8.team import pieces
 
-within: Any = partial(numba.njit, fastmath=True, error_model="numpy", inline="always")
+within: Any = partial(numba.njit, fastmath=FAST, error_model="numpy", inline="always")
 
 LEAST, MOST = np.float32(-87), np.float32(88)
 """Exponentials are taken between these, where float32 holds them."""

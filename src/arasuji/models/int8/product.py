@@ -102,10 +102,15 @@ def _whole_vectors() -> None:
 
 
 _whole_vectors()
-exactly: Any = partial(numba.njit, nogil=True, error_model="numpy", cache=_kept())
-"""Sums are taken in the order in which they are written: the same for a row alone and for one among others. Divisions
-are not checked for zero, as Python does: a loop that checks them cannot use vectors."""
-compiled: Any = partial(exactly, fastmath=True)
+exactly: Any = partial(numba.njit, nogil=True, error_model="numpy", fastmath=False, cache=_kept())
+"""Sums and products are taken in the order in which they are written: the same for a row alone and for one among
+others. Where nothing is said of fast math, numba takes that of the function that calls first, and this says so for all
+processes that find the result in the cache. Divisions are not checked for zero, as Python does: a loop that checks them
+cannot use vectors."""
+FAST = {"nnan", "ninf", "nsz", "reassoc", "contract"}
+"""All of LLVM's fast math but reciprocals and other estimates: it takes them for whole vectors only, so that a number
+would depend on where it stands."""
+compiled: Any = partial(exactly, fastmath=FAST)
 
 NOTHING = np.float32(1e-30)
 """A row of smaller numbers counts as zeros, since what divides it would not fit in float32."""
